@@ -1,0 +1,203 @@
+"""The `ryu-droplog` command."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import click
+
+from ryu_droplog import __version__, config
+from ryu_droplog.endpoint import Accepted, ServiceEndpoint
+from ryu_droplog.errors import DropLogError
+from ryu_droplog.options import CONFIG_VARIABLE
+from ryu_droplog.pipelines import Pipeline, load_pipelines
+from ryu_droplog.settings import ANY_BRIDGE, Bridge
+
+USAGE_ERROR = 2
+"""Exit status for a configuration that is wrong."""
+
+_config_option = click.option(
+    "--config",
+    "path",
+    metavar="FILE",
+    envvar=CONFIG_VARIABLE,
+    help="droplog.yaml; without it, the bridge br-int is taken, through its management socket.",
+)
+_bridge_option = click.option(
+    "--bridge",
+    "name",
+    metavar="NAME",
+    help="Only this bridge. One that the configuration does not name is taken with the defaults.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ryu-droplog")
+def main() -> None:
+    """Tell which packets Open vSwitch dropped, in which table, and whose they were."""
+
+
+@main.command()
+@_config_option
+@click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
+def run(path: str | None, verbose: bool) -> None:
+    """Attach to the bridges and log their drops, until SIGTERM or SIGINT.
+
+    Lines go where the configuration says (standard output by default), what the program has to
+    say of itself goes to standard error. Every flow and meter that it adds to a bridge is gone
+    when it stops.
+    """
+    from ryu_droplog import manager
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    if not verbose:
+        logging.getLogger("os_ken").setLevel(logging.WARNING)
+    with _errors():
+        settings = config.load(path)
+        config.check_pipelines(settings, load_pipelines(settings.pipeline_directory))
+    manager.run_droplog(path)
+
+
+@main.command()
+@_config_option
+@_bridge_option
+def plan(path: str | None, name: str | None) -> None:
+    """Show what `run` would add to each bridge, table by table; changes nothing."""
+    _ready_hub()
+    from ryu_droplog.openflow.plan import plan as make_plan
+    from ryu_droplog.openflow.visit import look
+
+    failed = False
+    for bridge, pipeline in _bridges(path, name):
+        snapshot = _visit(bridge, partial(look, bridge=bridge))
+        if snapshot is None:
+            failed = True
+            continue
+        made = make_plan(pipeline, snapshot)
+        click.echo(f"{bridge.name}: pipeline {pipeline.name}, {len(snapshot.flows)} flows")
+        width = max((len(table.name) for table in made.tables), default=0)
+        for table in made.tables:
+            what = table.verdict.value
+            if table in made.watched:
+                what += f" at priority {table.priority}"
+            click.echo(f"  {table.table_id:3}  {table.name:{width}}  {what:24}  {table.why}")
+        click.echo(f"  {len(made.watched)} of {len(made.tables)} tables would be watched")
+        if isinstance(bridge.endpoint, ServiceEndpoint):
+            click.echo(
+                "  written to OVSDB: one row of type=service in Controller, for this bridge;"
+                " it is removed at the end"
+            )
+    if failed:
+        sys.exit(1)
+
+
+@main.command()
+@_config_option
+@_bridge_option
+def clean(path: str | None, name: str | None) -> None:
+    """Remove the flows and meters that a crashed run left on the bridges.
+
+    Nothing else is touched. Flows go by themselves when their lease ends, meters do not.
+    """
+    _ready_hub()
+    from ryu_droplog.openflow.visit import clean as clean_bridge
+
+    with _errors():
+        directory = config.load(path).run_directory
+    failed = False
+    for bridge, _ in _bridges(path, name):
+        counts = _visit(bridge, partial(clean_bridge, bridge=bridge.name, run_directory=directory))
+        if counts is None:
+            failed = True
+        else:
+            click.echo(f"{bridge.name}: removed {counts[0]} flows and {counts[1]} meters")
+    if failed:
+        sys.exit(1)
+
+
+@main.command()
+@_config_option
+@click.option("--json", "as_json", is_flag=True, help="All of it, as JSON.")
+def status(path: str | None, as_json: bool) -> None:
+    """Ask the running program for its books: where every drop went."""
+    from ryu_droplog import report
+    from ryu_droplog import status as status_socket
+
+    with _errors(1):
+        with _errors():
+            directory = config.load(path).run_directory
+        answers = list(status_socket.ask(directory))
+    if as_json:
+        click.echo(json.dumps(answers, indent=2))
+        return
+    for answer in answers:
+        click.echo(f"ryu_droplog, process {answer['pid']}")
+        click.echo(report.as_table(answer["bridges"]))
+        for bridge, state in answer["bridges"].items():
+            if not state["connected"]:
+                click.echo(f"{bridge} is not connected: its counters are of an earlier time")
+
+
+@main.command("check-config")
+@click.argument("path", metavar="FILE")
+def check_config(path: str) -> None:
+    """Say what the program understands of FILE, or what is wrong with it."""
+    with _errors():
+        settings = config.load(path)
+        click.echo(config.describe(settings, load_pipelines(settings.pipeline_directory)))
+
+
+def _bridges(path: str | None, name: str | None) -> list[tuple[Bridge, Pipeline]]:
+    """The bridges to visit: those of the configuration, or the one that is asked for."""
+    with _errors():
+        settings = config.load(path)
+        pipelines = load_pipelines(settings.pipeline_directory)
+        config.check_pipelines(settings, pipelines)
+        bridges = [bridge for bridge in settings.bridges if bridge.name != ANY_BRIDGE]
+        if name is not None:
+            bridges = [bridge for bridge in bridges if bridge.name == name]
+            asked_for = json.dumps({"bridges": [{"name": name}]})
+            bridges = bridges or list(config.parse(asked_for, "--bridge").bridges)
+    return [(bridge, pipelines[bridge.pipeline]) for bridge in bridges]
+
+
+def _ready_hub() -> None:
+    """Before anything of os-ken is imported: see manager.py."""
+    from ryu_droplog import manager  # noqa: F401
+
+
+def _visit(bridge: Bridge, errand: Any) -> Any:
+    """What the errand at the bridge brings back; None, with the reason on standard error."""
+    from ryu_droplog.openflow.visit import visit
+
+    if isinstance(bridge.endpoint, Accepted):
+        click.echo(f"{bridge.name}: it connects to us: there is no way to it from here", err=True)
+        return None
+    endpoint = bridge.endpoint
+    if isinstance(endpoint, ServiceEndpoint):
+        endpoint = endpoint.management
+    try:
+        return visit(endpoint, errand)
+    except DropLogError as error:
+        click.echo(f"{bridge.name}: {error}", err=True)
+        return None
+
+
+@contextmanager
+def _errors(exit_status: int = USAGE_ERROR) -> Iterator[None]:
+    """End with one line on standard error instead of a traceback."""
+    try:
+        yield
+    except DropLogError as error:
+        click.echo(f"ryu-droplog: {error}", err=True)
+        sys.exit(exit_status)

@@ -1,0 +1,66 @@
+"""The cookie of a flow that this program adds, drawn once.
+
+    63  62  61      48 47        32 31            8 7      0
+    +---+---+---------+------------+---------------+--------+
+    | 0 | D |    0    |   0xd407   |  generation   | table  |
+    +---+---+---------+------------+---------------+--------+
+
+D is the table-drop bit that operators of the OpFlex agent look for (`ovs-ofctl dump-flows br-int
+cookie=0x4000000000000000/0x4000000000000000`). On a bridge that the agent itself manages it stays
+0, because there that bit marks the agent's own flows. A generation is one run of the program (its
+upper 16 bits) and one addition of a flow to the table (its lower 8).
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+TABLE_DROP = 1 << 62
+"""Bit 62, the OpFlex agent's table-drop cookie (opflex-agent, lib/include FlowConstants)."""
+SIGNATURE = 0xD407
+"""What tells our flows from everyone else's; also our controller id (NXT_SET_CONTROLLER_ID)."""
+GENERATION_MAX = (1 << 24) - 1
+ADDITION_MASK = 0xFF
+"""The low bits of a generation: how often a flow was added to the table in this run, modulo 256."""
+ALL_BITS = (1 << 64) - 1
+
+_SIGNATURE_SHIFT = 32
+_GENERATION_SHIFT = 8
+FAMILY = SIGNATURE << _SIGNATURE_SHIFT
+FAMILY_MASK = ALL_BITS & ~TABLE_DROP & ~((1 << _SIGNATURE_SHIFT) - 1)
+"""Every bit but D, generation and table: `cookie & FAMILY_MASK == FAMILY` says it is ours."""
+
+
+class Cookie(NamedTuple):
+    """The parts of one of our cookies."""
+
+    table_drop: bool
+    generation: int
+    """0 to `GENERATION_MAX`."""
+    table_id: int
+    """0 to 254."""
+
+    def pack(self) -> int:
+        """The 64-bit number that stands in the flow."""
+        drop = TABLE_DROP if self.table_drop else 0
+        return drop | FAMILY | self.generation << _GENERATION_SHIFT | self.table_id
+
+
+def unpack(cookie: int) -> Cookie | None:
+    """Read a 64-bit cookie; None when it is not one of ours."""
+    if cookie & FAMILY_MASK != FAMILY:
+        return None
+    generation = cookie >> _GENERATION_SHIFT & GENERATION_MAX
+    return Cookie(bool(cookie & TABLE_DROP), generation, cookie & 0xFF)
+
+
+def new_run() -> int:
+    """A generation for a new run, without additions."""
+    return random.randrange(ADDITION_MASK + 1, GENERATION_MAX + 1) & ~ADDITION_MASK
+
+
+def of_run(cookie: int, generation: int) -> bool:
+    """Whether a 64-bit cookie is one of ours, and of the run that has this generation."""
+    parts = unpack(cookie)
+    return parts is not None and not (parts.generation ^ generation) & ~ADDITION_MASK

@@ -1,0 +1,68 @@
+"""What the switch counts of our flows and meters, added up in the ledger.
+
+A flow's counter starts anew whenever the flow is added again, a meter's whenever the meter is; the
+books go on. A flow's last count comes with its FLOW_REMOVED, whoever removed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import NamedTuple
+
+from ryu_droplog.errors import SwitchError
+from ryu_droplog.ledger import Ledger
+
+# ofp_flow_removed (OpenFlow 1.3.5 section 7.4.2) behind the header: cookie, priority, reason,
+# table_id, duration (s, ns), idle and hard timeout, packet and byte count. The match follows.
+_FLOW_REMOVED = Struct("!8xQHBBIIHHQQ")
+
+
+class FlowRemoved(NamedTuple):
+    """The end of a flow that was added with OFPFF_SEND_FLOW_REM."""
+
+    cookie: int
+    table_id: int
+    packets: int
+
+
+def parse_flow_removed(message: bytes) -> FlowRemoved:
+    """Read a whole OFPT_FLOW_REMOVED; raises SwitchError when it is cut."""
+    if len(message) < _FLOW_REMOVED.size:
+        raise SwitchError(f"a flow-removed message has only {len(message)} bytes")
+    cookie, _, _, table_id, _, _, _, _, packets, _ = _FLOW_REMOVED.unpack_from(message)
+    return FlowRemoved(cookie, table_id, packets)
+
+
+class Counters:
+    """Readings of counters that start from 0 now and then, turned into sums that do not."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._flows: dict[int, int] = {}
+        self._meters: dict[int, int] = {}
+
+    def flow(self, cookie: int, table_id: int, name: str, packets: int) -> None:
+        """The flow with this cookie has counted so many packets since it was added."""
+        book = self._ledger.book(table_id, name)
+        book.counted += _increase(self._flows, cookie, packets)
+
+    def meter(self, table_id: int, name: str, packets: int) -> None:
+        """The table's meter has dropped so many packets since it was made."""
+        book = self._ledger.book(table_id, name)
+        book.metered += _increase(self._meters, table_id, packets)
+
+    def end_flow(self, cookie: int) -> None:
+        """The flow with this cookie has ended, and its last count was read."""
+        self._flows.pop(cookie, None)
+
+    def forget_meters(self, table_ids: Iterable[int]) -> None:
+        """The next readings are of new meters."""
+        for table_id in table_ids:
+            self._meters.pop(table_id, None)
+
+
+def _increase(last: dict[int, int], key: int, now: int) -> int:
+    before = last.get(key, 0)
+    last[key] = now
+    return now - before if now >= before else now

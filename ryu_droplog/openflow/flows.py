@@ -1,0 +1,239 @@
+"""Flows as the switch describes them: OpenFlow 1.3 flow statistics and flow monitor updates.
+
+Only what a plan asks of a flow is read: where it stands, what it matches, whether it does anything,
+and which tables it leads to. os-ken's parser is not used here, because it knows neither every match
+field nor every action of Open vSwitch (a flow it cannot read would be missing from the plan), and
+because bridges with tens of thousands of flows are common.
+
+Sources: OpenFlow 1.3.5 sections 7.2.3 (match), 7.2.4 (instructions), 7.3.5.2 (flow statistics);
+Open vSwitch, include/openflow/nicira-ext.h and lib/ofp-actions.c (Nicira actions),
+include/openflow/openflow-1.4.h and ofp-monitor.c (flow updates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import NamedTuple
+
+from ryu_droplog.errors import SwitchError
+
+# ofp_flow_stats: length, table_id, pad, duration (s, ns), priority, idle and hard timeout, flags,
+# pad, cookie, packet and byte count. The match follows, then the instructions.
+_FLOW_STATS = Struct("!HBxIIHHHH4xQQQ")
+_MATCH = Struct("!HH")
+_INSTRUCTION = Struct("!HH")
+_ACTION = Struct("!HH")
+_EXPERIMENTER = Struct("!IH")  # experimenter, subtype: behind an experimenter action's header
+
+_INSTRUCTION_GOTO_TABLE = 1
+_INSTRUCTION_WRITE_ACTIONS = 3
+_INSTRUCTION_APPLY_ACTIONS = 4
+
+_ACTION_EXPERIMENTER = 0xFFFF
+_NICIRA = 0x00002320
+_NXAST_RESUBMIT_TABLE = 14
+_NXAST_CT = 35
+_NXAST_CONTROLLER2 = 37
+_NXAST_CLONE = 42
+_NXAST_RESUBMIT_TABLE_CT = 44
+_RESUBMIT_TABLE_OFFSET = 12  # behind header, experimenter, subtype and in_port
+_CURRENT_TABLE = 0xFF
+_CT_RECIRC_TABLE_OFFSET = 18  # behind flags, zone_src and zone_imm
+_CT_NO_RECIRC = 0xFF
+_NESTED_IN_CT = 24
+_NESTED_IN_CLONE = 16
+_CONTROLLER2_PROPERTIES = 16
+_PROPERTY = Struct("!HH")
+_PROPERTY_CONTROLLER_ID = 1
+
+# nx_flow_update_header: length, event; then, unless abbreviated: reason, priority, idle and hard
+# timeout, match length, table, pad, cookie; then the match, padded to 8.
+_UPDATE_HEADER = Struct("!HH")
+_UPDATE_FULL = Struct("!HHHHHBxQ")
+
+
+class Step(NamedTuple):
+    """One way from a flow into another table."""
+
+    table_id: int
+    """The table it leads to."""
+    final: bool
+    """False for a resubmit that other actions follow: the packet comes back from there."""
+
+
+@dataclass(slots=True)
+class Effect:
+    """What a flow does, as far as a plan asks."""
+
+    acts: bool = False
+    """False for a plain drop: no action, and no instruction, for each has an effect somewhere."""
+    steps: list[Step] = field(default_factory=list)
+    controller_ids: list[int] = field(default_factory=list)
+    """Controller ids that its controller actions name (NXAST_CONTROLLER2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow of one table, from the switch's own description."""
+
+    table_id: int
+    priority: int
+    cookie: int
+    match: bytes
+    """The OXM fields of the match, raw, network byte order; empty for a catch-all."""
+    idle_timeout: int
+    """Seconds; 0: none."""
+    packets: int
+    effect: Effect
+
+    @property
+    def catch_all(self) -> bool:
+        """Whether every packet that comes to the table matches."""
+        return not self.match
+
+
+class Event:
+    """Numbers of nx_flow_update_header.event (NXFME_*), as sent in OpenFlow 1.3."""
+
+    ADDED = 0
+    DELETED = 1
+    MODIFIED = 2
+    ABBREVIATED = 3
+
+
+class Update(NamedTuple):
+    """Somebody else's change of a flow, from a flow monitor."""
+
+    event: int
+    table_id: int
+    priority: int
+    cookie: int
+    instructions: bytes = b""
+    """What the flow does, as on the wire; `effect_of` reads it."""
+
+
+def parse_flow_stats(body: bytes) -> Iterator[Flow]:
+    """The flows of one OFPMP_FLOW reply's body (without the multipart header).
+
+    Raises SwitchError when a length contradicts the bytes.
+    """
+    offset, end = 0, len(body)
+    while offset < end:
+        if end - offset < _FLOW_STATS.size + _MATCH.size:
+            raise SwitchError(f"flow statistics end in the middle of a flow, at byte {offset}")
+        (length, table_id, _, _, priority, idle, _, _, cookie, packets, _) = (
+            _FLOW_STATS.unpack_from(body, offset)
+        )
+        match_at = offset + _FLOW_STATS.size
+        match_length = _MATCH.unpack_from(body, match_at)[1]
+        match_end = match_at + match_length
+        instructions_at = match_at + _padded(match_length)
+        if match_length < _MATCH.size or not instructions_at <= offset + length <= end:
+            raise SwitchError(f"flow statistics contradict their length, at byte {offset}")
+        yield Flow(
+            table_id=table_id,
+            priority=priority,
+            cookie=cookie,
+            match=body[match_at + _MATCH.size : match_end],
+            idle_timeout=idle,
+            packets=packets,
+            effect=effect_of(body[instructions_at : offset + length]),
+        )
+        offset += length
+
+
+def parse_updates(body: bytes) -> Iterator[Update]:
+    """The changes in one flow monitor reply's body (without the multipart headers).
+
+    Changes that this connection made itself come abbreviated, and are passed over.
+    Raises SwitchError when a length contradicts the bytes.
+    """
+    offset, end = 0, len(body)
+    while offset < end:
+        if end - offset < _UPDATE_HEADER.size:
+            raise SwitchError("a flow monitor update is cut")
+        length, event = _UPDATE_HEADER.unpack_from(body, offset)
+        if length < _UPDATE_HEADER.size or offset + length > end:
+            raise SwitchError(f"a flow monitor update says it has {length} bytes")
+        if event != Event.ABBREVIATED:
+            if length < _UPDATE_HEADER.size + _UPDATE_FULL.size:
+                raise SwitchError(f"a flow monitor update has only {length} bytes")
+            fields = _UPDATE_FULL.unpack_from(body, offset + _UPDATE_HEADER.size)
+            (_, priority, _, _, match_length, table_id, cookie) = fields
+            behind = offset + _UPDATE_HEADER.size + _UPDATE_FULL.size + _padded(match_length)
+            instructions = body[behind : offset + length]
+            yield Update(event, table_id, priority, cookie, instructions)
+        offset += length
+
+
+def _padded(length: int) -> int:
+    return (length + 7) // 8 * 8
+
+
+def _blocks(body: bytes, header: Struct) -> Iterator[tuple[int, bytes]]:
+    """Walk type-length-value blocks whose length counts their own header."""
+    offset = 0
+    while offset < len(body):
+        if len(body) - offset < header.size:
+            raise SwitchError("a flow's instructions are cut")
+        kind, length = header.unpack_from(body, offset)
+        if length < header.size or offset + length > len(body):
+            raise SwitchError(f"an instruction or action of type {kind} says it has {length} bytes")
+        yield kind, body[offset : offset + length]
+        offset += length
+
+
+def effect_of(instructions: bytes) -> Effect:
+    """Read the instructions of a flow; raises SwitchError when a length contradicts the bytes."""
+    effect = Effect()
+    blocks = list(_blocks(instructions, _INSTRUCTION))
+    goes_on = any(kind == _INSTRUCTION_GOTO_TABLE for kind, _ in blocks)
+    for kind, block in blocks:
+        if kind == _INSTRUCTION_GOTO_TABLE:
+            effect.acts = True
+            effect.steps.append(Step(block[4], final=True))
+        elif kind in (_INSTRUCTION_APPLY_ACTIONS, _INSTRUCTION_WRITE_ACTIONS):
+            _walk_actions(block[8:], effect, comes_back=goes_on)
+        else:
+            effect.acts = True
+    return effect
+
+
+def _walk_actions(actions: bytes, effect: Effect, *, comes_back: bool) -> None:
+    blocks = list(_blocks(actions, _ACTION))
+    for position, (kind, block) in enumerate(blocks, start=1):
+        effect.acts = True
+        if kind != _ACTION_EXPERIMENTER or len(block) < 16:
+            continue
+        experimenter, subtype = _EXPERIMENTER.unpack_from(block, _ACTION.size)
+        if experimenter != _NICIRA:
+            continue
+        if subtype in (_NXAST_RESUBMIT_TABLE, _NXAST_RESUBMIT_TABLE_CT):
+            table_id = block[_RESUBMIT_TABLE_OFFSET]
+            if table_id != _CURRENT_TABLE:
+                final = position == len(blocks) and not comes_back
+                effect.steps.append(Step(table_id, final))
+        elif subtype == _NXAST_CT:
+            # The packet that comes back from conntrack begins anew there: a miss is its end.
+            if block[_CT_RECIRC_TABLE_OFFSET] != _CT_NO_RECIRC:
+                effect.steps.append(Step(block[_CT_RECIRC_TABLE_OFFSET], final=True))
+            _walk_actions(block[_NESTED_IN_CT:], effect, comes_back=True)
+        elif subtype == _NXAST_CLONE:
+            _walk_actions(block[_NESTED_IN_CLONE:], effect, comes_back=False)
+        elif subtype == _NXAST_CONTROLLER2:
+            for prop, value in _properties(block[_CONTROLLER2_PROPERTIES:]):
+                if prop == _PROPERTY_CONTROLLER_ID:
+                    effect.controller_ids.append(int.from_bytes(value[:2], "big"))
+
+
+def _properties(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Walk properties: type, length without padding, value, padded to 8 (ofp-prop.h)."""
+    offset = 0
+    while len(body) - offset >= _PROPERTY.size:
+        kind, length = _PROPERTY.unpack_from(body, offset)
+        if length < _PROPERTY.size:
+            raise SwitchError(f"a property of type {kind} says it has {length} bytes")
+        yield kind, body[offset + _PROPERTY.size : offset + length]
+        offset += _padded(length)

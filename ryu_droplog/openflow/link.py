@@ -1,0 +1,350 @@
+"""Keeps bridges connected: tries, waits longer each time, tries again, and says each thing once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from os_ken.lib import hub
+from os_ken.ofproto import ofproto_v1_3
+
+from ryu_droplog.endpoint import TcpEndpoint, UnixEndpoint
+from ryu_droplog.errors import ConfigError, DropLogError, SwitchError, why
+from ryu_droplog.openflow.channel import Channel, new_handshake
+from ryu_droplog.openflow.claims import Claims
+from ryu_droplog.openflow.counters import FlowRemoved
+from ryu_droplog.openflow.programmer import Programmer
+from ryu_droplog.openflow.threads import start
+from ryu_droplog.settings import ANY_BRIDGE, Bridge
+
+LOG = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 15.0
+"""Seconds until the next try to connect; doubles each time."""
+CONNECT_TIME = 5.0
+"""Seconds that a connection may take."""
+HANDSHAKE_TIME = 15.0
+"""Seconds that a switch may take for OpenFlow's handshake."""
+BACKLOG = 16
+HOSTS = 256
+"""Hosts of which a listener remembers what it has said."""
+PORT_NAME_LENGTH = 15
+
+NewProgrammer = Callable[[Channel, Bridge, str], tuple[Programmer, Callable[..., None]]]
+"""Makes what a connected bridge needs: its programmer, and what takes its PacketIns."""
+
+
+class Session:
+    """One connection from its first byte to its last."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        peer: str,
+        find: Callable[[str], Bridge | None],
+        begin: NewProgrammer,
+        claims: Claims,
+    ) -> None:
+        """`find` gives the settings of a bridge by its name."""
+        self.peer = peer
+        self.failure: str | None = None
+        """Why the connection was of no use, if it was not."""
+        self.ended = False
+        self._find = find
+        self._begin = begin
+        self._claims = claims
+        self._name: str | None = None
+        self._programmer: Programmer | None = None
+        self._take: Callable[..., None] | None = None
+        self._thread: Any = None
+        self._stopping = False
+        self._channel = Channel(
+            sock,
+            peer,
+            new_handshake(),
+            on_packet_ins=self._packet_ins,
+            on_ready=self._ready,
+            on_flow_updates=self._flow_updates,
+            on_flow_removed=self._flow_removed,
+        )
+
+    def serve(self) -> None:
+        """Stay until the connection ends or `stop` is called."""
+        watchdog = start(self._watch_handshake)
+        try:
+            self._channel.serve()
+        except Exception as error:  # whatever a switch sends ends its own connection, and no other
+            LOG.exception("%s: the connection has failed", self.peer)
+            self.failure = f"{type(error).__name__}: {error}"
+        finally:
+            if self._programmer is not None:
+                self._programmer.stop()
+            hub.joinall([thread for thread in (watchdog, self._thread) if thread is not None])
+            if self._name is not None:
+                self._claims.release(self._name)
+            self.failure = self.failure or self._channel.refusal
+            self.ended = True
+
+    def stop(self) -> None:
+        """Take our flows back, then end the connection."""
+        self._stopping = True
+        if self._programmer is not None:
+            self._programmer.stop()
+        else:
+            self._channel.stop()
+
+    def _watch_handshake(self) -> None:
+        deadline = time.monotonic() + HANDSHAKE_TIME
+        while self._channel.is_active and self._thread is None and not self._stopping:
+            if time.monotonic() > deadline:
+                self.failure = f"no OpenFlow handshake within {HANDSHAKE_TIME:g} s"
+                self._channel.stop()
+            hub.sleep(0.1)
+
+    # In the reader's thread
+
+    def _packet_ins(self, messages: Sequence[bytes], now: float) -> None:
+        if self._take is not None:
+            self._take(messages, now)
+
+    def _flow_updates(self, body: bytes) -> None:
+        if self._programmer is not None:
+            self._programmer.flow_updates(body)
+
+    def _flow_removed(self, removed: FlowRemoved) -> None:
+        if self._programmer is not None:
+            self._programmer.flow_removed(removed)
+
+    def _ready(self, channel: Channel) -> None:
+        local = channel.ports.get(ofproto_v1_3.OFPP_LOCAL)
+        name = local.name.rstrip(b"\0").decode("utf-8", "replace") if local else ""
+        bridge = self._find(name)
+        try:
+            if bridge is None or not name.isprintable():
+                raise SwitchError(f"the bridge there is called {name!r}, and is not asked for")
+            self._claims.take(name, channel.id, self.peer)
+            self._name = name
+        except SwitchError as error:
+            self.failure = str(error)
+            channel.stop()
+            return
+        if self._stopping:
+            channel.stop()
+            return
+        full_name = name if bridge.name == ANY_BRIDGE else bridge.name
+        self._programmer, self._take = self._begin(channel, bridge, full_name)
+        self._thread = start(self._program, self._programmer)
+
+    # In the programmer's thread
+
+    def _program(self, programmer: Programmer) -> None:
+        try:
+            programmer.run()
+        except DropLogError as error:
+            if self._channel.is_active:
+                self.failure = str(error)
+        except Exception as error:
+            LOG.exception("%s: programming the bridge has failed", self.peer)
+            self.failure = f"{type(error).__name__}: {error}"
+        finally:
+            self._channel.stop()
+
+
+class Link:
+    """Keeps one bridge connected through its management socket or by TCP outward."""
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        endpoint: UnixEndpoint | TcpEndpoint,
+        begin: NewProgrammer,
+        claims: Claims,
+    ) -> None:
+        self._bridge = bridge
+        self._endpoint = endpoint
+        self._begin = begin
+        self._claims = claims
+        self._session: Session | None = None
+        self._stopping = False
+        self._wake: Any = hub.Queue()
+        self._said: str | None = None
+        self._failure: str | None = None
+        self._connected = False
+        """Whether the last connection got as far as a bridge that is ours to watch."""
+
+    def run(self) -> None:
+        """Connect, stay, connect again, until `stop`."""
+        pause = FIRST_PAUSE
+        while not self._stopping:
+            began = time.monotonic()
+            trouble = self._once()
+            if self._stopping:
+                self._say_farewell()
+                break
+            lived = self._connected and self._failure is None
+            if lived or time.monotonic() - began > LONGEST_PAUSE:
+                pause = FIRST_PAUSE
+            self._say(f"{trouble}; trying again")
+            self._rest(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def stop(self) -> None:
+        """Make `run` return, after our flows were taken back."""
+        self._stopping = True
+        self._wake.put(None)
+        if self._session is not None:
+            self._session.stop()
+
+    def _once(self) -> str:
+        """One connection from beginning to end; returns why it ended."""
+        self._connected = False
+        try:
+            sock = connect(self._endpoint)
+        except OSError as error:
+            return f"cannot connect to {self._endpoint}: {why(error)}"
+        session = Session(sock, str(self._endpoint), self._find, self._greet, self._claims)
+        self._serve(session)
+        return session.failure or f"the connection to {self._endpoint} has ended"
+
+    def _serve(self, session: Session) -> None:
+        self._session = session
+        if self._stopping:
+            session.stop()
+        session.serve()
+        self._session = None
+        self._failure = session.failure
+
+    def _say_farewell(self) -> None:
+        if self._failure:
+            LOG.warning("%s: what we added may be left: %s", self._bridge.name, self._failure)
+
+    def _rest(self, seconds: float) -> None:
+        """Do nothing until the time is over or `stop` is called."""
+        with suppress(hub.QueueEmpty):
+            self._wake.get(timeout=max(seconds, 0.001))
+
+    def _find(self, name: str) -> Bridge | None:
+        return find([self._bridge], name)
+
+    def _greet(
+        self, channel: Channel, bridge: Bridge, name: str
+    ) -> tuple[Programmer, Callable[..., None]]:
+        self._connected = True
+        self._say(f"connected to {channel.address}")
+        return self._begin(channel, bridge, name)
+
+    def _say(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            LOG.info("%s: %s", self._bridge.name, text)
+
+
+class Listener:
+    """Takes switches that are told to connect to us."""
+
+    def __init__(
+        self,
+        endpoint: TcpEndpoint,
+        bridges: Sequence[Bridge],
+        begin: NewProgrammer,
+        claims: Claims,
+    ) -> None:
+        """The bridge named `*` takes all others. Raises ConfigError: cannot listen."""
+        self._endpoint = endpoint
+        self._bridges = bridges
+        self._begin = begin
+        self._claims = claims
+        self._sessions: list[Session] = []
+        self._threads: list[tuple[Session, Any]] = []
+        self._said: dict[str, str] = {}
+        self._stopping = False
+        try:
+            self._socket = socket.create_server(
+                (endpoint.host, endpoint.port),
+                family=socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET,
+                backlog=BACKLOG,
+            )
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {endpoint}: {why(error)}") from error
+
+    def run(self) -> None:
+        """Accept until `stop`."""
+        LOG.info("listening on %s", self._endpoint)
+        self._socket.settimeout(1.0)
+        while not self._stopping:
+            try:
+                sock, address = self._socket.accept()
+            except TimeoutError:
+                continue
+            except OSError as error:
+                self._say("accept", why(error))
+                hub.sleep(1.0)
+                continue
+            peer = f"tcp:{address[0]}"
+            session = Session(sock, peer, self._find, self._greet, self._claims)
+            self._sessions.append(session)
+            if self._stopping:  # `stop` may have gone through the sessions before this one
+                session.stop()
+            self._threads = [(one, thread) for one, thread in self._threads if not one.ended]
+            self._threads.append((session, start(self._serve, session)))
+        self._socket.close()
+        hub.joinall([thread for _, thread in self._threads])
+
+    def stop(self) -> None:
+        """Make `run` return, after our flows were taken back from all who are connected."""
+        self._stopping = True
+        for session in list(self._sessions):
+            session.stop()
+
+    def _serve(self, session: Session) -> None:
+        session.serve()
+        self._sessions.remove(session)
+        self._say(session.peer, session.failure or "the connection has ended")
+
+    def _greet(
+        self, channel: Channel, bridge: Bridge, name: str
+    ) -> tuple[Programmer, Callable[..., None]]:
+        self._say(channel.address, f"{name} has connected")
+        return self._begin(channel, bridge, name)
+
+    def _say(self, peer: str, text: str) -> None:
+        """Say of each host what is new; a switch that is refused tries again for ever."""
+        if self._said.get(peer) != text:
+            if len(self._said) >= HOSTS:
+                self._said.clear()
+            self._said[peer] = text
+            LOG.info("%s: %s", peer, text)
+
+    def _find(self, name: str) -> Bridge | None:
+        return find(self._bridges, name)
+
+
+def find(bridges: Sequence[Bridge], port_name: str) -> Bridge | None:
+    """The settings of the bridge whose LOCAL port has this name; None: it is not asked for.
+
+    OpenFlow 1.3 has room for 15 bytes of a name (OFP_MAX_PORT_NAME_LEN, section 7.2.1).
+    """
+    for bridge in bridges:
+        if port_name == bridge.name.encode()[:PORT_NAME_LENGTH].decode("utf-8", "replace"):
+            return bridge
+    return next((bridge for bridge in bridges if bridge.name == ANY_BRIDGE), None)
+
+
+def connect(endpoint: UnixEndpoint | TcpEndpoint) -> socket.socket:
+    """Open a stream socket; raises OSError, within `CONNECT_TIME` seconds."""
+    if isinstance(endpoint, TcpEndpoint):
+        return socket.create_connection((endpoint.host, endpoint.port), CONNECT_TIME)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(CONNECT_TIME)
+    try:
+        sock.connect(os.fspath(endpoint.path))
+    except BaseException:
+        sock.close()
+        raise
+    return sock

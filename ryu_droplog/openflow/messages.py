@@ -1,0 +1,231 @@
+"""The messages that this program sends, built with os-ken, and nothing else that it could send.
+
+What os-ken has no class for is packed here: NXAST_CONTROLLER2 with a meter id and
+NXT_SET_CONTROLLER_ID for OpenFlow 1.3 (Open vSwitch, include/openflow/nicira-ext.h and
+lib/ofp-actions.c). There is no message here that asks for a role, writes a table's configuration,
+or deletes or changes a flow without naming our own cookie in full.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from ryu_droplog import cookie
+
+NICIRA = 0x00002320
+_NXT_SET_CONTROLLER_ID = 20
+_NXAST_CONTROLLER2 = 37
+
+# onf_flow_monitor_request: id, flags, match length, out_port, table; then the match (type OXM,
+# length 4, padded to 8).
+_ONF = 0x4F4E4600
+_FLOW_MONITOR_REQUEST = struct.Struct("!IHHIB3xHH4x")
+_EMPTY_MATCH = (1, 4)
+
+# Properties of NXAST_CONTROLLER2 (enum nx_action_controller2_prop_type).
+_PROPERTY_MAX_LEN = 0
+_PROPERTY_CONTROLLER_ID = 1
+_PROPERTY_REASON = 2
+_PROPERTY_METER_ID = 5
+_REASON_NO_MATCH = 0
+
+MAX_LEN = 0xFFFF
+"""Bytes of a packet that we ask for. Open vSwitch keeps no buffers and sends it whole anyway."""
+
+_ANY_BUT_REG15_BIT_31 = {"reg15": (0, 0x80000000)}
+"""Matches all real packets without being the catch-all: nobody sets bit 31 of reg15."""
+
+Message = Any
+"""An os-ken message object (os-ken has no types)."""
+
+
+def controller_action(datapath: Any, meter_id: int | None) -> Any:
+    """The action that sends a packet to this program alone.
+
+    The meter stands in the action and not in a meter instruction: a restore of saved flows onto a
+    bridge without the meter then still succeeds, for our flow and for everyone else's.
+    """
+    properties = _property(_PROPERTY_MAX_LEN, struct.pack("!H", MAX_LEN))
+    properties += _property(_PROPERTY_CONTROLLER_ID, struct.pack("!H", cookie.SIGNATURE))
+    properties += _property(_PROPERTY_REASON, struct.pack("!B", _REASON_NO_MATCH))
+    if meter_id is not None:
+        properties += _property(_PROPERTY_METER_ID, struct.pack("!I", meter_id))
+    body = struct.pack("!H6x", _NXAST_CONTROLLER2) + properties
+    return datapath.ofproto_parser.OFPActionExperimenterUnknown(NICIRA, data=body)
+
+
+def _property(kind: int, value: bytes) -> bytes:
+    length = 4 + len(value)
+    return struct.pack("!HH", kind, length) + value + bytes(-length % 8)
+
+
+def set_controller_id(datapath: Any) -> Message:
+    """NXT_SET_CONTROLLER_ID: what other controller actions send does not come to us."""
+    data = struct.pack("!6xH", cookie.SIGNATURE)
+    parser = datapath.ofproto_parser
+    return parser.OFPExperimenter(datapath, NICIRA, _NXT_SET_CONTROLLER_ID, data)
+
+
+def set_config(datapath: Any, flags: int) -> Message:
+    """OFPT_SET_CONFIG; a non-zero miss_send_len starts packet-ins on a management connection.
+
+    The fragment handling in `flags` is the whole bridge's: pass what OFPT_GET_CONFIG said.
+    """
+    return datapath.ofproto_parser.OFPSetConfig(datapath, flags, MAX_LEN)
+
+
+def set_async(datapath: Any) -> Message:
+    """OFPT_SET_ASYNC for this connection alone: what it is told without asking."""
+    ofproto = datapath.ofproto
+    packet_in = 1 << ofproto.OFPR_NO_MATCH | 1 << ofproto.OFPR_ACTION
+    ports = 1 << ofproto.OFPPR_ADD | 1 << ofproto.OFPPR_DELETE | 1 << ofproto.OFPPR_MODIFY
+    removed = 1 << ofproto.OFPRR_HARD_TIMEOUT | 1 << ofproto.OFPRR_DELETE
+    parser = datapath.ofproto_parser
+    return parser.OFPSetAsync(datapath, [packet_in, packet_in], [ports, ports], [removed, removed])
+
+
+def monitor_flows(datapath: Any, monitor_id: int) -> Message:
+    """Subscribe to all changes of flows by anyone (ONF extension 187, OpenFlow 1.3).
+
+    Open vSwitch wants a whole ofp_match behind the request, with header and padding (what
+    `ovs-ofctl -O OpenFlow13 monitor` sends). os-ken leaves these out, and the switch refuses that.
+    """
+    ofproto = datapath.ofproto
+    events = ofproto.ONFFMF_ADD | ofproto.ONFFMF_DELETE | ofproto.ONFFMF_MODIFY
+    events |= ofproto.ONFFMF_ACTIONS
+    data = _FLOW_MONITOR_REQUEST.pack(
+        monitor_id, events, _EMPTY_MATCH[1], ofproto.OFPP_ANY, ofproto.OFPTT_ALL, *_EMPTY_MATCH
+    )
+    return datapath.ofproto_parser.OFPExperimenterStatsRequest(
+        datapath, 0, _ONF, ofproto.ONFMP_FLOW_MONITOR, data
+    )
+
+
+def dump_flows(
+    datapath: Any, table_id: int | None = None, flow_cookie: int = 0, mask: int = 0
+) -> Message:
+    """OFPMP_FLOW request: all flows, or one table's, or those with some cookie bits."""
+    ofproto, parser = datapath.ofproto, datapath.ofproto_parser
+    table = ofproto.OFPTT_ALL if table_id is None else table_id
+    return parser.OFPFlowStatsRequest(
+        datapath, 0, table, ofproto.OFPP_ANY, ofproto.OFPG_ANY, flow_cookie, mask
+    )
+
+
+def add_meter(datapath: Any, meter_id: int, rate: int, burst: int) -> Message:
+    """OFPT_METER_MOD: `rate` packets per second with bursts of `burst` packets pass."""
+    ofproto, parser = datapath.ofproto, datapath.ofproto_parser
+    flags = ofproto.OFPMF_PKTPS | ofproto.OFPMF_BURST | ofproto.OFPMF_STATS
+    bands = [parser.OFPMeterBandDrop(rate, burst)]
+    return parser.OFPMeterMod(datapath, ofproto.OFPMC_ADD, flags, meter_id, bands)
+
+
+def delete_meter(datapath: Any, meter_id: int) -> Message:
+    """OFPT_METER_MOD with OFPMC_DELETE."""
+    return datapath.ofproto_parser.OFPMeterMod(
+        datapath, datapath.ofproto.OFPMC_DELETE, 0, meter_id, []
+    )
+
+
+def script(datapath: Any, messages: Sequence[Message]) -> bytes:
+    """The bytes of a whole connection that sends these messages: hello first, a barrier last."""
+    parser = datapath.ofproto_parser
+    parts = []
+    for message in (parser.OFPHello(datapath), *messages, parser.OFPBarrierRequest(datapath)):
+        message.set_xid(0)
+        message.serialize()
+        parts.append(bytes(message.buf))
+    return b"".join(parts)
+
+
+class MissFlow:
+    """One flow of ours, and the messages that add it, renew it and take it back."""
+
+    def __init__(
+        self,
+        *,
+        table_id: int,
+        priority: int,
+        shadow: bool,
+        flow_cookie: int,
+        meter_id: int | None,
+        lease: int,
+    ) -> None:
+        """`lease` is the hard timeout in seconds, counted from the last renewal."""
+        self.table_id = table_id
+        self.priority = priority
+        self.shadow = shadow
+        self.cookie = flow_cookie
+        self.meter_id = meter_id
+        self.lease = lease
+
+    def add(self, datapath: Any, bundle_id: int) -> list[Message]:
+        """Messages that add the flow, or fail as a whole: the answers tell."""
+        ofproto = datapath.ofproto
+        if self.shadow:
+            flags = ofproto.OFPFF_CHECK_OVERLAP | ofproto.OFPFF_SEND_FLOW_REM
+            return [self._add(datapath, _ANY_BUT_REG15_BIT_31, flags)]
+        # ADD would silently replace a flow with the same match and priority. The first message of
+        # the bundle cannot do that, and is refused if anyone has a flow at this priority.
+        return bundle(
+            datapath,
+            bundle_id,
+            [
+                self._add(datapath, _ANY_BUT_REG15_BIT_31, ofproto.OFPFF_CHECK_OVERLAP),
+                self._add(datapath, {}, ofproto.OFPFF_SEND_FLOW_REM),
+                self._strict(datapath, ofproto.OFPFC_DELETE_STRICT, _ANY_BUT_REG15_BIT_31),
+            ],
+        )
+
+    def renew(self, datapath: Any) -> Message:
+        """Starts the lease anew; does nothing if the flow is gone, touches nobody else's."""
+        return self._strict(datapath, datapath.ofproto.OFPFC_MODIFY_STRICT, self._match())
+
+    def delete(self, datapath: Any) -> Message:
+        """Takes the flow back; does nothing if it is gone, touches nobody else's."""
+        return self._strict(datapath, datapath.ofproto.OFPFC_DELETE_STRICT, self._match())
+
+    def _match(self) -> dict[str, Any]:
+        return _ANY_BUT_REG15_BIT_31 if self.shadow else {}
+
+    def _add(self, datapath: Any, match: dict[str, Any], flags: int) -> Message:
+        return self._flow_mod(datapath, datapath.ofproto.OFPFC_ADD, match, mask=0, flags=flags)
+
+    def _strict(self, datapath: Any, command: int, match: dict[str, Any]) -> Message:
+        return self._flow_mod(datapath, command, match, mask=cookie.ALL_BITS, flags=0)
+
+    def _flow_mod(
+        self, datapath: Any, command: int, match: dict[str, Any], mask: int, flags: int
+    ) -> Message:
+        ofproto, parser = datapath.ofproto, datapath.ofproto_parser
+        action = controller_action(datapath, self.meter_id)
+        instruction = parser.OFPInstructionActions(ofproto.OFPIT_APPLY_ACTIONS, [action])
+        return parser.OFPFlowMod(
+            datapath,
+            cookie=self.cookie,
+            cookie_mask=mask,
+            table_id=self.table_id,
+            command=command,
+            hard_timeout=self.lease,
+            priority=self.priority,
+            out_port=ofproto.OFPP_ANY,
+            out_group=ofproto.OFPG_ANY,
+            flags=flags,
+            match=parser.OFPMatch(**match),
+            instructions=[instruction],
+        )
+
+
+def bundle(datapath: Any, bundle_id: int, messages: Sequence[Message]) -> list[Message]:
+    """Open, fill and commit an ordered, atomic bundle (ONF extension 230, OpenFlow 1.3)."""
+    ofproto, parser = datapath.ofproto, datapath.ofproto_parser
+    flags = ofproto.ONF_BF_ATOMIC | ofproto.ONF_BF_ORDERED
+
+    def control(kind: int) -> Message:
+        return parser.ONFBundleCtrlMsg(datapath, bundle_id, kind, flags, [])
+
+    parts = [parser.ONFBundleAddMsg(datapath, bundle_id, flags, part, []) for part in messages]
+    first, last = control(ofproto.ONF_BCT_OPEN_REQUEST), control(ofproto.ONF_BCT_COMMIT_REQUEST)
+    return [first, *parts, last]

@@ -1,0 +1,95 @@
+"""Whether a bridge asks a controller of its own about packets that no flow matches.
+
+It does while a controller of OpenFlow 1.0 to 1.2 is connected (connmgr_wants_packet_in_on_miss,
+ofproto/connmgr.c). A miss flow of ours would keep those packets from it. OpenFlow 1.3 cannot see
+this, but the database names the controllers, and `ofproto/trace` (ovs-vswitchd(8)) says what is
+done with a packet that no flow wants. Both are only read.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ryu_droplog.endpoint import Endpoint, ServiceEndpoint, UnixEndpoint
+from ryu_droplog.errors import SwitchError
+from ryu_droplog.openflow import jsonrpc
+from ryu_droplog.openflow.ovsdb import transact
+
+LOG = logging.getLogger(__name__)
+
+STATUS_TIME = 6.0
+"""Seconds after which `is_connected` in the database is true: it is written every 5 s."""
+
+# EtherType 0x88b5 is for local experiments (IEEE 802, section 9.2.4): no flow should ask for it.
+_NOBODYS = "dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,dl_type=0x88b5"
+_CALLED_FOR = 'a "packet-in" is called for'
+
+
+class MissQuestion:
+    """Asks about one bridge, as often as a plan is made."""
+
+    def __init__(
+        self, rundir: str, bridge: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`rundir` is the run directory of Open vSwitch."""
+        self._rundir = rundir
+        self._bridge = bridge
+        self._clock = clock
+        self._unsure_since: float | None = None
+
+    def __call__(self) -> bool:
+        """Whether a miss goes to a controller; False where the daemons cannot be asked.
+
+        A controller that is away looks to the trace like one of OpenFlow 1.0. Whether it is away,
+        the database knows some seconds late: until then the answer is True.
+        """
+        try:
+            controllers = self._controllers()
+            asks = bool(controllers) and self._packet_in_is_called_for()
+        except (OSError, ValueError, LookupError, TypeError, SwitchError) as error:
+            LOG.debug("%s: cannot be asked about misses: %s", self._bridge, error)
+            return False
+        if not asks:
+            self._unsure_since = None
+            return False
+        if any(controller["is_connected"] for controller in controllers):
+            return True
+        now = self._clock()
+        if self._unsure_since is None:
+            self._unsure_since = now
+        return now - self._unsure_since < STATUS_TIME
+
+    def _controllers(self) -> list[dict[str, Any]]:
+        """The bridge's primary controllers."""
+        bridges = self._select("Bridge", [["name", "==", self._bridge]], ["controller"])
+        kind, references = bridges[0]["controller"]
+        uuids = [uuid for _, uuid in references] if kind == "set" else [references]
+        found = []
+        for uuid in uuids:
+            where = [["_uuid", "==", ["uuid", uuid]]]
+            found += self._select("Controller", where, ["type", "is_connected"])
+        return [controller for controller in found if controller["type"] != "service"]
+
+    def _select(self, table: str, where: list[Any], columns: list[str]) -> list[dict[str, Any]]:
+        select = {"op": "select", "table": table, "where": where, "columns": columns}
+        rows: list[dict[str, Any]] = transact(f"{self._rundir}/db.sock", [select])[0]["rows"]
+        return rows
+
+    def _packet_in_is_called_for(self) -> bool:
+        pid = int(Path(self._rundir, "ovs-vswitchd.pid").read_text(encoding="ascii"))
+        control = f"{self._rundir}/ovs-vswitchd.{pid}.ctl"
+        return _CALLED_FOR in str(jsonrpc.call(control, "ofproto/trace", [self._bridge, _NOBODYS]))
+
+
+def miss_question(bridge: str, endpoint: Endpoint) -> Callable[[], bool]:
+    """The question about a bridge that is reached so; of one that is elsewhere, nobody can tell."""
+    if isinstance(endpoint, ServiceEndpoint):
+        endpoint = endpoint.management
+    if isinstance(endpoint, UnixEndpoint):
+        return MissQuestion(os.path.dirname(endpoint.path), bridge)
+    return lambda: False

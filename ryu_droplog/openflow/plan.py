@@ -1,0 +1,212 @@
+"""What to add to a bridge, and what to leave alone: a pure function of pipeline and flows.
+
+A miss flow goes where a packet would otherwise be dropped in silence, and nowhere else. It must
+never take a packet from a flow of anyone else's, so each table gets what fits: a table-miss flow
+below everything, a shadow flow just above a catch-all that drops, or nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ryu_droplog import cookie
+from ryu_droplog.openflow.flows import Flow
+from ryu_droplog.pipelines import Pipeline
+
+PRIORITY_MAX = 65535
+TABLE_MAX = 254
+"""Highest table number; 255 is OFPTT_ALL."""
+
+
+class Verdict(Enum):
+    """What is done about a table."""
+
+    MISS = "table-miss"
+    """A flow at priority 0 without a match, added by an atomic bundle."""
+    SHADOW = "shadow"
+    """A flow just above the owner's catch-all drop."""
+    LEAVE = "left alone"
+    """Nothing is added."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was on the switch when the plan was made."""
+
+    flows: Sequence[Flow]
+    names: Mapping[int, str] = field(default_factory=dict)
+    """Table names that the bridge itself knows (OFPMP_TABLE_FEATURES)."""
+    limits: Mapping[int, int] = field(default_factory=dict)
+    """max_entries of each table (OFPMP_TABLE_FEATURES); a table without one has no limit."""
+    monitored: bool = True
+    """Whether somebody tells when an owner changes its flows."""
+    packet_in_on_miss: bool = False
+    """Whether a packet that no flow matches goes to a controller (one of OpenFlow 1.0 to 1.2)."""
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What is done about one table, and why."""
+
+    table_id: int
+    name: str
+    verdict: Verdict
+    priority: int
+    """Priority of the flow to add; 0 where nothing is added."""
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done about a bridge."""
+
+    managed: bool
+    """Whether the OpFlex agent itself manages the bridge, so that one flow sees every drop."""
+    tables: Sequence[TablePlan]
+
+    @property
+    def watched(self) -> list[TablePlan]:
+        """The tables that get a flow."""
+        return [table for table in self.tables if table.verdict is not Verdict.LEAVE]
+
+
+def is_ours(flow: Flow) -> bool:
+    """Whether this program added the flow, in this run or an earlier one."""
+    ours = cookie.unpack(flow.cookie) is not None
+    return ours and cookie.SIGNATURE in flow.effect.controller_ids
+
+
+def plan(pipeline: Pipeline, snapshot: Snapshot) -> Plan:
+    """Decide table by table; flows of ours on the switch are as good as absent."""
+    by_table: dict[int, list[Flow]] = {}
+    for flow in snapshot.flows:
+        if not is_ours(flow):
+            by_table.setdefault(flow.table_id, []).append(flow)
+
+    in_passing: set[int] = set()
+    unknown: set[int] = set()
+    tables = set(pipeline.tables)
+    if pipeline.discover:
+        used, in_passing = tables_in_use(by_table)
+        tables |= used | in_passing
+        unknown = set(by_table) - tables
+        in_passing -= set(pipeline.tables)
+    managed = _is_managed(pipeline, by_table)
+
+    plans = []
+    for table_id in sorted(tables | unknown):
+        if managed and table_id != pipeline.drop_table:
+            verdict, priority = Verdict.LEAVE, 0
+            drop_name = pipeline.table_name(pipeline.drop_table or 0, snapshot.names)
+            why = f"the OpFlex agent sends its drops to {drop_name}"
+        elif table_id in in_passing:
+            verdict, priority = Verdict.LEAVE, 0
+            why = "only looked up in passing, by a resubmit: a miss there loses nothing"
+        elif table_id in unknown:
+            verdict, priority = Verdict.LEAVE, 0
+            why = "no flow leads there"
+        else:
+            flows = by_table.get(table_id, [])
+            verdict, priority, why = _plan_table(flows, snapshot.limits.get(table_id))
+            if verdict is Verdict.MISS and snapshot.packet_in_on_miss:
+                verdict, why = Verdict.LEAVE, "a miss goes to the bridge's own controller"
+            elif verdict is Verdict.SHADOW and not snapshot.monitored:
+                verdict, priority = Verdict.LEAVE, 0
+                why = "no flow monitor would tell when its owner needs the place"
+        name = pipeline.table_name(table_id, snapshot.names)
+        plans.append(TablePlan(table_id, name, verdict, priority, why))
+    return Plan(managed, plans)
+
+
+def _plan_table(flows: Sequence[Flow], limit: int | None) -> tuple[Verdict, int, str]:
+    # The bundle holds two flows for a moment (see messages.py), and one stays.
+    if limit is not None and len(flows) + 2 > limit // 2:
+        why = f"it has {_flows(len(flows))} of {limit} allowed, and ours might take the last place"
+        return Verdict.LEAVE, 0, why
+    catch_alls = [flow for flow in flows if flow.catch_all]
+    if not catch_alls:
+        lowest = sum(flow.priority == 0 for flow in flows)
+        if lowest:
+            return Verdict.LEAVE, 0, f"its owner has {_flows(lowest)} at priority 0"
+        return Verdict.MISS, 0, "nothing matches what is left" if flows else "it has no flows"
+
+    last = max(catch_alls, key=lambda flow: (flow.priority, flow.effect.acts))
+    if last.effect.acts:
+        where = f"at priority {last.priority}"
+        return (
+            Verdict.LEAVE,
+            0,
+            f"nothing is missed: its owner's catch-all {where} handles the rest",
+        )
+    if last.idle_timeout:
+        return (
+            Verdict.LEAVE,
+            0,
+            "its owner's catch-all drop has an idle timeout that we would starve",
+        )
+    beside = sum(flow.priority == last.priority for flow in flows) - 1
+    if beside:
+        where = f"at priority {last.priority} beside its catch-all drop"
+        return Verdict.LEAVE, 0, f"its owner has {_flows(beside)} {where}"
+    if last.priority == PRIORITY_MAX:
+        return Verdict.LEAVE, 0, f"its owner's catch-all drop has priority {PRIORITY_MAX}"
+    above = last.priority + 1
+    taken = sum(flow.priority == above for flow in flows)
+    if taken:
+        return Verdict.LEAVE, 0, f"its owner has {_flows(taken)} at priority {above}"
+    return Verdict.SHADOW, above, f"above its owner's catch-all drop at priority {last.priority}"
+
+
+def _flows(count: int) -> str:
+    return f"{count} flow" if count == 1 else f"{count} flows"
+
+
+def _is_managed(pipeline: Pipeline, by_table: Mapping[int, Sequence[Flow]]) -> bool:
+    """Whether the OpFlex agent's own table-drop flows lead to its drop table."""
+    return pipeline.drop_table is not None and any(
+        flow.priority == 0
+        and flow.catch_all
+        and flow.cookie == cookie.TABLE_DROP
+        and any(step.table_id == pipeline.drop_table for step in flow.effect.steps)
+        for table_id, flows in by_table.items()
+        if table_id != pipeline.drop_table
+        for flow in flows
+    )
+
+
+def tables_in_use(by_table: Mapping[int, Sequence[Flow]]) -> tuple[set[int], set[int]]:
+    """Which tables the flows use: those where a miss loses the packet, and those where not.
+
+    The second set holds tables that are only looked up in passing: by a resubmit that other
+    actions follow, or from such a table. A table with flows to which none leads (packets come
+    there by a packet-out or a group) counts among the first.
+    """
+    used = _reach({0}, by_table, final=True)
+    in_passing = _reach(_passing_steps(used, by_table), by_table, final=False)
+    return used, in_passing - used
+
+
+def _passing_steps(tables: Iterable[int], by_table: Mapping[int, Sequence[Flow]]) -> set[int]:
+    return {
+        step.table_id
+        for table_id in tables
+        for flow in by_table.get(table_id, ())
+        for step in flow.effect.steps
+        if not step.final
+    }
+
+
+def _reach(start: set[int], by_table: Mapping[int, Sequence[Flow]], *, final: bool) -> set[int]:
+    """All tables that can be reached from `start`; by final steps only, or by any."""
+    reached: set[int] = set()
+    ahead = set(start)
+    while ahead:
+        table_id = ahead.pop()
+        reached.add(table_id)
+        for flow in by_table.get(table_id, ()):
+            for step in flow.effect.steps:
+                if (step.final or not final) and step.table_id not in reached:
+                    ahead.add(step.table_id)
+    return {table_id for table_id in reached if table_id <= TABLE_MAX}

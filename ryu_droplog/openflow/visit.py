@@ -1,0 +1,84 @@
+"""A short visit to a bridge: look at it, or clear away what a crash left, and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any, TypeVar
+
+from os_ken.lib import hub
+
+from ryu_droplog.endpoint import TcpEndpoint, UnixEndpoint
+from ryu_droplog.errors import SwitchError, why
+from ryu_droplog.openflow import messages
+from ryu_droplog.openflow.channel import ANSWER_TIME, Channel, new_handshake
+from ryu_droplog.openflow.claims import Claims
+from ryu_droplog.openflow.link import connect
+from ryu_droplog.openflow.misses import miss_question
+from ryu_droplog.openflow.plan import Snapshot, is_ours
+from ryu_droplog.openflow.requests import dump, leftover, meter_ids
+from ryu_droplog.openflow.tables import parse_table_features
+from ryu_droplog.settings import Bridge
+
+T = TypeVar("T")
+
+
+def visit(endpoint: UnixEndpoint | TcpEndpoint, errand: Callable[[Channel], T]) -> T:
+    """Connect, shake hands, do the errand, and go; raises SwitchError."""
+    try:
+        sock = connect(endpoint)
+    except OSError as error:
+        raise SwitchError(f"cannot connect to {endpoint}: {why(error)}") from error
+    ready: Any = hub.Queue()
+    with closing(sock):
+        channel = Channel(
+            sock,
+            str(endpoint),
+            new_handshake(),
+            on_packet_ins=lambda messages, now: None,
+            on_ready=lambda channel: ready.put(True),
+            on_flow_updates=lambda body: None,
+            on_flow_removed=lambda removed: None,
+        )
+
+        def serve() -> None:
+            channel.serve()
+            ready.put(False)
+
+        reader = hub.spawn(serve)
+        try:
+            if not ready.get(timeout=ANSWER_TIME):
+                raise SwitchError(f"{endpoint}: {channel.refusal or 'the connection has ended'}")
+            return errand(channel)
+        except hub.QueueEmpty:
+            raise SwitchError(f"{endpoint}: no OpenFlow handshake") from None
+        finally:
+            channel.stop()
+            hub.joinall([reader])
+
+
+def look(channel: Channel, bridge: Bridge) -> Snapshot:
+    """Everything that a plan depends on; changes nothing."""
+    request = channel.ofproto_parser.OFPTableFeaturesStatsRequest(channel)
+    [tables] = channel.exchange([request])
+    names, limits = parse_table_features(tables.bodies)
+    return Snapshot(
+        dump(channel),
+        names,
+        limits,
+        packet_in_on_miss=miss_question(bridge.name, bridge.endpoint)(),
+    )
+
+
+def clean(channel: Channel, bridge: str, run_directory: str) -> tuple[int, int]:
+    """Remove flows and meters of ours, of whatever run; returns how many of each.
+
+    Raises SwitchError when a running program has the bridge.
+    """
+    Claims(run_directory).take(bridge, channel.id, str(channel.address))
+    flows = [flow for flow in dump(channel) if is_ours(flow)]
+    meters = meter_ids(channel)
+    removals = [leftover(flow).delete(channel) for flow in flows]
+    removals += [messages.delete_meter(channel, meter) for meter in meters]
+    channel.exchange(removals)
+    return len(flows), len(meters)

@@ -1,0 +1,1 @@
+"""Bytes in, fields out: pure decoding, without input, output or a clock."""

@@ -1,0 +1,135 @@
+"""An OpenFlow 1.3 PacketIn: bytes in, the frame and what the switch knew of it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from ryu_droplog.errors import MalformedMessage
+from ryu_droplog.packet import wire
+
+_MATCH_START = wire.PACKET_IN_LENGTH - wire.MATCH_HEADER_LENGTH
+
+
+class PacketIn(Struct, frozen=True, gc=False):
+    """A PacketIn as far as a drop needs it (OpenFlow 1.3.5 section 7.4.1)."""
+
+    reason: int
+    """Why the packet was sent: 0 OFPR_NO_MATCH, 1 OFPR_ACTION, 2 OFPR_INVALID_TTL."""
+    table_id: int
+    """Number of the table that sent it, 0 to 255."""
+    cookie: int
+    """Cookie of the flow that sent it, 64 bits."""
+    metadata: bytes
+    """The OXM fields of the match, raw: without the match's type, length and padding."""
+    frame: bytes
+    """The Ethernet frame, as much of it as the switch sent."""
+
+
+def parse(message: bytes) -> PacketIn:
+    """Take one whole PacketIn apart, from its OpenFlow header to the end of the frame.
+
+    The OXM fields are not looked at: see `oxm_fields`.
+
+    :raises MalformedMessage: when `message` is no OpenFlow 1.3 PacketIn, or a length in it does
+        not agree with the bytes that are there; nothing else is raised, whatever the bytes
+    """
+    size = len(message)
+    if size < wire.PACKET_IN_LENGTH:
+        raise MalformedMessage(
+            f"packet-in has {size} bytes, expected at least {wire.PACKET_IN_LENGTH}"
+        )
+    kind, length, reason, table_id, cookie, match_type, match_length = wire.PACKET_IN.unpack_from(
+        message
+    )
+    if kind != wire.OPENFLOW_1_3_PACKET_IN:
+        raise MalformedMessage(
+            f"message has version and type {kind:#06x}, "
+            f"expected {wire.OPENFLOW_1_3_PACKET_IN:#06x} (packet-in of openflow 1.3)"
+        )
+    if length != size:
+        raise MalformedMessage(f"packet-in says it has {length} bytes, but {size} are there")
+    if match_type != wire.MATCH_TYPE_OXM:
+        raise MalformedMessage(
+            f"packet-in has a match of type {match_type}, expected {wire.MATCH_TYPE_OXM} (oxm)"
+        )
+    if match_length < wire.MATCH_HEADER_LENGTH:
+        raise MalformedMessage(
+            f"packet-in has a match of {match_length} bytes, "
+            f"expected at least {wire.MATCH_HEADER_LENGTH}"
+        )
+    match_end = _MATCH_START + match_length
+    padded_length = (match_length + wire.MATCH_ALIGNMENT - 1) & -wire.MATCH_ALIGNMENT
+    frame_start = _MATCH_START + padded_length + wire.PACKET_IN_PAD_LENGTH
+    if frame_start > size:
+        raise MalformedMessage(
+            f"packet-in has a match of {match_length} bytes, "
+            f"which does not fit into the {size} bytes of the message"
+        )
+    return PacketIn(
+        reason, table_id, cookie, message[wire.PACKET_IN_LENGTH : match_end], message[frame_start:]
+    )
+
+
+class OxmField(NamedTuple):
+    """One field of a match (OpenFlow 1.3.5 section 7.2.3.2)."""
+
+    oxm_class: int
+    """Whose field it is: 0x8000 OpenFlow basic, 0 and 1 Nicira, 0xffff an experimenter's."""
+    field: int
+    """Number of the field within its class, 0 to 127."""
+    value: bytes
+    """Network byte order, without the number of an experimenter."""
+    mask: bytes | None
+    """As long as the value; None where the whole value counts."""
+
+
+def oxm_fields(metadata: bytes) -> Iterator[OxmField]:
+    """Go through the OXM fields of a match in the order of the wire; raises on no content.
+
+    What is not known is handed out like all else. A field whose length leads past the end ends the
+    way; one that is too short for its experimenter's number, or whose value and mask are not
+    equally long, is stepped over.
+    """
+    start = 0
+    end = len(metadata)
+    while start + wire.OXM_LENGTH <= end:
+        oxm_class, field_and_mask, length = wire.OXM.unpack_from(metadata, start)
+        value_start = start + wire.OXM_LENGTH
+        start = value_start + length
+        if start > end:
+            return
+        if oxm_class == wire.OXM_CLASS_EXPERIMENTER:
+            value_start += wire.OXM_EXPERIMENTER_LENGTH
+            if value_start > start:
+                continue
+        field = field_and_mask >> wire.OXM_FIELD_SHIFT
+        if not field_and_mask & wire.OXM_HAS_MASK:
+            yield OxmField(oxm_class, field, metadata[value_start:start], None)
+            continue
+        half, odd = divmod(start - value_start, 2)
+        if not odd:
+            middle = value_start + half
+            yield OxmField(oxm_class, field, metadata[value_start:middle], metadata[middle:start])
+
+
+def drop_record(metadata: bytes) -> tuple[int | None, int | None]:
+    """Read what the OpFlex agent recorded of a drop on its way to EXP_DROP_TABLE.
+
+    :param metadata: the OXM fields of a PacketIn's match
+    :returns: the id of the table that dropped the packet (tun_metadata12) and the capture reason
+        (tun_metadata13: 0 MISS, 1 DENY, 2 PERMIT), as they were recorded; each None where absent.
+        The numbers are not checked: a value has up to 255 bytes. Nothing is raised
+    """
+    table_id: int | None = None
+    reason: int | None = None
+    for oxm_class, field, value, _mask in oxm_fields(metadata):
+        if oxm_class != wire.OXM_CLASS_NXM_1 or not value:
+            continue
+        if field == wire.NXM_TUN_METADATA_TABLE:
+            table_id = int.from_bytes(value, "big")
+        elif field == wire.NXM_TUN_METADATA_REASON:
+            reason = int.from_bytes(value, "big")
+    return table_id, reason

@@ -1,0 +1,103 @@
+"""Header layouts, offsets, masks and numbers of all that is decoded here, each with its source.
+
+Every layout is in network byte order. The order of a `Struct`'s fields is that of the wire, and
+where `ryu_droplog.drop` has a tuple for the header, that of the tuple.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+# Ethernet, IEEE 802.3 section 3.2 (RFC 894 for IPv4): destination, source, EtherType.
+ETHERNET: Final = Struct("!6s6sH")
+ETHERNET_LENGTH: Final = ETHERNET.size
+MAC_LENGTH: Final = 6
+
+# IEEE 802.3 section 3.2.7: what is shorter behind the Ethernet header is padded to this many bytes.
+ETHERNET_MIN_PAYLOAD = 46
+
+# EtherTypes, IEEE 802 Numbers at IANA. Below 0x0600 the field is the length of an 802.3 frame.
+ETHERTYPE_IPV4: Final = 0x0800
+ETHERTYPE_ARP: Final = 0x0806
+ETHERTYPE_VLAN: Final = 0x8100
+ETHERTYPE_IPV6: Final = 0x86DD
+
+# 802.1Q tag, IEEE 802.1Q section 9.6, as it stands behind its EtherType: tag control information
+# (3 bits priority, 1 bit drop eligible, 12 bits VID), EtherType of what follows.
+VLAN: Final = Struct("!HH")
+VLAN_LENGTH: Final = VLAN.size
+VLAN_VID_MASK: Final = 0x0FFF
+
+# ARP for Ethernet and IPv4, RFC 826: hardware and protocol type, their address lengths, operation,
+# sender MAC and IPv4 address, target MAC and IPv4 address.
+ARP: Final = Struct("!HHBBH6s4s6s4s")
+ARP_LENGTH: Final = ARP.size
+
+# IPv4, RFC 791 section 3.1: version and IHL, type of service, total length, identification, flags
+# and fragment offset, time to live, protocol, checksum, source, destination.
+IPV4: Final = Struct("!BBHHHBBH4s4s")
+IPV4_LENGTH: Final = IPV4.size
+IPV4_IHL_MASK: Final = 0x0F  # in 32-bit words
+IPV4_FLAGS_SHIFT: Final = 13
+IPV4_OFFSET_MASK: Final = 0x1FFF  # in units of 8 bytes
+# RFC 2474 section 3: the upper six bits of the type of service are the DSCP.
+IPV4_DSCP_SHIFT: Final = 2
+
+# IPv6, RFC 8200 section 3: version (4 bits), traffic class (8) and flow label (20); payload length,
+# next header, hop limit, source, destination.
+IPV6: Final = Struct("!IHBB16s16s")
+IPV6_LENGTH: Final = IPV6.size
+IPV6_CLASS_SHIFT: Final = 20
+IPV6_CLASS_MASK: Final = 0xFF
+IPV6_FLOW_MASK: Final = 0xFFFFF
+
+# IP protocols, Assigned Internet Protocol Numbers at IANA.
+PROTOCOL_ICMP: Final = 1
+PROTOCOL_TCP: Final = 6
+PROTOCOL_UDP: Final = 17
+
+# ICMP echo, RFC 792: type, code, checksum, identifier, sequence number.
+ICMP: Final = Struct("!BBHHH")
+ICMP_LENGTH: Final = ICMP.size
+
+# TCP, RFC 9293 section 3.1: ports, sequence and acknowledgment number, data offset and flags,
+# window, checksum, urgent pointer.
+TCP: Final = Struct("!HHIIHHHH")
+TCP_LENGTH: Final = TCP.size
+TCP_DATA_OFFSET_SHIFT: Final = 12  # in 32-bit words
+TCP_FLAGS_MASK: Final = 0x01FF
+# The flags by name, highest bit first. NS is RFC 3540's, CWR and ECE are RFC 3168's.
+TCP_FLAG_NAMES: Final = ("NS", "CWR", "ECE", "URG", "ACK", "PSH", "RST", "SYN", "FIN")
+
+# UDP, RFC 768: ports, length, checksum.
+UDP: Final = Struct("!HHHH")
+UDP_LENGTH: Final = UDP.size
+
+# OpenFlow 1.3.5 sections 7.1 (ofp_header: version, type, length, xid), 7.4.1 (ofp_packet_in:
+# buffer_id, total_len, reason, table_id, cookie) and 7.2.3.1 (ofp_match: type, length). The version
+# and type are read as one number. buffer_id, total_len and xid are stepped over: Open vSwitch
+# buffers nothing, and how much of the packet arrived is the message's length to say.
+PACKET_IN: Final = Struct("!HH4x4x2xBBQHH")
+PACKET_IN_LENGTH: Final = PACKET_IN.size
+OPENFLOW_1_3_PACKET_IN: Final = 0x040A  # version 4, OFPT_PACKET_IN
+MATCH_TYPE_OXM: Final = 1  # OFPMT_OXM
+MATCH_HEADER_LENGTH: Final = 4  # counted in the match's length, which leaves out its padding
+MATCH_ALIGNMENT: Final = 8  # a power of two
+PACKET_IN_PAD_LENGTH: Final = 2  # behind the match, so that the IP header is aligned
+
+# OXM, OpenFlow 1.3.5 section 7.2.3.2: class, field (7 bits) and has-mask (1 bit), length of all
+# that follows. Value and mask take half of it each.
+OXM: Final = Struct("!HBB")
+OXM_LENGTH: Final = OXM.size
+OXM_FIELD_SHIFT: Final = 1
+OXM_HAS_MASK: Final = 0x01
+OXM_CLASS_NXM_1: Final = 0x0001  # OFPXMC_NXM_1
+OXM_CLASS_EXPERIMENTER: Final = 0xFFFF  # OFPXMC_EXPERIMENTER
+OXM_EXPERIMENTER_LENGTH: Final = 4  # the experimenter's number, first of what follows
+
+# Open vSwitch, ovs-fields(7): tun_metadata<n> is NXM_NX field 40 + n, of up to 124 bytes. The
+# OpFlex agent keeps in number 12 the table id, in 13 the capture reason.
+NXM_TUN_METADATA_0: Final = 40
+NXM_TUN_METADATA_TABLE: Final = NXM_TUN_METADATA_0 + 12
+NXM_TUN_METADATA_REASON: Final = NXM_TUN_METADATA_0 + 13

@@ -1,0 +1,92 @@
+"""The books in words, as a table, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ryu_droplog.ledger import COLUMNS, Ledger, TableBook
+
+_LOSSES = (
+    ("metered", "held back by the meter"),
+    ("folded", "folded into repeats"),
+    ("lost_in_switch", "lost in the switch"),
+    ("refused", "lost before a full queue"),
+    ("failed", "lost because they could not be written"),
+    ("waiting", "still on their way"),
+)
+_NEWS = ("dropped", "lost_in_switch", "refused", "failed")
+_HEADINGS = {
+    "dropped": "dropped",
+    "logged": "logged",
+    "folded": "folded",
+    "metered": "metered",
+    "lost_in_switch": "lost in switch",
+    "refused": "queue full",
+    "failed": "not written",
+    "waiting": "waiting",
+}
+
+
+ALL = ""
+"""Key of all tables together."""
+
+Snapshot = Mapping[str, Mapping[str, Any]]
+
+
+def snapshot(ledger: Ledger) -> dict[str, dict[str, Any]]:
+    """The name and all columns of each table by its id as text, and of all together by `ALL`."""
+    books = {
+        str(table_id): {"table": name, **as_numbers(book)} for table_id, name, book in ledger.rows()
+    }
+    books[ALL] = {"table": "all tables", **as_numbers(ledger.total())}
+    return books
+
+
+def as_numbers(book: TableBook) -> dict[str, int]:
+    """All that a book tells, by column."""
+    return {name: getattr(book, name) for name in COLUMNS}
+
+
+def in_words(bridge: str, before: Snapshot, now: Snapshot) -> str | None:
+    """What has come to the books between two snapshots, in one line; None: nothing was dropped."""
+
+    def increase(table: str, column: str) -> int:
+        return int(now[table][column]) - int(before.get(table, {}).get(column, 0))
+
+    reasons = {words: increase(ALL, column) for column, words in _LOSSES}
+    if not any(increase(ALL, column) > 0 for column in _NEWS):
+        return None
+    tables = {
+        table: max(increase(table, "dropped"), increase(table, "received"))
+        for table in now
+        if table != ALL
+    }
+    most = sorted(tables, key=lambda table: tables[table], reverse=True)
+    where = ", ".join(f"{tables[t]} in {now[t]['table']}" for t in most if tables[t] > 0)
+    text = f"{bridge}: {increase(ALL, 'dropped')} drops"
+    text += f": {where}; " if where else "; "
+    text += f"{increase(ALL, 'logged')} logged"
+    others = [f"{n} {words}" for words, n in reasons.items() if n > 0]
+    return f"{text}, {', '.join(others)}" if others else text
+
+
+def as_table(bridges: Mapping[str, Mapping[str, Any]]) -> str:
+    """The books of all bridges, a line a table; `bridges` as `status` sends them."""
+    rows = [["bridge", "table", *_HEADINGS.values()]]
+    for bridge, state in bridges.items():
+        books = state["books"]
+        # PacketIns that nobody could read are in no table's book.
+        in_tables = sum(book["received"] for key, book in books.items() if key != ALL)
+        of_no_table = in_tables != books[ALL]["received"]
+        for key, book in books.items():
+            if key != ALL or len(books) != 2 or of_no_table:
+                numbers = [str(book[column]) for column in _HEADINGS]
+                rows.append([bridge, book["table"], *numbers])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+        cells += [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,88 @@
+"""Settings: what the configuration says, as the rest of the program uses it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ryu_droplog.endpoint import Endpoint, TcpEndpoint
+
+ANY_BRIDGE = "*"
+"""Name of a bridge entry that stands for any switch that connects to `listen`."""
+SYSLOG = "syslog"
+"""`Settings.output` where drop lines go to syslog; no file, because a file's path is absolute."""
+
+
+class Meter(Struct, frozen=True, forbid_unknown_fields=True):
+    """Holds back a flood of drops, one meter for each table."""
+
+    # Open vSwitch wants a burst that fits the rate: its userspace datapath counts time in whole
+    # milliseconds, and a meter whose burst is less than what the rate lets through in one of them
+    # never fills again. At 10,000,000 packets a second with a burst of 100 it dropped nearly
+    # everything, at 100,001 with 100 too, at 100,000 with 100 nothing. So burst * 1000 >= rate
+    # must hold, and a rate beyond what anyone can read is refused.
+    rate: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    """Packets per second that a table may send, 1 to 1,000,000."""
+    burst: Annotated[int, Meta(ge=1, le=0xFFFFFFFF)] = 100
+    """Packets that may come at once, a thousandth of the rate to 2^32-1.
+
+    It is burst_size in OpenFlow 1.3.5 section 7.3.4.4.
+    """
+    required: bool = True
+    """False: on a switch without meters, add the flows without."""
+
+
+class Lease(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the flows outlive the program."""
+
+    duration: Annotated[int, Meta(ge=3, le=0xFFFF)] = 60
+    """Seconds from its last renewal to a flow's end, 3 to 65535 (hard_timeout, section 7.3.4.1)."""
+    renew: Annotated[int, Meta(ge=1, le=0xFFFF // 2)] = 20
+    """Seconds between two renewals, 1 to half of the duration."""
+
+
+class Throttle(Struct, frozen=True):
+    """Folds the repeats of a drop into one line."""
+
+    window: float
+    """Seconds from the first drop to the line that ends the window, 0.1 to 3600."""
+    entries: int
+    """Windows that may be open at once, a bridge; past that the least recently used one ends."""
+
+
+class Bridge(Struct, frozen=True):
+    """A bridge whose drops are logged."""
+
+    name: str
+    """As Open vSwitch knows it, or `*`: any switch that connects to `listen`."""
+    prefix: str | None
+    """Stands before the table name in a drop line; None: the pipeline's own prefix."""
+    pipeline: str
+    endpoint: Endpoint
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What droplog.yaml says, defaults filled in and all of it checked."""
+
+    source: str
+    """Name of the file, for messages."""
+    enable: bool
+    """False: nothing is added to the switch, and the program waits."""
+    disable_events: bool
+    output: str | None
+    """Where drop lines go: the absolute path of a file, SYSLOG, or None for standard output."""
+    log_directory: str
+    run_directory: str
+    """Locks and sockets of the running program."""
+    pipeline_directory: str | None
+    bridges: tuple[Bridge, ...]
+    """At least one, with different names."""
+    listen: TcpEndpoint | None
+    """Where switches may connect; the host is an address. None: nowhere."""
+    meter: Meter
+    lease: Lease
+    throttle: Throttle | None = None
+    """None: repeats are not folded."""
+    report_interval: int = 60
+    """Seconds between two reports of the books in the program's log; 0: none."""

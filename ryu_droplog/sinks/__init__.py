@@ -1,0 +1,1 @@
+"""Where drops go: lines, packet events, forwards."""

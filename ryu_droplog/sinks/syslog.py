@@ -1,0 +1,73 @@
+"""Lines to the local syslog daemon."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from logging.handlers import SysLogHandler
+from types import ModuleType
+
+from ryu_droplog.drop import Drop
+from ryu_droplog.errors import why
+from ryu_droplog.sinks import line
+from ryu_droplog.sinks.base import Sink
+
+SOCKET = "/dev/log"
+
+
+class _Handler(SysLogHandler):
+    """The standard library's handler; only, a message that cannot be sent raises its OSError."""
+
+    ident = "ryu_droplog: "
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise  # logging calls this while the error is being handled
+
+
+class Syslog(Sink):
+    """Lines without time and severity, facility daemon, severity info."""
+
+    def __init__(self, threads: ModuleType, address: str = SOCKET) -> None:
+        """`address` is the path of the daemon's Unix socket."""
+        super().__init__("syslog", threads)
+        self._address = address
+        self._handler: _Handler | None = None
+
+    def render(self, drops: Sequence[Drop]) -> list[str]:
+        return [line.bare(drop) for drop in drops]
+
+    def write(self, lines: Sequence[str]) -> int:
+        for position, text in enumerate(lines):
+            try:
+                self._send(text)
+            except OSError as error:
+                self.finish()
+                self.note(f"{self._address}: {why(error)}")
+                return position
+        self.note(None)
+        return len(lines)
+
+    def start(self) -> None:
+        """Begin to write; where the daemon is not there yet, it is tried again for each batch."""
+        with suppress(OSError):
+            self._connect()
+        super().start()
+
+    def _connect(self) -> _Handler:
+        self._handler = _Handler(self._address, SysLogHandler.LOG_DAEMON)
+        return self._handler
+
+    def _send(self, text: str) -> None:
+        record = logging.LogRecord("ryu_droplog", logging.INFO, "", 0, text, None, None)
+        if self._handler is not None:
+            with suppress(OSError):
+                self._handler.emit(record)  # handle() would take a lock that belongs to the hub
+                return
+            self.finish()  # the daemon may have been started anew
+        self._connect().emit(record)
+
+    def finish(self) -> None:
+        if self._handler is not None:
+            self._handler.close()
+            self._handler = None

@@ -1,0 +1,110 @@
+"""What all tests share: the private switch, and the environments the program must run in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout."""
+sys.path.insert(0, str(ROOT / "tools"))  # private_ovs is shared with the demonstration
+
+from private_ovs import CommandError, PrivateSwitch, enter_private_namespaces  # noqa: E402
+
+WANTED = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ip", "ethtool", "setpriv")
+"""Commands without which no test marked `ovs` can run."""
+
+_switches = pytest.StashKey[PrivateSwitch]()
+_hindrance = pytest.StashKey[str]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Go into private namespaces before the first test, when a test marked `ovs` will run."""
+    config = session.config
+    chosen = any(item.get_closest_marker("ovs") for item in session.items)
+    if not chosen or config.option.collectonly:
+        return
+    missing = [command for command in WANTED if shutil.which(command) is None]
+    if os.geteuid() != 0:
+        config.stash[_hindrance] = "needs root: run sudo tools/test"
+    elif missing:
+        config.stash[_hindrance] = f"needs {', '.join(missing)}: run sudo tools/test"
+    else:
+        try:
+            enter_private_namespaces()
+        except (PermissionError, CommandError) as error:
+            config.stash[_hindrance] = f"needs private namespaces: {error}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test marked `ovs`, rather than skip it, where it cannot run."""
+    hindrance = item.config.stash.get(_hindrance, None)
+    if hindrance is not None and item.get_closest_marker("ovs"):
+        pytest.fail(hindrance, pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the daemons' logs with a failed test that used the switch."""
+    report = yield
+    switch = item.config.stash.get(_switches, None)
+    if report.failed and switch is not None and "switch" in getattr(item, "fixturenames", ()):
+        report.sections.append(("Open vSwitch", switch.logs()))
+    return report
+
+
+@pytest.fixture(scope="module")
+def switch(request: pytest.FixtureRequest) -> Iterator[PrivateSwitch]:
+    """A running private Open vSwitch without bridges, one for each module."""
+    with PrivateSwitch() as started:
+        request.config.stash[_switches] = started
+        yield started
+        del request.config.stash[_switches]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """An environment that the program must run in."""
+
+    name: str
+    python: Path
+    """Its Python interpreter."""
+    bin: Path
+    """The folder of its scripts: `ryu-droplog`, `osken-manager`."""
+    env: dict[str, str]
+    """The whole environment for a program that runs in it."""
+
+
+RUNTIMES = {
+    "osken4-native": (".venv", "native"),
+    "osken4-eventlet": (".venv", "eventlet"),
+    "osken3": (".venv-osken3", None),
+}
+"""Name -> virtual environment in the checkout, value of OSKEN_HUB_TYPE (os-ken 3 has none)."""
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    """Each environment that the program must run in, one after the other.
+
+    Its scope keeps a module's tests of one environment together, so that a program which is
+    started by a fixture of the same scope can serve them all.
+    """
+    venv, hub_type = RUNTIMES[request.param]
+    scripts = ROOT / venv / "bin"
+    python = scripts / "python"
+    if not python.exists():
+        pytest.fail(f"{python}: no such file: run tools/test", pytrace=False)
+    env = {name: value for name, value in os.environ.items() if name != "OSKEN_HUB_TYPE"}
+    env["PATH"] = f"{scripts}:{env.get('PATH', os.defpath)}"
+    if hub_type is not None:
+        env["OSKEN_HUB_TYPE"] = hub_type
+    return Runtime(request.param, python, scripts, env)

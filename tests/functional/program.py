@@ -1,0 +1,161 @@
+"""The program as a user runs it, and what it leaves on a switch."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from private_ovs import PrivateSwitch, stop_process
+
+from ryu_droplog import cookie
+from ryu_droplog.openflow.requests import METER_BASE
+
+BIN = Path(sys.executable).parent
+"""The scripts of the environment that runs the tests."""
+RUN = (str(BIN / "ryu-droplog"), "run", "--config", "{config}")
+PATIENCE = 15.0
+"""Seconds in which the program must have done what a test waits for."""
+OURS = f"cookie={cookie.FAMILY:#x}/{cookie.FAMILY_MASK:#x}"
+"""Matches the flows of the program, of whatever run and on whatever bridge."""
+
+_TIME = re.compile(r"\[\d{4}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{6}\] ")
+_GENERATION = re.compile(r"(0x[0-9a-f]*d407)[0-9a-f]{6}([0-9a-f]{2}\b)")
+_METER = re.compile(r"\bmeter=(\d+)")
+_METER_ID = re.compile(r"\bmeter_id=(\d+)")
+
+T = TypeVar("T")
+
+
+def eventually(expected: object, look: Callable[[], T], patience: float = PATIENCE) -> T:
+    """Look until it is as expected or `patience` seconds are over; what was seen last."""
+    deadline = time.monotonic() + patience
+    while (actual := look()) != expected and time.monotonic() < deadline:
+        time.sleep(0.03)
+    return actual
+
+
+def our_flows(switch: PrivateSwitch, bridge: str) -> list[str]:
+    """The program's flows on a bridge, without what differs from run to run.
+
+    Dots stand for the generation in the cookie, and `meter_id=<4>` for the meter of table 4.
+    """
+    return [
+        _METER_ID.sub(_metered_table, _GENERATION.sub(r"\1......\2", flow))
+        for flow in switch.flows(bridge, OURS)
+    ]
+
+
+def _metered_table(match: re.Match[str]) -> str:
+    return f"meter_id=<{(int(match[1]) - METER_BASE) % 256}>"
+
+
+def watched(switch: PrivateSwitch, bridge: str) -> list[int]:
+    """The tables that have a flow of the program."""
+    return [int(flow.partition(", ")[0][-2:], 16) for flow in our_flows(switch, bridge)]
+
+
+def foreign_flows(switch: PrivateSwitch, bridge: str) -> list[str]:
+    """Everyone else's flows on a bridge."""
+    flows = switch.flows(bridge)
+    ours = set(switch.flows(bridge, OURS))
+    return [flow for flow in flows if flow not in ours]
+
+
+def our_meters(switch: PrivateSwitch, bridge: str) -> list[int]:
+    """The tables whose meters, made by the program, are on a bridge."""
+    return sorted((number - METER_BASE) % 256 for number in meter_numbers(switch, bridge))
+
+
+def meter_numbers(switch: PrivateSwitch, bridge: str) -> list[int]:
+    """The ids of the program's meters on a bridge."""
+    ids = [int(text) for text in _METER.findall(switch.ofctl("dump-meters", bridge))]
+    return sorted(number for number in ids if number >= METER_BASE)
+
+
+def add_flows(switch: PrivateSwitch, bridge: str, *flows: str) -> None:
+    """Add flows as their owner does."""
+    for flow in flows:
+        switch.ofctl("add-flow", bridge, flow)
+
+
+class Program:
+    """A run of the program, ended at the end of a `with` block at the latest."""
+
+    def __init__(
+        self,
+        switch: PrivateSwitch,
+        config: str,
+        *,
+        command: Sequence[str] = RUN,
+        env: Mapping[str, str] = os.environ,
+        name: str = "program",
+    ) -> None:
+        """`config` is the content of droplog.yaml; its path takes the place of `{config}`.
+
+        The run directory is in the switch's folder. Two that run at once need different names.
+        """
+        folder = switch.folder / name
+        folder.mkdir(exist_ok=True)
+        self.config = folder / "droplog.yaml"
+        self.config.write_text(f"run_directory: {switch.folder}/locks\n{config}\n")
+        self.output = folder / "output"
+        self.errors = folder / "errors"
+        self._command = [part.replace("{config}", str(self.config)) for part in command]
+        ovs = {key: value for key, value in switch.env.items() if key.startswith("OVS_")}
+        self._env = {**env, **ovs}
+
+    def __enter__(self) -> Program:
+        with self.output.open("wb") as output, self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                ("setpriv", "--pdeathsig", "KILL", *self._command),
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        stop_process(self.process)
+        if error is not None:
+            sys.stderr.write(f"--- {' '.join(self._command)}\n{self.said()}")
+
+    def end(self, number: signal.Signals = signal.SIGTERM, patience: float = 5.0) -> int:
+        """End it with a signal. Gives back its return code; fails after `patience` seconds."""
+        self.process.send_signal(number)
+        return self.process.wait(patience)
+
+    def kill_with_its_will(self) -> None:
+        """Kill it, and before that the process that would clean up after it: its only child."""
+        self.process.send_signal(signal.SIGSTOP)
+        tasks = Path("/proc", str(self.process.pid), "task")
+        [will] = " ".join(path.read_text() for path in tasks.glob("*/children")).split()
+        os.kill(int(will), signal.SIGKILL)
+        self.end(signal.SIGKILL)
+
+    def lines(self) -> list[str]:
+        """The drop lines on standard output, each without its time."""
+        return [_TIME.sub("", line, count=1) for line in self.output.read_text().splitlines()]
+
+    def said(self) -> str:
+        """What it said of itself, on standard error."""
+        return self.errors.read_text(errors="replace")
+
+    def times(self, text: str) -> int:
+        """How often it said that."""
+        return self.said().count(text)

@@ -1,0 +1,204 @@
+"""The `ryu-droplog` command where there is no switch: what it prints, and its exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ryu_droplog import __version__
+
+COMMAND = (sys.executable, "-W", "ignore", "-c", "from ryu_droplog.cli import main; main()")
+PATIENCE = 20.0
+
+
+def environment(rundir: Path) -> dict[str, str]:
+    env = {key: value for key, value in os.environ.items() if key != "RYU_DROPLOG_CONFIG"}
+    return {**env, "OVS_RUNDIR": str(rundir)}
+
+
+def droplog(rundir: Path, *arguments: str, **env: str) -> tuple[int, str, str]:
+    """Exit status, standard output, standard error."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        env={**environment(rundir), **env}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "droplog.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--help"], ["check-config", "clean", "plan", "run"]),
+        (["-h"], ["check-config", "clean", "plan", "run"]),
+        (["run", "--help"], ["--config FILE", "--verbose", "SIGTERM or SIGINT"]),
+        (["plan", "--help"], ["--config FILE", "--bridge NAME", "changes nothing"]),
+        (["clean", "--help"], ["--config FILE", "--bridge NAME"]),
+        (["check-config", "--help"], ["FILE"]),
+    ],
+    ids=" ".join,
+)
+def test_help_names_what_there_is(
+    tmp_path: Path, arguments: list[str], expected: list[str]
+) -> None:
+    status, output, errors = droplog(tmp_path, *arguments)
+    assert (0, "") == (status, errors)
+    assert [] == [word for word in expected if word not in output]
+
+
+def test_version_is_the_packages(tmp_path: Path) -> None:
+    assert (0, f"ryu-droplog, version {__version__}\n", "") == droplog(tmp_path, "--version")
+
+
+def test_command_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    status, output, errors = droplog(tmp_path, "plam")
+    assert (2, "") == (status, output)
+    assert "No such command 'plam'" in errors
+
+
+def test_good_configuration_is_described(tmp_path: Path) -> None:
+    path = write(tmp_path, "bridges: [{name: br-ex, prefix: 'Ex-'}]\n")
+    status, output, errors = droplog(tmp_path, "check-config", path)
+    assert (0, "") == (status, errors)
+    page = output.splitlines()
+    assert f"configuration:    {path}" == page[0]
+    assert "bridge br-ex" in page
+    assert f"  reached at:     unix:{tmp_path}/br-ex.mgmt" in page
+
+
+MISTAKES = {
+    "unknown-key": ("bridge: []\n", ": bridge: unknown key, nearest is bridges; "),
+    "unknown-pipeline": (
+        "bridges: [{name: br-int, pipeline: opflex-in}]\n",
+        ': bridges[0].pipeline: got "opflex-in", nearest is opflex-int; expected one of ',
+    ),
+    "no-yaml": ("{", ":1: "),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("command", ["check-config", "run", "plan", "clean"])
+def test_mistake_in_the_configuration_is_one_line(tmp_path: Path, command: str, name: str) -> None:
+    text, message = MISTAKES[name]
+    path = write(tmp_path, text)
+    arguments = [path] if command == "check-config" else ["--config", path]
+    status, output, errors = droplog(tmp_path, command, *arguments)
+    assert (2, "") == (status, output)
+    assert errors.startswith(f"ryu-droplog: {path}{message}")
+    assert 1 == len(errors.splitlines())
+
+
+@pytest.mark.parametrize("command", ["check-config", "run", "plan", "clean"])
+def test_configuration_that_is_not_there_is_one_line(tmp_path: Path, command: str) -> None:
+    path = str(tmp_path / "none.yaml")
+    arguments = [path] if command == "check-config" else ["--config", path]
+    expected = (
+        f"ryu-droplog: {path}: cannot be read (No such file or directory); expected a YAML file\n"
+    )
+    assert (2, "", expected) == droplog(tmp_path, command, *arguments)
+
+
+@pytest.mark.parametrize("command", ["plan", "clean"])
+def test_bridge_that_is_not_there_is_one_line(tmp_path: Path, command: str) -> None:
+    expected = (
+        f"br-none: cannot connect to unix:{tmp_path}/br-none.mgmt: No such file or directory\n"
+    )
+    assert (1, "", expected) == droplog(tmp_path, command, "--bridge", "br-none")
+
+
+@pytest.mark.parametrize("command", ["plan", "clean"])
+def test_each_bridge_that_is_not_there_is_said(tmp_path: Path, command: str) -> None:
+    path = write(tmp_path, "bridges: [{name: one}, {name: two, connect: 'tcp:127.0.0.1:9'}]\n")
+    expected = (
+        f"one: cannot connect to unix:{tmp_path}/one.mgmt: No such file or directory\n"
+        "two: cannot connect to tcp:127.0.0.1:9: Connection refused\n"
+    )
+    assert (1, "", expected) == droplog(tmp_path, command, "--config", path)
+
+
+@pytest.mark.parametrize("command", ["plan", "clean"])
+def test_bridge_that_would_connect_to_us_cannot_be_visited(tmp_path: Path, command: str) -> None:
+    path = write(tmp_path, "listen: 6653\nbridges: [{name: br-in, connect: listen}]\n")
+    expected = "br-in: it connects to us: there is no way to it from here\n"
+    assert (1, "", expected) == droplog(tmp_path, command, "--config", path)
+
+
+@pytest.mark.parametrize("command", ["plan", "clean"])
+def test_bridge_name_that_is_none_is_refused(tmp_path: Path, command: str) -> None:
+    status, output, errors = droplog(tmp_path, command, "--bridge", "a/b")
+    assert (2, "") == (status, output)
+    assert errors.startswith('ryu-droplog: --bridge: bridges[0].name: got "a/b"; expected ')
+    assert 1 == len(errors.splitlines())
+
+
+def test_configuration_named_by_the_environment_is_taken(tmp_path: Path) -> None:
+    path = write(tmp_path, "bridges: [{name: br-env}]\n")
+    status, _, errors = droplog(tmp_path, "plan", RYU_DROPLOG_CONFIG=path)
+    assert 1 == status
+    assert errors.startswith("br-env: cannot connect to ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_run_without_its_bridge_says_so_once_and_ends_when_it_is_told(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    path = write(tmp_path, f"bridges: [{{name: br-none}}]\nrun_directory: {tmp_path}\n")
+    said = tmp_path / "said"
+    with (
+        said.open("wb") as errors,
+        subprocess.Popen(
+            [*COMMAND, "run", "--config", path], env=environment(tmp_path), stderr=errors
+        ) as run,
+    ):
+        deadline = time.monotonic() + PATIENCE
+        while "cannot connect" not in said.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        run.send_signal(number)
+        assert 0 == run.wait(PATIENCE)
+    lines = [line.split(" INFO ")[-1] for line in said.read_text().splitlines()]
+    expected = (
+        f"br-none: cannot connect to unix:{tmp_path}/br-none.mgmt: No such file or directory; "
+        "trying again"
+    )
+    assert [expected] == lines
+
+
+def test_run_that_cannot_write_its_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file")
+    path = write(
+        tmp_path,
+        f"drop_log_config: {{opflex_redirect_drop_logs: drop.log}}\n"
+        f"log_directory: {tmp_path}/logs\nrun_directory: {tmp_path}\n",
+    )
+    expected = f"ryu_droplog: {tmp_path}/logs/drop.log: cannot be written: File exists\n"
+    assert (1, "", expected) == droplog(tmp_path, "run", "--config", path)
+
+
+def test_run_that_is_disabled_says_so_and_ends_when_it_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, "drop_log_config: {enable: false}\n")
+    said = tmp_path / "said"
+    with (
+        said.open("wb") as errors,
+        subprocess.Popen(
+            [*COMMAND, "run", "--config", path], env=environment(tmp_path), stderr=errors
+        ) as run,
+    ):
+        deadline = time.monotonic() + PATIENCE
+        while not said.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        run.terminate()
+        assert 0 == run.wait(PATIENCE)
+    expected = "drop_log_config.enable is false: nothing is added to any switch"
+    assert [expected] == [line.split(" INFO ")[-1] for line in said.read_text().splitlines()]

@@ -1,0 +1,183 @@
+"""The books in words, as a table and as numbers."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ryu_droplog.ledger import COLUMNS, Ledger
+from ryu_droplog.report import ALL, as_numbers, as_table, in_words, snapshot
+
+FIELDS = ("counted", "metered", "received", "logged", "folded", "refused", "failed")
+
+
+def ledger(*tables: tuple[str, dict[str, int]], **others: int) -> Ledger:
+    """Books with these numbers, the tables counted from 0."""
+    made = Ledger(**others)
+    for table_id, (name, numbers) in enumerate(tables):
+        book = made.book(table_id, name)
+        for column, number in numbers.items():
+            setattr(book, column, number)
+    return made
+
+
+EMPTY = snapshot(Ledger())
+ALL_LOGGED = {"counted": 3, "received": 3, "logged": 3}
+
+
+# Numbers
+
+
+def test_snapshot_has_every_column_of_every_table_and_of_all() -> None:
+    taken = snapshot(ledger(("A", ALL_LOGGED), ("B", {"counted": 2})))
+    assert ["0", "1", ALL] == list(taken)
+    assert [{"table", *COLUMNS}] * 3 == [set(book) for book in taken.values()]
+    assert [("A", 3, 3, 0), ("B", 2, 0, 2), ("all tables", 5, 3, 2)] == [
+        (book["table"], book["dropped"], book["logged"], book["lost_in_switch"])
+        for book in taken.values()
+    ]
+
+
+def test_snapshot_is_in_the_order_of_table_ids() -> None:
+    books = Ledger()
+    for table_id in (10, 0, 254, 9):
+        books.book(table_id, f"TABLE_{table_id}")
+    assert ["0", "9", "10", "254", ALL] == list(snapshot(books))
+
+
+def test_snapshot_stays_as_it_was() -> None:
+    books = ledger(("A", ALL_LOGGED))
+    taken = snapshot(books)
+    books.tables[0].counted = 100
+    assert 3 == taken["0"]["counted"]
+
+
+def test_tables_of_one_name_are_both_in_the_snapshot() -> None:
+    """Open vSwitch takes the same name for two tables."""
+    taken = snapshot(ledger(("acl", {"counted": 3}), ("acl", {"counted": 4})))
+    assert [3, 4, 7] == sorted(book["counted"] for book in taken.values())
+
+
+@given(st.lists(st.fixed_dictionaries({name: st.integers(0, 9) for name in FIELDS}), max_size=4))
+def test_total_is_the_sum_of_the_counters(tables: list[dict[str, int]]) -> None:
+    named = [(f"T{number}", numbers) for number, numbers in enumerate(tables)]
+    total = snapshot(ledger(*named))[ALL]
+    assert {name: sum(numbers[name] for numbers in tables) for name in FIELDS} == {
+        name: total[name] for name in FIELDS
+    }
+
+
+# Words
+
+
+def test_nothing_dropped_is_no_line() -> None:
+    now = snapshot(ledger(("A", ALL_LOGGED)))
+    assert in_words("br-int", EMPTY, EMPTY) is None
+    assert in_words("br-int", now, now) is None
+
+
+def test_all_logged_is_said_in_a_few_words() -> None:
+    expected = "br-int: 3 drops: 3 in A; 3 logged"
+    assert expected == in_words("br-int", EMPTY, snapshot(ledger(("A", ALL_LOGGED))))
+
+
+def test_only_what_has_come_since_is_said() -> None:
+    before = snapshot(ledger(("A", ALL_LOGGED), ("B", ALL_LOGGED)))
+    more = {"counted": 8, "received": 8, "logged": 8}
+    now = snapshot(ledger(("A", ALL_LOGGED), ("B", more), ("C", {"counted": 1, "metered": 1})))
+    expected = "br-int: 6 drops: 5 in B, 1 in C; 5 logged, 1 held back by the meter"
+    assert expected == in_words("br-int", before, now)
+
+
+def test_table_with_most_drops_comes_first() -> None:
+    tables = [(f"T{n}", {"counted": n, "received": n, "logged": n}) for n in (2, 9, 1)]
+    expected = "br-int: 12 drops: 9 in T9, 2 in T2, 1 in T1; 12 logged"
+    assert expected == in_words("br-int", EMPTY, snapshot(ledger(*tables)))
+
+
+def test_every_way_to_be_left_out_is_named_with_its_number() -> None:
+    numbers = {
+        "counted": 1000, "metered": 500, "received": 160,
+        "logged": 100, "folded": 30, "refused": 20, "failed": 7,
+    }  # fmt: skip
+    now = snapshot(ledger(("A", numbers), overrun=9, malformed=1))
+    expected = (
+        "br-int: 1000 drops: 1000 in A; 100 logged, 500 held back by the meter,"
+        " 30 folded into repeats, 330 lost in the switch, 29 lost before a full queue,"
+        " 8 lost because they could not be written, 3 still on their way"
+    )
+    assert expected == in_words("br-int", EMPTY, now)
+
+
+def test_numbers_of_the_words_add_up() -> None:
+    numbers = {"counted": 90, "metered": 11, "received": 60, "logged": 20, "folded": 13}
+    said = in_words("br-int", EMPTY, snapshot(ledger(("A", numbers), overrun=4)))
+    assert said is not None
+    parts = said.partition("; ")[2].split(", ")
+    assert 90 == sum(int(part.split()[0]) for part in parts)
+
+
+def test_loss_of_what_was_on_its_way_is_said_though_nothing_more_was_dropped() -> None:
+    """A disk that fills after the last drop of a burst."""
+    numbers = {"counted": 5, "received": 5}
+    before = snapshot(ledger(("A", numbers)))
+    now = snapshot(ledger(("A", {**numbers, "failed": 5})))
+    said = in_words("br-int", before, now)
+    assert said is not None
+    assert "5 lost because they could not be written" in said
+
+
+# The table
+
+
+def state(books: Ledger) -> dict[str, object]:
+    return {
+        "books": snapshot(books),
+        "overrun": books.overrun,
+        "malformed": books.malformed,
+    }
+
+
+def test_table_has_a_line_for_each_table_and_one_for_all() -> None:
+    numbers = {"counted": 1234, "metered": 1000, "received": 233, "logged": 200, "refused": 33}
+    text = as_table({"br-int": state(ledger(("A", ALL_LOGGED), ("LONGER", numbers)))})
+    assert [
+        "bridge  table       dropped  logged  folded  metered  lost in switch  queue full"
+        "  not written  waiting",
+        "br-int  A                 3       3       0        0               0           0"
+        "            0        0",
+        "br-int  LONGER         1234     200       0     1000               1          33"
+        "            0        0",
+        "br-int  all tables     1237     203       0     1000               1          33"
+        "            0        0",
+    ] == text.splitlines()
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the lines below the heading, which have no space inside but `all tables`."""
+    return [line.replace("all tables", "*").split() for line in text.splitlines()[1:]]
+
+
+def test_only_table_has_no_line_for_all() -> None:
+    text = as_table({"br-int": state(ledger(("A", ALL_LOGGED)))})
+    assert [["br-int", "A", "3", "3", "0", "0", "0", "0", "0", "0"]] == rows(text)
+
+
+def test_bridge_without_tables_has_a_line_for_all() -> None:
+    assert [["br-int", "*", *["0"] * 8]] == rows(as_table({"br-int": state(Ledger())}))
+
+
+def test_no_bridge_is_a_heading_alone() -> None:
+    assert [] == rows(as_table({}))
+
+
+def test_losses_of_unknown_table_show_where_there_is_one_table_only() -> None:
+    """What nobody looked at was not lost in the switch."""
+    books = ledger(("A", {"counted": 10, "received": 3, "logged": 3}), overrun=5, malformed=2)
+    last = rows(as_table({"br-int": state(books)}))[-1]
+    assert ["0", "5", "2"] == last[6:9], "lost in switch, queue full, not written"
+
+
+def test_numbers_of_a_book_are_all_its_columns() -> None:
+    book = ledger(("A", ALL_LOGGED)).tables[0]
+    assert COLUMNS == tuple(as_numbers(book))

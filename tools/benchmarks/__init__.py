@@ -1,0 +1,1 @@
+"""What `tools/bench` runs: each module measures one thing, docs/benchmarks.md says what and why."""

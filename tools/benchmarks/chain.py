@@ -1,0 +1,143 @@
+"""The chain alone, from the bytes of a PacketIn to the written line, beside the usual ways.
+
+No switch and no socket: batches of PacketIns as the reader hands them on, one round of each way
+after the other, so that a machine that changes its speed changes it for all of them.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import frames, usual
+from benchmarks.report import Figure, Report, Section, yardstick
+from ryu_droplog import cookie
+from ryu_droplog.chain import Chain
+from ryu_droplog.classify import Classifier
+from ryu_droplog.ledger import Ledger
+from ryu_droplog.pipelines import load_pipelines
+from ryu_droplog.sinks.text import File
+
+BATCH = 64
+"""PacketIns that the reader hands on at once."""
+ROUNDS = 7
+WRITE_TIME = 60.0
+"""Seconds that the sink has to write what it was given."""
+TABLE, PREFIX, PIPELINE, GENERATION = 4, "Acc-", "opflex-access", 1
+LABEL = "Acc-SEC_GROUP_IN_TABLE MISS"
+
+# Drops of one round: about as much time for each way.
+CHAIN_DROPS, OSKEN_DROPS, NEUTRON_DROPS = 12_800, 1_280, 128
+_TIME = re.compile(r"^\[[^]]*\] ")
+
+
+def packet_ins(kind: str, variety: int = frames.VARIETY) -> list[bytes]:
+    """PacketIns of a kind, as a flow of ours in the benchmark's table sends them."""
+    ours = cookie.Cookie(True, GENERATION, TABLE).pack()
+    return [frames.packet_in(frame, ours, TABLE) for frame in frames.of_kind(kind, variety)]
+
+
+def batches(messages: list[bytes], count: int) -> list[list[bytes]]:
+    """`count` messages in batches, taken in turn from those that there are."""
+    taken = [messages[number % len(messages)] for number in range(count)]
+    return [taken[start : start + BATCH] for start in range(0, count, BATCH)]
+
+
+class ChainWay:
+    """The program's own way, wired as the application does it."""
+
+    def __init__(self, path: str) -> None:
+        self.sink = File(Path(path), threading)
+        self.ledger = Ledger()
+        pipeline = load_pipelines(None)[PIPELINE]
+        classifier = Classifier("br-bench", PREFIX, pipeline, GENERATION, self.ledger)
+        self._chain = Chain(classifier, self.ledger, None, [self.sink])
+        self.sink.start()
+
+    def take(self, messages: list[bytes]) -> None:
+        """Send a batch on its way."""
+        self._chain.take(messages, time.time())
+
+    def close(self) -> None:
+        """Wait until all is written. Raises RuntimeError when something was left out."""
+        left = self.sink.close(WRITE_TIME)
+        book = self.ledger.total()
+        if left or book.logged != book.received:
+            raise RuntimeError(
+                f"the chain logged {book.logged} of {book.received} drops, "
+                f"refused {book.refused}, failed {book.failed}, left {left}"
+            )
+
+
+def microseconds(
+    way: ChainWay | usual.OskenWay | usual.NeutronWay, work: list[list[bytes]]
+) -> float:
+    """Microseconds a drop, until the last line is written and the file closed."""
+    begin = time.perf_counter()
+    for batch in work:
+        way.take(batch)
+    way.close()
+    return (time.perf_counter() - begin) / sum(map(len, work)) * 1e6
+
+
+def run(report: Report, quick: bool) -> None:
+    """Measure all kinds of packets, to /dev/null and to a file on disk."""
+    section = report.section("chain", "the chain alone: PacketIn to written line")
+    kinds = ["TCP", "mixed"] if quick else [*frames.KINDS, "mixed"]
+    with tempfile.TemporaryDirectory(prefix="ryu-droplog-bench-", dir="/var/tmp") as folder:
+        for kind in kinds:
+            messages = packet_ins(kind)
+            check(messages, folder)
+            for place, path in (("/dev/null", "/dev/null"), ("a file", f"{folder}/drops.log")):
+                _measure(section, f"{kind} to {place}", messages, path)
+    section.note(
+        "each ratio is of two neighbouring rounds; yardstick: 100,000 turns of an empty loop"
+    )
+
+
+def check(messages: list[bytes], folder: str) -> None:
+    """Raise RuntimeError unless the chain and os-ken's objects make the same lines."""
+    texts = []
+    ways: dict[str, Callable[[str], ChainWay | usual.OskenWay]] = {
+        "chain": ChainWay,
+        "os-ken": lambda path: usual.OskenWay(path, LABEL),
+    }
+    for name, make in ways.items():
+        path = Path(folder, f"{name}.log")
+        way = make(str(path))
+        way.take(messages)
+        way.close()
+        texts.append([_TIME.sub("", line) for line in path.read_text().splitlines()])
+        path.unlink()
+    for ours, theirs in zip(*texts, strict=True):
+        if ours != theirs:
+            raise RuntimeError(f"the two lines differ:\n{ours}\n{theirs}")
+
+
+def _measure(section: Section, case: str, messages: list[bytes], path: str) -> None:
+    work = [batches(messages, count) for count in (CHAIN_DROPS, OSKEN_DROPS, NEUTRON_DROPS)]
+    chain: list[float] = []
+    osken: list[float] = []
+    neutron: list[float] = []
+    speed: list[float] = []
+    microseconds(ChainWay(path), work[0])  # warm: caches of addresses, the file's first blocks
+    for _ in range(ROUNDS):
+        if path != "/dev/null":
+            Path(path).unlink(missing_ok=True)
+        speed.append(yardstick())
+        chain.append(microseconds(ChainWay(path), work[0]))
+        osken.append(microseconds(usual.OskenWay(path, LABEL), work[1]))
+        neutron.append(microseconds(usual.NeutronWay(path, LABEL), work[2]))
+    section.add(
+        case,
+        chain=Figure.of(chain, "µs"),
+        os_ken_way=Figure.of(osken, "µs"),
+        Neutron_way=Figure.of(neutron, "µs"),
+        os_ken_ratio=Figure.of([b / a for a, b in zip(chain, osken, strict=True)], "times"),
+        Neutron_ratio=Figure.of([b / a for a, b in zip(chain, neutron, strict=True)], "times"),
+        yardstick=Figure.of(speed, "ms"),
+    )
