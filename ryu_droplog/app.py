@@ -36,6 +36,7 @@ from ryu_droplog.options import CONFIG_VARIABLE, register
 from ryu_droplog.pipelines import load_pipelines
 from ryu_droplog.settings import SYSLOG, Bridge
 from ryu_droplog.sinks.base import Sink
+from ryu_droplog.sinks.formats import FORMATS
 from ryu_droplog.sinks.syslog import Syslog
 from ryu_droplog.sinks.text import File, StandardOutput
 from ryu_droplog.status import StatusServer
@@ -170,11 +171,12 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
     def _new_sink(self) -> Sink:
         threads = real_threading()
         output = self.settings.output
+        form = FORMATS[self.settings.format]
         if output is None:
-            return StandardOutput(threads)
+            return StandardOutput(threads, form.full)
         if output == SYSLOG:
-            return Syslog(threads)
-        return File(Path(output), threads)
+            return Syslog(threads, form=form.bare)
+        return File(Path(output), threads, form.redirected)
 
     def _new_links(self) -> list[Link | Listener]:
         links: list[Link | Listener] = []
@@ -195,11 +197,10 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         """What a bridge needs when it has connected."""
         watch = self.watches.get(name)
         if watch is None:
-            pipeline = self.pipelines[bridge.pipeline]
             watch = self.watches[name] = Watch(
                 name,
                 bridge,
-                pipeline,
+                self.pipelines,
                 self.settings,
                 self.generation,
                 self.sinks,

@@ -107,7 +107,8 @@ def plan(path: str | None, name: str | None) -> None:
 def clean(path: str | None, name: str | None) -> None:
     """Remove the flows and meters that a crashed run left on the bridges.
 
-    Nothing else is touched. Flows go by themselves when their lease ends, meters do not.
+    Drop flows of the owner's that it made to tell us (explicit_drops.modify) are restored. Nothing
+    else is touched. Flows go by themselves when their lease ends, meters do not.
     """
     _ready_hub()
     from ryu_droplog.openflow.visit import clean as clean_bridge
@@ -120,7 +121,10 @@ def clean(path: str | None, name: str | None) -> None:
         if counts is None:
             failed = True
         else:
-            click.echo(f"{bridge.name}: removed {counts[0]} flows and {counts[1]} meters")
+            flows, meters, restored = counts
+            click.echo(f"{bridge.name}: removed {flows} flows and {meters} meters")
+            if restored:
+                click.echo(f"{bridge.name}: restored {restored} drop flows of the owner's")
     if failed:
         sys.exit(1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -20,8 +20,17 @@ from ryu_droplog.endpoint import (
     parse_listen,
     unix,
 )
-from ryu_droplog.pipelines import Pipeline, PipelineName, Prefix
-from ryu_droplog.settings import ANY_BRIDGE, SYSLOG, Bridge, Lease, Meter, Settings, Throttle
+from ryu_droplog.pipelines import AUTO, LAST_TABLE, Pipeline, PipelineName, Prefix
+from ryu_droplog.settings import (
+    ANY_BRIDGE,
+    SYSLOG,
+    Bridge,
+    ExplicitDrops,
+    Lease,
+    Meter,
+    Settings,
+    Throttle,
+)
 from ryu_droplog.yamlfile import mistake, nearest, show
 
 __all__ = [
@@ -60,11 +69,29 @@ class _DropLogConfig(Struct, frozen=True, forbid_unknown_fields=True):
     opflex_redirect_drop_logs: str | None = None
 
 
+_Tables = Annotated[
+    Literal["all"] | tuple[Annotated[int, Meta(ge=0, le=LAST_TABLE)], ...],
+    Meta(description=f'"all", or a list of table numbers from 0 to {LAST_TABLE}'),
+]
+
+
+class _ExplicitDrops(Struct, frozen=True, forbid_unknown_fields=True):
+    log: _Tables = "all"
+    modify: bool = False
+
+
+_Explicit = Annotated[
+    Literal["count", "log"] | _ExplicitDrops,
+    Meta(description='"count", "log", or a mapping with the keys log, modify'),
+]
+
+
 class _Bridge(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     prefix: Prefix | None = None
-    pipeline: PipelineName = "auto"
+    pipeline: PipelineName = AUTO
     connect: str | None = None
+    explicit_drops: _Explicit | None = None
 
 
 class _Throttle(Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,12 +107,14 @@ class _Books(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
     drop_log_config: _DropLogConfig | None = None
+    format: Literal["opflex", "extended", "json"] = "opflex"
     log_directory: _Directory = "/var/log/ryu-droplog"
     run_directory: _Directory = "/run/ryu-droplog"
     pipeline_directory: _Directory | None = None
     bridges: Annotated[
         tuple[_Bridge, ...], Meta(min_length=1, description="a list of at least one bridge")
     ] = (_Bridge("br-int"),)
+    explicit_drops: _Explicit = "count"
     listen: Annotated[int | str | None, Meta(description="ADDRESS:PORT, a port, or null")] = None
     meter: Meter | None = None
     lease: Lease | None = None
@@ -141,12 +170,13 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         log_directory=file.log_directory,
         run_directory=file.run_directory,
         pipeline_directory=file.pipeline_directory,
-        bridges=tuple(_bridges(file.bridges, listen, source, environ)),
+        bridges=tuple(_bridges(file, listen, source, environ)),
         listen=listen,
         meter=meter,
         lease=lease,
         throttle=_throttle(file.throttle, source),
         report_interval=(file.books or _Books()).interval,
+        format=file.format,
     )
 
 
@@ -179,6 +209,7 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
         ("configuration", settings.source),
         ("drop log", drop_log),
         ("drop lines go to", _output_in_words(settings.output)),
+        ("format", settings.format),
         ("packet events", "off" if settings.disable_events else "on"),
         ("log directory", settings.log_directory),
         ("run directory", settings.run_directory),
@@ -212,6 +243,7 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
             f"  {'reached at:':<16}{_endpoint_in_words(bridge.endpoint)}",
             f"  {'prefix:':<16}{show(prefix) if prefix else 'none'}",
             f"  {'pipeline:':<16}{pipeline.name}, {_tables_in_words(pipeline)}",
+            f"  {'explicit drops:':<16}{_explicit_in_words(bridge.explicit_drops)}",
         ]
     return "\n".join(page)
 
@@ -240,6 +272,14 @@ def _tables_in_words(pipeline: Pipeline) -> str:
     if pipeline.discover:
         words.append("the tables that the bridge's flows use")
     return ", ".join(words)
+
+
+def _explicit_in_words(wish: ExplicitDrops) -> str:
+    if wish.log is False:
+        return "counted"
+    where = "all" if wish.log is True else f"those of table {', '.join(map(str, sorted(wish.log)))}"
+    how = "; where need be, the owner's drop flows are changed" if wish.modify else ""
+    return f"{where} logged{how}"
 
 
 def _throttle(throttle: _Throttle | None, source: str) -> Throttle | None:
@@ -272,8 +312,14 @@ def _output(name: str | None, log_directory: str, source: str) -> str | None:
     return os.path.join(log_directory, name)
 
 
+def _explicit(wish: str | _ExplicitDrops) -> ExplicitDrops:
+    if isinstance(wish, str):
+        return ExplicitDrops(log=wish == "log")
+    return ExplicitDrops(True if wish.log == "all" else frozenset(wish.log), wish.modify)
+
+
 def _bridges(
-    bridges: tuple[_Bridge, ...],
+    file: _File,
     listen: TcpEndpoint | None,
     source: str,
     environ: Mapping[str, str],
@@ -281,7 +327,7 @@ def _bridges(
     """The bridges with what only all of them together, `listen` and the environment can tell."""
     names: dict[str, int] = {}
     endpoints: dict[Endpoint, int] = {}
-    for index, bridge in enumerate(bridges):
+    for index, bridge in enumerate(file.bridges):
         key = f"bridges[{index}]"
         if not _is_bridge_name(bridge.name):
             raise mistake(
@@ -312,7 +358,10 @@ def _bridges(
                 "an endpoint for each bridge",
             )
         endpoints[endpoint] = index
-        yield Bridge(bridge.name, bridge.prefix, bridge.pipeline, endpoint)
+        wish = _explicit(
+            file.explicit_drops if bridge.explicit_drops is None else bridge.explicit_drops
+        )
+        yield Bridge(bridge.name, bridge.prefix, bridge.pipeline, endpoint, wish)
 
 
 def _is_bridge_name(name: str) -> bool:

@@ -1,14 +1,15 @@
 """The cookie of a flow that this program adds, drawn once.
 
-    63  62  61      48 47        32 31            8 7      0
-    +---+---+---------+------------+---------------+--------+
-    | 0 | D |    0    |   0xd407   |  generation   | table  |
-    +---+---+---------+------------+---------------+--------+
+    63  62  61    48 47        32 31            8 7      0
+    +---+---+-------+------------+---------------+--------+
+    | 0 | D | slot  |   0xd407   |  generation   | table  |
+    +---+---+-------+------------+---------------+--------+
 
 D is the table-drop bit that operators of the OpFlex agent look for (`ovs-ofctl dump-flows br-int
 cookie=0x4000000000000000/0x4000000000000000`). On a bridge that the agent itself manages it stays
-0, because there that bit marks the agent's own flows. A generation is one run of the program (its
-upper 16 bits) and one addition of a flow to the table (its lower 8).
+0, because there that bit marks the agent's own flows. Slot 0 is the flow that sees what the table
+misses; the others are above an explicit drop each. A generation is one run of the program (its
+upper 16 bits) and one addition of a flow to the slot (its lower 8).
 """
 
 from __future__ import annotations
@@ -22,14 +23,20 @@ SIGNATURE = 0xD407
 """What tells our flows from everyone else's; also our controller id (NXT_SET_CONTROLLER_ID)."""
 GENERATION_MAX = (1 << 24) - 1
 ADDITION_MASK = 0xFF
-"""The low bits of a generation: how often a flow was added to the table in this run, modulo 256."""
+"""The low bits of a generation: how often a flow was added to the slot in this run, modulo 256."""
+SLOT_MAX = (1 << 14) - 1
 ALL_BITS = (1 << 64) - 1
 
 _SIGNATURE_SHIFT = 32
 _GENERATION_SHIFT = 8
+_SLOT_SHIFT = 48
 FAMILY = SIGNATURE << _SIGNATURE_SHIFT
-FAMILY_MASK = ALL_BITS & ~TABLE_DROP & ~((1 << _SIGNATURE_SHIFT) - 1)
-"""Every bit but D, generation and table: `cookie & FAMILY_MASK == FAMILY` says it is ours."""
+FAMILY_MASK = 1 << 63 | 0xFFFF << _SIGNATURE_SHIFT
+"""Every bit but D, slot, generation and table: `cookie & FAMILY_MASK == FAMILY` in all of ours.
+
+One cookie of 131,072 that others make at random has this too; a flow of ours is known by the
+controller id in its action besides.
+"""
 
 
 class Cookie(NamedTuple):
@@ -40,11 +47,14 @@ class Cookie(NamedTuple):
     """0 to `GENERATION_MAX`."""
     table_id: int
     """0 to 254."""
+    slot: int = 0
+    """0 to `SLOT_MAX`."""
 
     def pack(self) -> int:
         """The 64-bit number that stands in the flow."""
         drop = TABLE_DROP if self.table_drop else 0
-        return drop | FAMILY | self.generation << _GENERATION_SHIFT | self.table_id
+        place = self.slot << _SLOT_SHIFT | self.table_id
+        return drop | FAMILY | self.generation << _GENERATION_SHIFT | place
 
 
 def unpack(cookie: int) -> Cookie | None:
@@ -52,7 +62,8 @@ def unpack(cookie: int) -> Cookie | None:
     if cookie & FAMILY_MASK != FAMILY:
         return None
     generation = cookie >> _GENERATION_SHIFT & GENERATION_MAX
-    return Cookie(bool(cookie & TABLE_DROP), generation, cookie & 0xFF)
+    slot = cookie >> _SLOT_SHIFT & SLOT_MAX
+    return Cookie(bool(cookie & TABLE_DROP), generation, cookie & 0xFF, slot)
 
 
 def new_run() -> int:

@@ -9,6 +9,8 @@ the time of a named tuple or a dataclass, and the garbage collector need not loo
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -93,8 +95,31 @@ L3 = Arp | IPv4 | IPv6
 L4 = Icmp | Tcp | Udp
 
 
+Explainer = Callable[["Drop"], Mapping[str, "str | int"]]
+"""Why a packet was dropped and whose it was, by key, in the order in which they are shown.
+
+Called by the sinks whose format has room for it, in their threads: it must not wait, nor raise.
+"""
+
+
+class DropFlow(NamedTuple):
+    """A flow of the bridge's owner that drops, and what the owner calls it."""
+
+    cookie: int
+    """64 bits."""
+    priority: int
+    """0 to 65535."""
+    match: str
+    """As `ovs-ofctl dump-flows` shows it; empty for a catch-all."""
+    names: Mapping[str, str] = MappingProxyType({})
+    """In the owner's words: for OVN `datapath`, `stage`, `acl`. Empty where nothing is known."""
+
+
 class Origin(NamedTuple):
-    """Where a drop happened: one object for each (bridge, table, reason), shared by its drops."""
+    """Where a drop happened, shared by its drops.
+
+    One object for each (bridge, table, reason), and one for each explicit drop that is logged.
+    """
 
     bridge: str
     """Name of the bridge, as Open vSwitch knows it."""
@@ -110,6 +135,10 @@ class Origin(NamedTuple):
     """Where the table's drops are counted."""
     named: bool = True
     """False when neither the pipeline nor the bridge has a name for the table."""
+    explain: Explainer | None = None
+    """What the packet's registers and conntrack state say of it, in its owner's words."""
+    flow: DropFlow | None = None
+    """The owner's flow that dropped the packet; None: nothing matched, or a catch-all dropped."""
 
 
 class Drop(Struct, gc=False):

@@ -6,7 +6,8 @@ For each table:
     received = logged + folded + refused + failed + waiting
 
 The switch tells what it counted and what its meter held back; `lost in the switch` and `waiting`
-are what is missing between those numbers and ours. Each counter is written by one thread alone.
+are what is missing between those numbers and ours. What flows of the bridge's owner drop without
+telling us is counted beside that, as `explicit`. Each counter is written by one thread alone.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class TableBook:
     """Lost: the queue of the sink was full."""
     failed: int = 0
     """Lost: the sink could not write (a full disk, no syslog)."""
+    explicit: int = 0
+    """Dropped by flows of the owner's and seen in their counters only; no part of `counted`."""
 
     @property
     def dropped(self) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -19,6 +19,8 @@ from ryu_droplog import yamlfile
 from ryu_droplog.errors import ConfigError
 from ryu_droplog.yamlfile import join, mistake, show
 
+AUTO = "auto"
+"""The pipeline that takes what it finds on the bridge."""
 LAST_TABLE = 254
 """Highest table number; 255 is OFPTT_ALL (OpenFlow 1.3.5 section 7.3.3)."""
 
@@ -59,6 +61,8 @@ class Table:
     """As the drop line shows it: 1 to 64 letters, digits and `_.:-`."""
     cause: str
     """Probable cause of a drop here, for people; empty if nobody wrote one."""
+    leave: str = ""
+    """Why the table is never touched and its drops are no loss; empty: it is like any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,13 @@ class Pipeline:
     discover: bool
     """True: the tables that the bridge's flows use belong to the pipeline, too."""
     description: str
+    misses: bool = True
+    """False: nothing is ever missed on such a bridge, its owner drops by explicit flows alone."""
+    own_cookies: bool = False
+    """True: a cookie other than 0 belongs to one rule of the owner for as long as that rule lives,
+    so that a flow can be told by it from every later one in its place."""
+    explain: str = ""
+    """Whose registers the packet carries when it is dropped: `neutron`, `ovn`, or empty."""
 
     def table_name(self, table_id: int, names: Mapping[int, str]) -> str:
         """What the drop line calls the table `table_id` (0 to 254).
@@ -89,6 +100,7 @@ class Pipeline:
 class _Table(Struct, frozen=True, forbid_unknown_fields=True):
     name: _TableName
     cause: _Text = ""
+    leave: _Text = ""
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +109,9 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     prefix: Prefix = ""
     drop_table: Annotated[int, Meta(ge=0, le=LAST_TABLE)] | None = None
     discover: bool = False
+    misses: bool = True
+    own_cookies: bool = False
+    explain: Literal["", "neutron", "ovn"] = ""
     tables: dict[Any, Any] | None = None
 
 
@@ -132,6 +147,9 @@ def parse_pipeline(text: str, source: str) -> Pipeline:
         drop_table=file.drop_table,
         discover=file.discover,
         description=file.description,
+        misses=file.misses,
+        own_cookies=file.own_cookies,
+        explain=file.explain,
     )
 
 
@@ -152,7 +170,7 @@ def _tables(data: dict[Any, Any], source: str) -> Iterator[tuple[int, Table]]:
                 "a name for each table",
             )
         ids[table.name] = table_id
-        yield table_id, Table(table_id, table.name, table.cause)
+        yield table_id, Table(table_id, table.name, table.cause, table.leave)
 
 
 def _shipped(package: Path) -> Path:

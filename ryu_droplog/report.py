@@ -15,7 +15,7 @@ _LOSSES = (
     ("failed", "lost because they could not be written"),
     ("waiting", "still on their way"),
 )
-_NEWS = ("dropped", "lost_in_switch", "refused", "failed")
+_NEWS = ("dropped", "lost_in_switch", "refused", "failed", "explicit")
 _HEADINGS = {
     "dropped": "dropped",
     "logged": "logged",
@@ -25,6 +25,7 @@ _HEADINGS = {
     "refused": "queue full",
     "failed": "not written",
     "waiting": "waiting",
+    "explicit": "not captured",
 }
 
 
@@ -62,13 +63,23 @@ def in_words(bridge: str, before: Snapshot, now: Snapshot) -> str | None:
         for table in now
         if table != ALL
     }
-    most = sorted(tables, key=lambda table: tables[table], reverse=True)
-    where = ", ".join(f"{tables[t]} in {now[t]['table']}" for t in most if tables[t] > 0)
+    where = _where(tables, now)
     text = f"{bridge}: {increase(ALL, 'dropped')} drops"
     text += f": {where}; " if where else "; "
     text += f"{increase(ALL, 'logged')} logged"
     others = [f"{n} {words}" for words, n in reasons.items() if n > 0]
-    return f"{text}, {', '.join(others)}" if others else text
+    text = f"{text}, {', '.join(others)}" if others else text
+    if increase(ALL, "explicit") > 0:
+        owners = {table: increase(table, "explicit") for table in now if table != ALL}
+        text += f"; {increase(ALL, 'explicit')} more by explicit drops, not captured: "
+        text += _where(owners, now)
+    return text
+
+
+def _where(tables: Mapping[str, int], now: Snapshot) -> str:
+    """Numbers by table, the largest first."""
+    most = sorted(tables, key=lambda table: tables[table], reverse=True)
+    return ", ".join(f"{tables[t]} in {now[t]['table']}" for t in most if tables[t] > 0)
 
 
 def as_table(bridges: Mapping[str, Mapping[str, Any]]) -> str:

@@ -51,6 +51,16 @@ class Throttle(Struct, frozen=True):
     """Windows that may be open at once, a bridge; past that the least recently used one ends."""
 
 
+class ExplicitDrops(Struct, frozen=True):
+    """What is done about flows of others whose action is to drop."""
+
+    log: bool | frozenset[int] = False
+    """True: their packets are captured and logged; or in these tables only. Else they are counted,
+    from the counters of those flows."""
+    modify: bool = False
+    """True: where no flow of ours finds a place, the owner's own drop flow is made to tell us."""
+
+
 class Bridge(Struct, frozen=True):
     """A bridge whose drops are logged."""
 
@@ -60,6 +70,7 @@ class Bridge(Struct, frozen=True):
     """Stands before the table name in a drop line; None: the pipeline's own prefix."""
     pipeline: str
     endpoint: Endpoint
+    explicit_drops: ExplicitDrops = ExplicitDrops()
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -86,3 +97,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     """None: repeats are not folded."""
     report_interval: int = 60
     """Seconds between two reports of the books in the program's log; 0: none."""
+    format: str = "opflex"
+    """How a drop is written: `opflex`, `extended` or `json`."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from ryu_droplog import report
+from ryu_droplog.around import Around
 from ryu_droplog.chain import Chain
 from ryu_droplog.classify import Classifier
-from ryu_droplog.endpoint import Endpoint, ServiceEndpoint, TcpEndpoint, UnixEndpoint
 from ryu_droplog.intake import Intake
 from ryu_droplog.ledger import Ledger
 from ryu_droplog.openflow.channel import Channel
 from ryu_droplog.openflow.counters import Counters
-from ryu_droplog.openflow.misses import miss_question
 from ryu_droplog.openflow.programmer import Programmer
 from ryu_droplog.openflow.will import LastWill
 from ryu_droplog.pipelines import Pipeline
@@ -23,6 +21,8 @@ from ryu_droplog.settings import Bridge, Settings
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.throttle import Throttle
 
+NOT_YET = {"pipeline": "", "tables": [], "explicit": []}
+"""What `state` says of a bridge that was never connected."""
 READING_TIME = 2.0
 """Seconds that a switch has for its counters before a report goes on without."""
 
@@ -34,7 +34,7 @@ class Watch:
         self,
         name: str,
         bridge: Bridge,
-        pipeline: Pipeline,
+        pipelines: Mapping[str, Pipeline],
         settings: Settings,
         generation: int,
         sinks: Sequence[Sink],
@@ -42,20 +42,19 @@ class Watch:
         threads: ModuleType,
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
-        prefix = pipeline.prefix if bridge.prefix is None else bridge.prefix
         fold = settings.throttle
         self.name = name
         self.ledger = Ledger()
-        self._pipeline = pipeline
+        self._bridge = bridge
         self._settings = settings
         self._generation = generation
         self._counters = Counters(self.ledger)
-        self._classifier = Classifier(name, prefix, pipeline, generation, self.ledger)
+        pipeline = pipelines[bridge.pipeline]
+        classifier = Classifier(name, bridge.prefix, pipeline, generation, self.ledger)
         throttle = Throttle(fold.window, fold.entries) if fold else None
-        chain = Chain(self._classifier, self.ledger, throttle, sinks)
+        chain = Chain(classifier, self.ledger, throttle, sinks)
         self.intake = Intake(name, chain, self.ledger, threads)
-        self._bequeath = _heir(will, name, bridge.endpoint)
-        self._asks_on_miss = miss_question(name, bridge.endpoint)
+        self._around = Around(name, bridge, pipelines, classifier, will)
         self._programmer: Programmer | None = None
         self._reported = report.snapshot(self.ledger)
 
@@ -63,15 +62,12 @@ class Watch:
         """A programmer for a new connection."""
         self._programmer = Programmer(
             channel,
+            self._bridge,
             self.name,
-            self._pipeline,
-            self._settings.meter,
-            self._settings.lease,
+            self._settings,
             self._generation,
             self._counters,
-            self._classifier.learn_names,
-            self._bequeath,
-            self._asks_on_miss,
+            self._around,
         )
         return self._programmer
 
@@ -96,7 +92,7 @@ class Watch:
         ledger = self.ledger
         return {
             "connected": self._programmer is not None and self._programmer.at_work,
-            "tables": self._programmer.describe() if self._programmer else [],
+            **(self._programmer.describe() if self._programmer else NOT_YET),
             "books": report.snapshot(ledger),
             "overrun": ledger.overrun,
             "malformed": ledger.malformed,
@@ -104,14 +100,3 @@ class Watch:
             "truncated": ledger.truncated,
             "unnamed": ledger.unnamed,
         }
-
-
-def _heir(will: LastWill, name: str, endpoint: Endpoint) -> Callable[[bytes], None]:
-    """What the programmer calls with the messages that take everything back."""
-    if isinstance(endpoint, ServiceEndpoint):
-        endpoint = endpoint.management
-    if isinstance(endpoint, UnixEndpoint):
-        return partial(will.write, name, endpoint.path)
-    if isinstance(endpoint, TcpEndpoint):
-        return partial(will.write, name, (endpoint.host, endpoint.port))
-    return lambda messages: None  # the switch comes to us: nobody could go there

@@ -6,16 +6,29 @@ books go on. A flow's last count comes with its FLOW_REMOVED, whoever removed it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import NamedTuple
 
 from ryu_droplog.errors import SwitchError
 from ryu_droplog.ledger import Ledger
+from ryu_droplog.openflow.explicit import Place
 
 # ofp_flow_removed (OpenFlow 1.3.5 section 7.4.2) behind the header: cookie, priority, reason,
 # table_id, duration (s, ns), idle and hard timeout, packet and byte count. The match follows.
 _FLOW_REMOVED = Struct("!8xQHBBIIHHQQ")
+
+
+class DropCount(NamedTuple):
+    """What an owner's drop flow has counted."""
+
+    place: Place
+    cookie: int
+    packets: int
+    plain: bool
+    """Whether that it drops needs no word of its owner's."""
+    tells: bool
+    """Whether it was made to tell us of its packets."""
 
 
 class FlowRemoved(NamedTuple):
@@ -41,6 +54,7 @@ class Counters:
         self._ledger = ledger
         self._flows: dict[int, int] = {}
         self._meters: dict[int, int] = {}
+        self._drops: dict[Place, tuple[int, int]] | None = None
 
     def flow(self, cookie: int, table_id: int, name: str, packets: int) -> None:
         """The flow with this cookie has counted so many packets since it was added."""
@@ -51,6 +65,26 @@ class Counters:
         """The table's meter has dropped so many packets since it was made."""
         book = self._ledger.book(table_id, name)
         book.metered += _increase(self._meters, table_id, packets)
+
+    def explicit(self, drops: Iterable[DropCount], name: Callable[[int], str]) -> None:
+        """All drop flows of the owner's have counted so much since each was added.
+
+        What they had counted when they were first read is of a time before ours, and left out; so
+        is what a flow had counted before its owner said that it drops.
+        """
+        before, self._drops = self._drops, {}
+        for place, cookie, packets, plain, tells in drops:
+            self._drops[place] = (cookie, packets)
+            if before is None or (place not in before and not plain):
+                continue
+            last_cookie, last = before.get(place, (cookie, 0))
+            increase = packets - last if cookie == last_cookie and packets >= last else packets
+            if increase:
+                book = self._ledger.book(place.table_id, name(place.table_id))
+                if tells:
+                    book.counted += increase
+                else:
+                    book.explicit += increase
 
     def end_flow(self, cookie: int) -> None:
         """The flow with this cookie has ended, and its last count was read."""

@@ -12,11 +12,12 @@ include/openflow/openflow-1.4.h and ofp-monitor.c (flow updates).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import NamedTuple
 
+from ryu_droplog import cookie
 from ryu_droplog.errors import SwitchError
 
 # ofp_flow_stats: length, table_id, pad, duration (s, ns), priority, idle and hard timeout, flags,
@@ -24,15 +25,26 @@ from ryu_droplog.errors import SwitchError
 _FLOW_STATS = Struct("!HBxIIHHHH4xQQQ")
 _MATCH = Struct("!HH")
 _INSTRUCTION = Struct("!HH")
+_ACTIONS_START = 8  # within apply_actions and write_actions
 _ACTION = Struct("!HH")
 _EXPERIMENTER = Struct("!IH")  # experimenter, subtype: behind an experimenter action's header
 
 _INSTRUCTION_GOTO_TABLE = 1
+_INSTRUCTION_WRITE_METADATA = 2
 _INSTRUCTION_WRITE_ACTIONS = 3
 _INSTRUCTION_APPLY_ACTIONS = 4
 
+_ACTION_OUTPUT = 0
 _ACTION_EXPERIMENTER = 0xFFFF
+_PORT_CONTROLLER = 0xFFFFFFFD
+# Actions that change the packet or its fields, and send it nowhere: push and pop of VLAN and MPLS
+# headers, set_field (section 7.2.5).
+_REWRITING = frozenset((17, 18, 19, 20, 25))
+
 _NICIRA = 0x00002320
+_NXAST_CONTROLLER = 20
+# set_tunnel, reg_move, reg_load, note, set_tunnel64, stack_push, stack_pop, reg_load2, ct_clear
+_NXAST_REWRITING = frozenset((2, 6, 7, 8, 9, 27, 28, 33, 43))
 _NXAST_RESUBMIT_TABLE = 14
 _NXAST_CT = 35
 _NXAST_CONTROLLER2 = 37
@@ -69,6 +81,12 @@ class Effect:
 
     acts: bool = False
     """False for a plain drop: no action, and no instruction, for each has an effect somewhere."""
+    leaves: bool = False
+    """False when no action can send the packet on: it ends here, whatever else is done to it."""
+    tells: bool = False
+    """True when a controller of the owner's gets the packet, and may do with it what it likes."""
+    writes: bool = False
+    """True when it writes to the action set, which is carried out where the pipeline ends."""
     steps: list[Step] = field(default_factory=list)
     controller_ids: list[int] = field(default_factory=list)
     """Controller ids that its controller actions name (NXAST_CONTROLLER2)."""
@@ -87,11 +105,25 @@ class Flow:
     """Seconds; 0: none."""
     packets: int
     effect: Effect
+    instructions: bytes = b""
+    """As on the wire; empty for a plain drop."""
 
     @property
     def catch_all(self) -> bool:
         """Whether every packet that comes to the table matches."""
         return not self.match
+
+
+class Count(NamedTuple):
+    """What one flow has counted."""
+
+    table_id: int
+    priority: int
+    match: bytes
+    cookie: int
+    packets: int
+    plain: bool
+    """Whether it has no instructions at all: a plain drop."""
 
 
 class Event:
@@ -112,6 +144,8 @@ class Update(NamedTuple):
     cookie: int
     instructions: bytes = b""
     """What the flow does, as on the wire; `effect_of` reads it."""
+    match: bytes = b""
+    """The OXM fields of the match, raw, network byte order; empty for a catch-all."""
 
 
 def parse_flow_stats(body: bytes) -> Iterator[Flow]:
@@ -123,7 +157,7 @@ def parse_flow_stats(body: bytes) -> Iterator[Flow]:
     while offset < end:
         if end - offset < _FLOW_STATS.size + _MATCH.size:
             raise SwitchError(f"flow statistics end in the middle of a flow, at byte {offset}")
-        (length, table_id, _, _, priority, idle, _, _, cookie, packets, _) = (
+        (length, table_id, _, _, priority, idle, _, _, flow_cookie, packets, _) = (
             _FLOW_STATS.unpack_from(body, offset)
         )
         match_at = offset + _FLOW_STATS.size
@@ -135,12 +169,51 @@ def parse_flow_stats(body: bytes) -> Iterator[Flow]:
         yield Flow(
             table_id=table_id,
             priority=priority,
-            cookie=cookie,
+            cookie=flow_cookie,
             match=body[match_at + _MATCH.size : match_end],
             idle_timeout=idle,
             packets=packets,
-            effect=effect_of(body[instructions_at : offset + length]),
+            effect=effect_of(instructions := body[instructions_at : offset + length]),
+            instructions=instructions,
         )
+        offset += length
+
+
+def count_of(flow: Flow) -> Count:
+    """What a flow had counted when it was described."""
+    return Count(
+        flow.table_id,
+        flow.priority,
+        flow.match,
+        flow.cookie,
+        flow.packets,
+        not flow.instructions,
+    )
+
+
+def parse_counts(body: bytes, wanted: Callable[[int], bool]) -> Iterator[Count]:
+    """What plain drops have counted, and other flows whose cookie is `wanted`, in such a body.
+
+    Quicker than `parse_flow_stats`, for it is done often, and on bridges of any size. Raises
+    SwitchError when a length contradicts the bytes.
+    """
+    offset, end = 0, len(body)
+    smallest = _FLOW_STATS.size + _MATCH.size
+    while offset < end:
+        if end - offset < smallest:
+            raise SwitchError(f"flow statistics end in the middle of a flow, at byte {offset}")
+        (length, table_id, _, _, priority, _, _, _, flow_cookie, packets, _) = (
+            _FLOW_STATS.unpack_from(body, offset)
+        )
+        match_at = offset + _FLOW_STATS.size
+        match_length = _MATCH.unpack_from(body, match_at)[1]
+        instructions_at = match_at + _padded(match_length)
+        if match_length < _MATCH.size or not instructions_at <= offset + length <= end:
+            raise SwitchError(f"flow statistics contradict their length, at byte {offset}")
+        plain = instructions_at == offset + length
+        if plain or wanted(flow_cookie):
+            match = body[match_at + _MATCH.size : match_at + match_length]
+            yield Count(table_id, priority, match, flow_cookie, packets, plain)
         offset += length
 
 
@@ -161,10 +234,11 @@ def parse_updates(body: bytes) -> Iterator[Update]:
             if length < _UPDATE_HEADER.size + _UPDATE_FULL.size:
                 raise SwitchError(f"a flow monitor update has only {length} bytes")
             fields = _UPDATE_FULL.unpack_from(body, offset + _UPDATE_HEADER.size)
-            (_, priority, _, _, match_length, table_id, cookie) = fields
-            behind = offset + _UPDATE_HEADER.size + _UPDATE_FULL.size + _padded(match_length)
-            instructions = body[behind : offset + length]
-            yield Update(event, table_id, priority, cookie, instructions)
+            (_, priority, _, _, match_length, table_id, flow_cookie) = fields
+            match_at = offset + _UPDATE_HEADER.size + _UPDATE_FULL.size
+            match = body[match_at + _MATCH.size : match_at + match_length]
+            instructions = body[match_at + _padded(match_length) : offset + length]
+            yield Update(event, table_id, priority, flow_cookie, instructions, match)
         offset += length
 
 
@@ -192,13 +266,39 @@ def effect_of(instructions: bytes) -> Effect:
     goes_on = any(kind == _INSTRUCTION_GOTO_TABLE for kind, _ in blocks)
     for kind, block in blocks:
         if kind == _INSTRUCTION_GOTO_TABLE:
-            effect.acts = True
+            effect.acts = effect.leaves = True
             effect.steps.append(Step(block[4], final=True))
-        elif kind in (_INSTRUCTION_APPLY_ACTIONS, _INSTRUCTION_WRITE_ACTIONS):
-            _walk_actions(block[8:], effect, comes_back=goes_on)
+        elif kind == _INSTRUCTION_APPLY_ACTIONS:
+            _walk_actions(block[_ACTIONS_START:], effect, comes_back=goes_on)
+        elif kind == _INSTRUCTION_WRITE_ACTIONS:
+            if len(block) > _ACTIONS_START:
+                effect.writes = effect.leaves = True
+            _walk_actions(block[_ACTIONS_START:], effect, comes_back=goes_on)
         else:
             effect.acts = True
+            effect.leaves |= kind != _INSTRUCTION_WRITE_METADATA
     return effect
+
+
+def actions_of(instructions: bytes) -> bytes:
+    """The actions that a flow applies, as on the wire; empty where it applies none."""
+    applied = [
+        block[_ACTIONS_START:]
+        for kind, block in _blocks(instructions, _INSTRUCTION)
+        if kind == _INSTRUCTION_APPLY_ACTIONS
+    ]
+    return b"".join(applied)
+
+
+def without_controller(actions: bytes, controller_id: int) -> bytes:
+    """The actions but for those that tell the controller of this id (NXAST_CONTROLLER2)."""
+    kept = []
+    for kind, block in _blocks(actions, _ACTION):
+        alone = Effect()
+        _walk_actions(block, alone, comes_back=False)
+        if kind != _ACTION_EXPERIMENTER or alone.controller_ids != [controller_id]:
+            kept.append(block)
+    return b"".join(kept)
 
 
 def _walk_actions(actions: bytes, effect: Effect, *, comes_back: bool) -> None:
@@ -206,11 +306,16 @@ def _walk_actions(actions: bytes, effect: Effect, *, comes_back: bool) -> None:
     for position, (kind, block) in enumerate(blocks, start=1):
         effect.acts = True
         if kind != _ACTION_EXPERIMENTER or len(block) < 16:
+            if kind == _ACTION_OUTPUT and int.from_bytes(block[4:8], "big") == _PORT_CONTROLLER:
+                effect.tells = True
+            else:
+                effect.leaves |= kind not in _REWRITING
             continue
         experimenter, subtype = _EXPERIMENTER.unpack_from(block, _ACTION.size)
         if experimenter != _NICIRA:
-            continue
-        if subtype in (_NXAST_RESUBMIT_TABLE, _NXAST_RESUBMIT_TABLE_CT):
+            effect.leaves = True
+        elif subtype in (_NXAST_RESUBMIT_TABLE, _NXAST_RESUBMIT_TABLE_CT):
+            effect.leaves = True
             table_id = block[_RESUBMIT_TABLE_OFFSET]
             if table_id != _CURRENT_TABLE:
                 final = position == len(blocks) and not comes_back
@@ -218,14 +323,28 @@ def _walk_actions(actions: bytes, effect: Effect, *, comes_back: bool) -> None:
         elif subtype == _NXAST_CT:
             # The packet that comes back from conntrack begins anew there: a miss is its end.
             if block[_CT_RECIRC_TABLE_OFFSET] != _CT_NO_RECIRC:
+                effect.leaves = True
                 effect.steps.append(Step(block[_CT_RECIRC_TABLE_OFFSET], final=True))
-            _walk_actions(block[_NESTED_IN_CT:], effect, comes_back=True)
+            nested = Effect()  # they change the connection's marks, and its addresses
+            _walk_actions(block[_NESTED_IN_CT:], nested, comes_back=True)
+            effect.steps += nested.steps
         elif subtype == _NXAST_CLONE:
+            effect.leaves = True
             _walk_actions(block[_NESTED_IN_CLONE:], effect, comes_back=False)
         elif subtype == _NXAST_CONTROLLER2:
-            for prop, value in _properties(block[_CONTROLLER2_PROPERTIES:]):
-                if prop == _PROPERTY_CONTROLLER_ID:
-                    effect.controller_ids.append(int.from_bytes(value[:2], "big"))
+            ids = list(_controller_ids(block[_CONTROLLER2_PROPERTIES:]))
+            effect.controller_ids += ids
+            effect.tells |= ids != [cookie.SIGNATURE]
+        elif subtype == _NXAST_CONTROLLER:
+            effect.tells = True
+        else:
+            effect.leaves |= subtype not in _NXAST_REWRITING
+
+
+def _controller_ids(properties: bytes) -> Iterator[int]:
+    for kind, value in _properties(properties):
+        if kind == _PROPERTY_CONTROLLER_ID:
+            yield int.from_bytes(value[:2], "big")
 
 
 def _properties(body: bytes) -> Iterator[tuple[int, bytes]]:

@@ -3,7 +3,7 @@
 What os-ken has no class for is packed here: NXAST_CONTROLLER2 with a meter id and
 NXT_SET_CONTROLLER_ID for OpenFlow 1.3 (Open vSwitch, include/openflow/nicira-ext.h and
 lib/ofp-actions.c). There is no message here that asks for a role, writes a table's configuration,
-or deletes or changes a flow without naming our own cookie in full.
+or deletes or changes a flow without naming its cookie in full: our own, but for `TellingFlow`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from typing import Any
+
+from os_ken.lib.pack_utils import msg_pack_into
+from os_ken.ofproto.ofproto_v1_3 import OFPAT_EXPERIMENTER
+from os_ken.ofproto.ofproto_v1_3_parser import OFPAction, OFPMatch
 
 from ryu_droplog import cookie
 
@@ -34,11 +38,50 @@ _REASON_NO_MATCH = 0
 MAX_LEN = 0xFFFF
 """Bytes of a packet that we ask for. Open vSwitch keeps no buffers and sends it whole anyway."""
 
-_ANY_BUT_REG15_BIT_31 = {"reg15": (0, 0x80000000)}
-"""Matches all real packets without being the catch-all: nobody sets bit 31 of reg15."""
+# ofp_match (section 7.2.3.1): type, length with this header; then the OXM fields, padded to 8.
+_MATCH = struct.Struct("!HH")
+_MATCH_OXM = 1
+
+ANY_BUT_REG15_BIT_31 = bytes.fromhex("00011f08 00000000 80000000")
+"""The OXM field reg15=0/0x80000000 (NXM_NX_REG15).
+
+It matches all real packets without being the catch-all: nobody sets bit 31 of reg15.
+"""
 
 Message = Any
 """An os-ken message object (os-ken has no types)."""
+
+
+class RawMatch(OFPMatch):  # type: ignore[misc]
+    """The OXM fields of a match as they came from the switch, for os-ken to send."""
+
+    def __init__(self, fields: bytes) -> None:
+        """`fields` is without the header of the match and its padding."""
+        super().__init__()
+        self._fields = fields
+
+    def serialize(self, buf: bytearray, offset: int) -> int:
+        """Write the whole ofp_match; gives back its length with padding, as os-ken wants it."""
+        length = _MATCH.size + len(self._fields)
+        padded = (length + 7) // 8 * 8
+        match = _MATCH.pack(_MATCH_OXM, length) + self._fields
+        msg_pack_into(f"{padded}s", buf, offset, match)
+        return padded
+
+
+class RawActions(OFPAction):  # type: ignore[misc]
+    """Actions as they came from the switch, for os-ken to send."""
+
+    cls_action_type, cls_action_len = OFPAT_EXPERIMENTER, 0  # os-ken wants them; never sent
+
+    def __init__(self, actions: bytes) -> None:
+        super().__init__()
+        self._actions = actions
+        self.len = len(actions)
+
+    def serialize(self, buf: bytearray, offset: int) -> None:
+        """Write them as they are."""
+        msg_pack_into(f"{self.len}s", buf, offset, self._actions)
 
 
 def controller_action(datapath: Any, meter_id: int | None) -> Any:
@@ -140,7 +183,7 @@ def script(datapath: Any, messages: Sequence[Message]) -> bytes:
     return b"".join(parts)
 
 
-class MissFlow:
+class OurFlow:
     """One flow of ours, and the messages that add it, renew it and take it back."""
 
     def __init__(
@@ -148,74 +191,153 @@ class MissFlow:
         *,
         table_id: int,
         priority: int,
-        shadow: bool,
+        match: bytes,
         flow_cookie: int,
         meter_id: int | None,
         lease: int,
+        actions: bytes = b"",
     ) -> None:
-        """`lease` is the hard timeout in seconds, counted from the last renewal."""
+        """`match` has the OXM fields, raw; empty: a table-miss flow, at priority 0.
+
+        `lease` is the hard timeout in seconds, counted from the last renewal. `actions`, raw, come
+        before the one that tells us: what the flow below does to a packet is still done.
+        """
         self.table_id = table_id
         self.priority = priority
-        self.shadow = shadow
+        self.match = match
         self.cookie = flow_cookie
         self.meter_id = meter_id
         self.lease = lease
+        self.actions = actions
 
     def add(self, datapath: Any, bundle_id: int) -> list[Message]:
         """Messages that add the flow, or fail as a whole: the answers tell."""
         ofproto = datapath.ofproto
-        if self.shadow:
+        if self.match:
             flags = ofproto.OFPFF_CHECK_OVERLAP | ofproto.OFPFF_SEND_FLOW_REM
-            return [self._add(datapath, _ANY_BUT_REG15_BIT_31, flags)]
+            return [self._add(datapath, self.match, flags)]
         # ADD would silently replace a flow with the same match and priority. The first message of
         # the bundle cannot do that, and is refused if anyone has a flow at this priority.
         return bundle(
             datapath,
             bundle_id,
             [
-                self._add(datapath, _ANY_BUT_REG15_BIT_31, ofproto.OFPFF_CHECK_OVERLAP),
-                self._add(datapath, {}, ofproto.OFPFF_SEND_FLOW_REM),
-                self._strict(datapath, ofproto.OFPFC_DELETE_STRICT, _ANY_BUT_REG15_BIT_31),
+                self._add(datapath, ANY_BUT_REG15_BIT_31, ofproto.OFPFF_CHECK_OVERLAP),
+                self._add(datapath, b"", ofproto.OFPFF_SEND_FLOW_REM),
+                self._strict(datapath, ofproto.OFPFC_DELETE_STRICT, ANY_BUT_REG15_BIT_31),
             ],
         )
 
     def renew(self, datapath: Any) -> Message:
         """Starts the lease anew; does nothing if the flow is gone, touches nobody else's."""
-        return self._strict(datapath, datapath.ofproto.OFPFC_MODIFY_STRICT, self._match())
+        return self._strict(datapath, datapath.ofproto.OFPFC_MODIFY_STRICT, self.match)
 
     def delete(self, datapath: Any) -> Message:
         """Takes the flow back; does nothing if it is gone, touches nobody else's."""
-        return self._strict(datapath, datapath.ofproto.OFPFC_DELETE_STRICT, self._match())
+        return self._strict(datapath, datapath.ofproto.OFPFC_DELETE_STRICT, self.match)
 
-    def _match(self) -> dict[str, Any]:
-        return _ANY_BUT_REG15_BIT_31 if self.shadow else {}
-
-    def _add(self, datapath: Any, match: dict[str, Any], flags: int) -> Message:
+    def _add(self, datapath: Any, match: bytes, flags: int) -> Message:
         return self._flow_mod(datapath, datapath.ofproto.OFPFC_ADD, match, mask=0, flags=flags)
 
-    def _strict(self, datapath: Any, command: int, match: dict[str, Any]) -> Message:
+    def _strict(self, datapath: Any, command: int, match: bytes) -> Message:
         return self._flow_mod(datapath, command, match, mask=cookie.ALL_BITS, flags=0)
 
     def _flow_mod(
-        self, datapath: Any, command: int, match: dict[str, Any], mask: int, flags: int
+        self, datapath: Any, command: int, match: bytes, mask: int, flags: int
     ) -> Message:
-        ofproto, parser = datapath.ofproto, datapath.ofproto_parser
-        action = controller_action(datapath, self.meter_id)
-        instruction = parser.OFPInstructionActions(ofproto.OFPIT_APPLY_ACTIONS, [action])
-        return parser.OFPFlowMod(
+        return _flow_mod(
             datapath,
-            cookie=self.cookie,
-            cookie_mask=mask,
+            command,
             table_id=self.table_id,
-            command=command,
-            hard_timeout=self.lease,
             priority=self.priority,
-            out_port=ofproto.OFPP_ANY,
-            out_group=ofproto.OFPG_ANY,
+            match=match,
+            flow_cookie=self.cookie,
+            mask=mask,
+            actions=[*_raw(self.actions), controller_action(datapath, self.meter_id)],
             flags=flags,
-            match=parser.OFPMatch(**match),
-            instructions=[instruction],
+            lease=self.lease,
         )
+
+
+class TellingFlow:
+    """A drop flow of the bridge's owner that is made to tell us, and the way back.
+
+    Both messages are OFPFC_MODIFY_STRICT under the whole cookie: table, priority, match, cookie,
+    counters, timeouts and flags of the flow stay as they are, and nothing is added if it is gone.
+    """
+
+    def __init__(
+        self,
+        *,
+        table_id: int,
+        priority: int,
+        match: bytes,
+        flow_cookie: int,
+        actions: bytes,
+        meter_id: int | None,
+    ) -> None:
+        """`match` and `actions` are the owner's, raw."""
+        self.table_id = table_id
+        self.priority = priority
+        self.match = match
+        self.cookie = flow_cookie
+        self.actions = actions
+        self.meter_id = meter_id
+
+    def tell(self, datapath: Any) -> Message:
+        """Puts the action that tells us behind the owner's own."""
+        return self._modify(datapath, [controller_action(datapath, self.meter_id)])
+
+    def restore(self, datapath: Any) -> Message:
+        """Leaves the owner's own actions alone there."""
+        return self._modify(datapath, [])
+
+    def _modify(self, datapath: Any, more: Sequence[Any]) -> Message:
+        return _flow_mod(
+            datapath,
+            datapath.ofproto.OFPFC_MODIFY_STRICT,
+            table_id=self.table_id,
+            priority=self.priority,
+            match=self.match,
+            flow_cookie=self.cookie,
+            mask=cookie.ALL_BITS,
+            actions=[*_raw(self.actions), *more],
+        )
+
+
+def _raw(actions: bytes) -> list[Any]:
+    return [RawActions(actions)] if actions else []
+
+
+def _flow_mod(
+    datapath: Any,
+    command: int,
+    *,
+    table_id: int,
+    priority: int,
+    match: bytes,
+    flow_cookie: int,
+    mask: int,
+    actions: Sequence[Any],
+    flags: int = 0,
+    lease: int = 0,
+) -> Message:
+    ofproto, parser = datapath.ofproto, datapath.ofproto_parser
+    apply = parser.OFPInstructionActions(ofproto.OFPIT_APPLY_ACTIONS, list(actions))
+    return parser.OFPFlowMod(
+        datapath,
+        cookie=flow_cookie,
+        cookie_mask=mask,
+        table_id=table_id,
+        command=command,
+        hard_timeout=lease,
+        priority=priority,
+        out_port=ofproto.OFPP_ANY,
+        out_group=ofproto.OFPG_ANY,
+        flags=flags,
+        match=RawMatch(match),
+        instructions=[apply] if actions else [],
+    )
 
 
 def bundle(datapath: Any, bundle_id: int, messages: Sequence[Message]) -> list[Message]:

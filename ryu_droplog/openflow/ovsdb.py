@@ -100,14 +100,19 @@ class ServiceRow:
         return transact(self._database, operations)
 
 
-def transact(database: str, operations: list[dict[str, Any]]) -> list[Any]:
+def transact(
+    database: str,
+    operations: list[dict[str, Any]],
+    name: str = _DATABASE,
+    credentials: jsonrpc.Credentials | None = None,
+) -> list[Any]:
     """Carry operations out in one transaction; returns the result of each.
 
-    `database` is the path of ovsdb-server's socket. Raises SwitchError when it is not there, does
-    not answer in time, or refuses.
+    `database` is where ovsdb-server listens, as `jsonrpc.call` takes it, `name` the database's.
+    Raises SwitchError when it is not there, does not answer in time, or refuses.
     """
-    results: list[Any] = jsonrpc.call(database, "transact", [_DATABASE, *operations])
+    results: list[Any] = jsonrpc.call(database, "transact", [name, *operations], credentials)
     problems = [result for result in results if result and "error" in result]
     if problems or len(results) < len(operations):
-        raise SwitchError(f"unix:{database}: the database refuses: {problems}")
+        raise SwitchError(f"{database}: the database refuses: {problems}")
     return results

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ryu_droplog import cookie
+from ryu_droplog.openflow.explicit import ExplicitDrop, Known, plan_explicit
 from ryu_droplog.openflow.flows import Flow
+from ryu_droplog.openflow.match import fields
 from ryu_droplog.pipelines import Pipeline
+from ryu_droplog.settings import ExplicitDrops
 
 PRIORITY_MAX = 65535
 TABLE_MAX = 254
@@ -65,6 +68,10 @@ class Plan:
     managed: bool
     """Whether the OpFlex agent itself manages the bridge, so that one flow sees every drop."""
     tables: Sequence[TablePlan]
+    explicit: Sequence[ExplicitDrop] = ()
+    """Flows of others that drop, but for the catch-all drops that a shadow is above."""
+    lossy: frozenset[int] = frozenset()
+    """Tables where a packet that an explicit drop takes is lost."""
 
     @property
     def watched(self) -> list[TablePlan]:
@@ -78,8 +85,16 @@ def is_ours(flow: Flow) -> bool:
     return ours and cookie.SIGNATURE in flow.effect.controller_ids
 
 
-def plan(pipeline: Pipeline, snapshot: Snapshot) -> Plan:
-    """Decide table by table; flows of ours on the switch are as good as absent."""
+def plan(
+    pipeline: Pipeline,
+    snapshot: Snapshot,
+    wish: ExplicitDrops = ExplicitDrops(),  # noqa: B008  it is frozen
+    known: Known = lambda cookie: False,
+) -> Plan:
+    """Decide table by table; flows of ours on the switch are as good as absent.
+
+    `wish` is what the user wants of explicit drops, `known` what their owner says of them.
+    """
     by_table: dict[int, list[Flow]] = {}
     for flow in snapshot.flows:
         if not is_ours(flow):
@@ -90,14 +105,19 @@ def plan(pipeline: Pipeline, snapshot: Snapshot) -> Plan:
     tables = set(pipeline.tables)
     if pipeline.discover:
         used, in_passing = tables_in_use(by_table)
-        tables |= used | in_passing
+        tables = used | in_passing
         unknown = set(by_table) - tables
-        in_passing -= set(pipeline.tables)
+        if pipeline.misses:  # who names a table wants to know what is missed there
+            in_passing -= set(pipeline.tables)
     managed = _is_managed(pipeline, by_table)
 
     plans = []
+    lossy = set()
     for table_id in sorted(tables | unknown):
-        if managed and table_id != pipeline.drop_table:
+        table = pipeline.tables.get(table_id)
+        if table is not None and table.leave:
+            verdict, priority, why = Verdict.LEAVE, 0, table.leave
+        elif managed and table_id != pipeline.drop_table:
             verdict, priority = Verdict.LEAVE, 0
             drop_name = pipeline.table_name(pipeline.drop_table or 0, snapshot.names)
             why = f"the OpFlex agent sends its drops to {drop_name}"
@@ -108,8 +128,11 @@ def plan(pipeline: Pipeline, snapshot: Snapshot) -> Plan:
             verdict, priority = Verdict.LEAVE, 0
             why = "no flow leads there"
         else:
+            lossy.add(table_id)
             flows = by_table.get(table_id, [])
-            verdict, priority, why = _plan_table(flows, snapshot.limits.get(table_id))
+            verdict, priority, why = Verdict.LEAVE, 0, "its owner leaves nothing to be missed"
+            if pipeline.misses:
+                verdict, priority, why = _plan_table(flows, snapshot.limits.get(table_id))
             if verdict is Verdict.MISS and snapshot.packet_in_on_miss:
                 verdict, why = Verdict.LEAVE, "a miss goes to the bridge's own controller"
             elif verdict is Verdict.SHADOW and not snapshot.monitored:
@@ -117,7 +140,34 @@ def plan(pipeline: Pipeline, snapshot: Snapshot) -> Plan:
                 why = "no flow monitor would tell when its owner needs the place"
         name = pipeline.table_name(table_id, snapshot.names)
         plans.append(TablePlan(table_id, name, verdict, priority, why))
-    return Plan(managed, plans)
+    if any(flow.effect.writes for flows in by_table.values() for flow in flows):
+        lossy.clear()  # what an explicit drop takes may set out all the same, by its action set
+    shadowed = {(t.table_id, t.priority - 1) for t in plans if t.verdict is Verdict.SHADOW}
+    explicit = plan_explicit(
+        {
+            table_id: [
+                flow
+                for flow in by_table.get(table_id, ())
+                if not (flow.catch_all and (table_id, flow.priority) in shadowed)
+                and not (pipeline.explain == "ovn" and _goes_back(flow))
+            ]
+            for table_id in lossy
+        },
+        wish,
+        known,
+        monitored=snapshot.monitored,
+        own_cookies=pipeline.own_cookies,
+    )
+    return Plan(managed, plans, explicit, frozenset(lossy))
+
+
+def _goes_back(flow: Flow) -> bool:
+    """Whether OVN's flow takes what would leave by the port it came from: no loss.
+
+    Registers 14 and 15 hold the keys of the logical ports (ovn, include/ovn/logical-fields.h).
+    """
+    keys = [fields(flow.match).get((1, register)) for register in (14, 15)]
+    return keys[0] is not None and keys[0] == keys[1]
 
 
 def _plan_table(flows: Sequence[Flow], limit: int | None) -> tuple[Verdict, int, str]:

@@ -9,39 +9,47 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from os_ken.lib import hub
 
 from ryu_droplog import cookie
+from ryu_droplog.drop import DropFlow
 from ryu_droplog.errors import SwitchRefusal
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import Channel, error_text
-from ryu_droplog.openflow.counters import Counters, FlowRemoved
-from ryu_droplog.openflow.flows import Event, Flow, Update, effect_of, parse_updates
-from ryu_droplog.openflow.introduction import Facts, introduce
-from ryu_droplog.openflow.messages import MissFlow
-from ryu_droplog.openflow.plan import (
-    PRIORITY_MAX,
-    Plan,
-    Snapshot,
-    TablePlan,
-    Verdict,
-    is_ours,
-    plan,
+from ryu_droplog.openflow.counters import Counters, DropCount, FlowRemoved
+from ryu_droplog.openflow.explicit import Place, Way
+from ryu_droplog.openflow.flows import (
+    Count,
+    Event,
+    Flow,
+    Update,
+    count_of,
+    effect_of,
+    parse_updates,
 )
+from ryu_droplog.openflow.introduction import Facts, introduce
+from ryu_droplog.openflow.match import text as match_text
+from ryu_droplog.openflow.messages import OurFlow
+from ryu_droplog.openflow.plan import Plan, Snapshot, Verdict, is_ours, plan
 from ryu_droplog.openflow.requests import (
     dump,
+    dump_counts,
+    exchange_many,
     first_meter,
     leftover,
     meter_drops,
     meter_ids,
+    port_names,
 )
-from ryu_droplog.openflow.standing import Standing
+from ryu_droplog.openflow.standing import Key, Slots, Standing, Wanted, wanted_flows
+from ryu_droplog.openflow.tellers import Tellers
+from ryu_droplog.openflow.threads import start
 from ryu_droplog.pipelines import Pipeline
-from ryu_droplog.settings import Lease, Meter
+from ryu_droplog.settings import Bridge, Settings
 
 LOG = logging.getLogger(__name__)
 
@@ -51,6 +59,8 @@ LAST_COUNTS_TIME = 0.5
 """Seconds that the last counts of our flows are waited for when the program stops."""
 FAREWELL_TIME = 3.0
 """Seconds that a switch has to answer when the program stops."""
+CHANGES = 1000
+"""Changes by others, a table, that are remembered while a plan is made."""
 
 _EXPERIMENTER_HEADER = 8  # experimenter and type, before the updates of a flow monitor message
 
@@ -62,63 +72,101 @@ class _Reading:
         self.done: Any = hub.Queue()
 
 
+class _Words:
+    """The news that the owner's words for its flows have come."""
+
+
+class Surroundings(Protocol):
+    """What a programmer needs to know, and whom it tells: all that outlives its connection."""
+
+    def pipeline(self, flows: Sequence[Flow]) -> Pipeline:
+        """The pipeline of a bridge with these flows."""
+
+    def learn_names(self, names: Mapping[int, str]) -> None:
+        """Take the table names that the bridge itself has."""
+
+    def learn_ports(self, ports: Mapping[int, str]) -> None:
+        """Take the names of the bridge's ports by OpenFlow port number."""
+
+    def learn_drops(
+        self, drops: Mapping[tuple[int, int], DropFlow], tellers: Mapping[int, DropFlow]
+    ) -> None:
+        """Take what our flows are above, by table and slot, and the flows that tell us, by cookie.
+
+        Called before these flows are added or changed.
+        """
+
+    def ask_owner(self, flows: Collection[Flow]) -> bool:
+        """Ask what the owner calls these flows of its; may take seconds.
+
+        Returns whether anything new is known.
+        """
+
+    def is_drop(self, cookie: int) -> bool:
+        """Whether the owner says that its flow with this cookie drops."""
+
+    def words(self, cookie: int) -> Mapping[str, str]:
+        """What the owner calls its flow with this cookie, as far as it is known."""
+
+    def bequeath(self, messages: bytes) -> None:
+        """Take the messages that undo everything if the program is killed."""
+
+    def asks_on_miss(self) -> bool:
+        """Whether the bridge sends an unmatched packet to a controller of its own."""
+
+
 class Programmer:
     """Adds, renews and removes our flows on one bridge, over one connection."""
 
     def __init__(
         self,
         channel: Channel,
-        bridge: str,
-        pipeline: Pipeline,
-        meter: Meter,
-        lease: Lease,
+        bridge: Bridge,
+        name: str,
+        settings: Settings,
         generation: int,
         counters: Counters,
-        on_names: Callable[[Mapping[int, str]], None],
-        bequeath: Callable[[bytes], None],
-        asks_on_miss: Callable[[], bool],
+        around: Surroundings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`on_names` gets the table names that the bridge itself has, before any flow is added.
-
-        `bequeath` gets the messages that take everything back if the program is killed, whenever
-        they change. `asks_on_miss` tells whether the bridge sends an unmatched packet to a
-        controller of its own.
-        """
+        """`name` is the bridge's: `bridge` may stand for any."""
         self._channel = channel
-        self._bridge = bridge
-        self._pipeline = pipeline
-        self._meter = meter
-        self._lease = lease
+        self._bridge = name
+        self._wish = bridge.explicit_drops
+        self._meter = settings.meter
+        self._lease = settings.lease
         self._generation = generation
         self._meter_base = first_meter(generation)
         self._counters = counters
-        self._on_names = on_names
-        self._bequeath = bequeath
-        self._asks_on_miss = asks_on_miss
+        self._around = around
         self._clock = clock
         self.at_work = True
         """False when `run` has ended."""
+        self._pipeline = around.pipeline([])
         self._plan = Plan(False, [])
         self._inbox: Any = hub.Queue()
         self._handlers: dict[type, Callable[[Any], None]] = {
             bytes: self._handle_updates,
             FlowRemoved: self._handle_removed,
             _Reading: self._handle_reading,
+            _Words: self._handle_words,
         }
         self._stopping = False
-        self._standing: dict[int, Standing] = {}
+        self._standing: dict[Key, Standing] = {}
+        self._slots = Slots()
+        self._tellers = Tellers(channel)
         self._meters: set[int] = set()
         self._bundle_id = 0
-        self._ask_again = 0.0
-        """When to ask again whether a miss goes to a controller; 0: it does not."""
+        self._look_again = 0.0
+        """When to plan anew although nothing has changed; 0: with the next renewal."""
+        self._asking = False
         self._awaited: set[int] = set()
         """Cookies of flows whose last count is still to come."""
         self._changed = False
-        self._lowest_change: dict[int, int] = {}
-        """By table, the lowest priority of somebody's changes since the flows were dumped."""
+        self._changes: dict[int, list[Update]] = {}
+        """By table, what others have changed since the flows were dumped."""
         self._facts = Facts({}, {}, has_meters=False, monitored=False)
-        self._said: object = None
+        self._said: list[str] = []
 
     # Called from other threads
 
@@ -146,17 +194,32 @@ class Programmer:
         self._stopping = True
         self._inbox.put(None)
 
-    def describe(self) -> list[dict[str, Any]]:
-        """The tables of the last plan, each with what is done about it, for `status`."""
-        described = []
+    def describe(self) -> dict[str, Any]:
+        """What is done about the bridge, for `status`."""
+        standing = self._standing
+        tables = []
         for table in self._plan.tables:
-            standing = self._standing.get(table.table_id)
-            watched = standing is not None and standing.flow is not None
-            row = asdict(table) | {"verdict": table.verdict.value, "watched": watched}
-            if standing is not None and standing.refusal:
-                row["refusal"] = standing.refusal
-            described.append(row)
-        return described
+            one = standing.get(Key(table.table_id, 0))
+            row = asdict(table) | {"verdict": table.verdict.value, **_describe(one)}
+            tables.append(row)
+        by_place = {one.wanted.below: one for one in list(standing.values()) if one.wanted.key.slot}
+        explicit = []
+        for drop in self._plan.explicit:
+            one = by_place.get(drop.place)
+            logged = drop.place in self._tellers.places or (one is not None and bool(one.flow))
+            explicit.append(
+                {
+                    "table_id": drop.flow.table_id,
+                    "priority": drop.flow.priority,
+                    "match": match_text(drop.flow.match),
+                    "cookie": f"{drop.flow.cookie:#x}",
+                    "way": drop.way.value,
+                    "why": drop.why,
+                    **_describe(one),
+                    "watched": logged,
+                }
+            )
+        return {"pipeline": self._pipeline.name, "tables": tables, "explicit": explicit}
 
     # The programmer's own thread
 
@@ -169,7 +232,7 @@ class Programmer:
 
     def _run(self) -> None:
         self._facts = introduce(self._channel, self._bridge)
-        self._on_names(self._facts.names)
+        self._around.learn_names(self._facts.names)
         if not self._facts.has_meters and not self._meter.required:
             LOG.warning(
                 "%s: the switch has no meters: a flood of drops will keep ovs-vswitchd busy",
@@ -213,13 +276,22 @@ class Programmer:
             self._handlers[type(news)](news)
 
     def _handle_updates(self, body: bytes) -> None:
-        contended: dict[int, str] = {}
+        contended: dict[Key, str] = {}
         for update in parse_updates(body[_EXPERIMENTER_HEADER:]):
-            why = self._contention(update)
-            if why:
-                contended.setdefault(update.table_id, why)
+            self._changed = True
+            changes = self._changes.setdefault(update.table_id, [])
+            if len(changes) <= CHANGES:
+                changes.append(update)
+            self._tellers.note(update)
+            for standing in self._standing_in(update.table_id):
+                why = _contention(standing, update)
+                if why:
+                    contended.setdefault(standing.wanted.key, why)
         if contended:
             self._withdraw(contended)
+
+    def _standing_in(self, table_id: int) -> list[Standing]:
+        return [s for key, s in self._standing.items() if key.table_id == table_id and s.flow]
 
     def _handle_removed(self, removed: FlowRemoved) -> None:
         if cookie.of_run(removed.cookie, self._generation):
@@ -232,49 +304,35 @@ class Programmer:
         self._read_counters()
         reading.done.put(True)
 
-    def _contention(self, update: Update) -> str | None:
-        """Why somebody's change means that our flow there must go; None when it may stay."""
-        self._changed = True
-        lowest = self._lowest_change.get(update.table_id, update.priority)
-        self._lowest_change[update.table_id] = min(lowest, update.priority)
-        standing = self._standing.get(update.table_id)
-        if standing is None or standing.flow is None:
-            return None
-        ours = standing.flow
-        if update.cookie == ours.cookie:
-            if update.event == Event.DELETED:
-                return "was removed"
-            # After a pause of the monitor our own addition is told like anyone's.
-            whole = cookie.SIGNATURE in effect_of(update.instructions).controller_ids
-            return None if whole else "was changed"
-        if ours.priority - 1 <= update.priority <= ours.priority:
-            return f"was contended with at priority {update.priority}"
-        return None
+    def _handle_words(self, words: _Words) -> None:
+        self._look_again = self._clock()
 
-    def _withdraw(self, reasons: Mapping[int, str]) -> None:
-        """Take our flows of these tables away at once, and put off the next try."""
+    def _withdraw(self, reasons: Mapping[Key, str]) -> None:
+        """Take these flows of ours away at once, and put off the next try."""
         now = self._clock()
-        gone = []
-        for table_id, why in reasons.items():
-            standing = self._standing[table_id]
+        gone: list[OurFlow] = []
+        told: dict[int, list[str]] = {}
+        for key, why in reasons.items():
+            standing = self._standing[key]
             if standing.flow is None:
                 continue
             gone.append(standing.flow)
             standing.put_off(now)
+            told.setdefault(key.table_id, []).append(f"{why}; next try in {standing.pause:g} s")
+        exchange_many(self._channel, [flow.delete(self._channel) for flow in gone])
+        for table_id, whys in told.items():
+            others = f" (and {len(whys) - 1} more there)" if len(whys) > 1 else ""
             name = self._name(table_id)
-            LOG.info(
-                "%s: our flow in %s %s; next try in %g s", self._bridge, name, why, standing.pause
-            )
-        self._channel.exchange([flow.delete(self._channel) for flow in gone])
+            LOG.info("%s: our flow in %s %s%s", self._bridge, name, whys[0], others)
 
     def _retries(self) -> list[float]:
-        """When the tables that wait for another try may have it."""
+        """When the flows that wait for another try may have it."""
         retries = [
             standing.not_before
             for standing in self._standing.values()
             if standing.flow is None and standing.not_before
         ]
-        return [*retries, self._ask_again] if self._ask_again else retries
+        return [*retries, self._look_again] if self._look_again else retries
 
     def _name(self, table_id: int) -> str:
         return self._pipeline.table_name(table_id, self._facts.names)
@@ -283,40 +341,93 @@ class Programmer:
 
     def _replan(self, *, first: bool = False) -> None:
         self._changed = False
-        self._lowest_change.clear()
+        self._look_again = 0.0
+        self._changes.clear()
         flows = dump(self._channel)
         if first:
-            self._sweep(flow for flow in flows if is_ours(flow))
+            self._sweep(flows)
         self._handle_waiting()  # a large bridge takes a while to dump
         self._forget_lost_meters()
-        made = plan(self._pipeline, self._snapshot(flows))
-        now = self._clock()
+        self._pipeline = self._around.pipeline(flows)
+        self._around.learn_ports(port_names(self._channel))
+        made = plan(self._pipeline, self._snapshot(flows), self._wish, self._around.is_drop)
+        self._ask_owner(made, flows)
         self._plan = made
-        self._write_will(made)
-        planned = {table.table_id for table in made.tables}
-        for table_id, standing in self._standing.items():
-            if table_id not in planned:
+        wanted = {one.key: one for one in wanted_flows(made, self._slots)}
+        self._write_will(made, wanted.values())
+        self._count_explicit(count_of(flow) for flow in flows if not is_ours(flow))
+        self._learn_drops(made, wanted.values())
+        self._tellers.follow(made.explicit, self._provide_meter)
+        for key, standing in list(self._standing.items()):
+            if key not in wanted:
                 self._remove(standing)
-                standing.leave()
-        for table in made.tables:
-            standing = self._standing.setdefault(table.table_id, Standing())
-            if not standing.fits(table, made.managed):
+                del self._standing[key]
+        for key, one in wanted.items():
+            standing = self._standing.setdefault(key, Standing(one))
+            if not standing.fits(one, made.managed):
                 self._remove(standing)
-            if table.verdict is Verdict.LEAVE:
-                standing.leave()
-            elif standing.flow is None and now >= standing.not_before:
+            standing.wanted = one
+            if standing.flow is None and self._clock() >= standing.not_before:
                 self._handle_waiting()
-                if self._lowest_change.get(table.table_id, PRIORITY_MAX + 1) <= table.priority:
-                    standing.put_off(now, "it was changed while the plan was made")
-                else:
-                    self._add(table, standing, made.managed)
+                if self._was_changed(one):
+                    standing.put_off(self._clock(), "it was changed while the plan was made")
+                    continue
+                self._add(standing, made.managed)
+        self._slots.keep(self._standing.__contains__)
         self._say(made)
+
+    def _was_changed(self, wanted: Wanted) -> bool:
+        """Whether the place of a flow to be added is no longer what was planned with."""
+        changes = self._changes.get(wanted.key.table_id, ())
+        return len(changes) > CHANGES or any(wanted.contends(update) for update in changes)
 
     def _snapshot(self, flows: list[Flow]) -> Snapshot:
         facts = self._facts
-        asks = self._asks_on_miss()
-        self._ask_again = self._clock() + ASK_AGAIN if asks else 0.0
+        asks = self._around.asks_on_miss()
+        if asks:
+            self._look_again = self._clock() + ASK_AGAIN
         return Snapshot(flows, facts.names, facts.limits, facts.monitored, asks)
+
+    def _ask_owner(self, made: Plan, flows: Iterable[Flow]) -> None:
+        """Have the owner's words for its drops fetched, where there are any, without waiting."""
+        if not self._pipeline.explain or self._asking:
+            return
+        asked = [
+            flow
+            for flow in flows
+            if flow.table_id in made.lossy and not flow.effect.leaves and not is_ours(flow)
+        ]
+        self._asking = True
+        start(self._fetch_words, asked)
+
+    def _fetch_words(self, flows: Collection[Flow]) -> None:
+        try:
+            if self._around.ask_owner(flows):
+                self._inbox.put(_Words())
+        finally:
+            self._asking = False
+
+    def _learn_drops(self, made: Plan, wanted: Iterable[Wanted]) -> None:
+        in_words = {
+            drop.place: self._in_words(drop.flow)
+            for drop in made.explicit
+            if drop.way is not Way.COUNT
+        }
+        drops = {
+            (one.key.table_id, one.key.slot): in_words[one.below]
+            for one in wanted
+            if one.key.slot and one.below
+        }
+        tellers = {
+            drop.flow.cookie: in_words[drop.place]
+            for drop in made.explicit
+            if drop.way is Way.MODIFY
+        }
+        self._around.learn_drops(drops, tellers)
+
+    def _in_words(self, flow: Flow) -> DropFlow:
+        words = self._around.words(flow.cookie)
+        return DropFlow(flow.cookie, flow.priority, match_text(flow.match), words)
 
     def _forget_lost_meters(self) -> set[int]:
         """Note which of our meters somebody has deleted: their tables need new ones."""
@@ -326,28 +437,30 @@ class Programmer:
         self._counters.forget_meters(tables)
         return tables
 
-    def _sweep(self, leftovers: Iterable[Flow]) -> None:
+    def _sweep(self, flows: Sequence[Flow]) -> None:
         """Remove what a run that crashed left: flows that live on their lease, and meters."""
         channel = self._channel
-        removals = [leftover(flow).delete(channel) for flow in leftovers]
+        restored = self._tellers.restore_leftovers(flows)
+        removals = [leftover(flow).delete(channel) for flow in flows if is_ours(flow)]
         found = meter_ids(channel) if self._facts.has_meters else []
         self._meters = {meter for meter in found if 0 <= meter - self._meter_base < 256}
         self._read_meters()  # they counted on while the connection was away
         self._meters.clear()
         removals += [messages.delete_meter(channel, meter) for meter in found]
-        if removals:
-            LOG.info("%s: removing %d leftovers", self._bridge, len(removals))
-            channel.exchange(removals)
+        if removals or restored:
+            LOG.info("%s: removing %d leftovers", self._bridge, len(removals) + restored)
+            exchange_many(channel, removals)
 
-    def _add(self, table: TablePlan, standing: Standing, managed: bool) -> None:
+    def _add(self, standing: Standing, managed: bool) -> None:
         now = self._clock()
+        wanted = standing.wanted
         try:
-            meter_id = self._provide_meter(table.table_id)
+            meter_id = self._provide_meter(wanted.key.table_id)
         except SwitchRefusal as error:
             standing.put_off(now, str(error))
             return
         standing.additions += 1
-        flow = self._new_flow(table, managed, meter_id, standing.additions)
+        flow = self._new_flow(wanted, managed, meter_id, standing.additions)
         self._bundle_id += 1
         # The flow counts as ours from before it stands, so that no change by others is missed.
         standing.flow = flow
@@ -362,16 +475,18 @@ class Programmer:
             standing.stands(now)
 
     def _new_flow(
-        self, table: TablePlan, managed: bool, meter_id: int | None, addition: int
-    ) -> MissFlow:
+        self, wanted: Wanted, managed: bool, meter_id: int | None, addition: int
+    ) -> OurFlow:
+        table_id, slot = wanted.key
         generation = self._generation | addition & cookie.ADDITION_MASK
-        return MissFlow(
-            table_id=table.table_id,
-            priority=table.priority,
-            shadow=table.verdict is Verdict.SHADOW,
-            flow_cookie=cookie.Cookie(not managed, generation, table.table_id).pack(),
+        return OurFlow(
+            table_id=table_id,
+            priority=wanted.priority,
+            match=wanted.match,
+            flow_cookie=cookie.Cookie(not managed, generation, table_id, slot).pack(),
             meter_id=meter_id,
             lease=self._lease.duration,
+            actions=wanted.actions,
         )
 
     def _provide_meter(self, table_id: int) -> int | None:
@@ -399,28 +514,55 @@ class Programmer:
             self._channel.exchange([standing.flow.delete(self._channel)])
             standing.flow = None
 
+    def _held(self) -> dict[Key, OurFlow]:
+        return {key: one.flow for key, one in self._standing.items() if one.flow is not None}
+
     def _renew(self) -> None:
         """Start all leases anew; find out which flows and meters are gone."""
-        held = {table: s.flow for table, s in self._standing.items() if s.flow is not None}
+        held = self._held()
         channel = self._channel
-        channel.exchange([flow.renew(channel) for flow in held.values()])
+        exchange_many(channel, [flow.renew(channel) for flow in held.values()])
         present = self._read_counters()
-        gone = {t: "is gone" for t, flow in held.items() if flow.cookie not in present}
+        gone = {key: "is gone" for key, flow in held.items() if flow.cookie not in present}
         for table_id in self._forget_lost_meters():
-            if table_id in held:
-                gone.setdefault(table_id, "has lost its meter")
+            for key in held:
+                if key.table_id == table_id:
+                    gone.setdefault(key, "has lost its meter")
         if gone:
             self._withdraw(gone)
 
     def _read_counters(self) -> set[int]:
         """Bring the ledger up to date; returns the cookies of our flows that are there."""
-        flows = dump(self._channel, cookie.FAMILY, cookie.FAMILY_MASK)
-        for flow in flows:
-            if cookie.of_run(flow.cookie, self._generation):
-                name = self._name(flow.table_id)
-                self._counters.flow(flow.cookie, flow.table_id, name, flow.packets)
+        theirs = {drop.flow.cookie for drop in self._plan.explicit if drop.flow.instructions}
+        theirs |= {flow.cookie for flow in self._tellers.places.values()}
+
+        def wanted(number: int) -> bool:
+            return number & cookie.FAMILY_MASK == cookie.FAMILY or number in theirs
+
+        present = set()
+        others = []
+        for count in dump_counts(self._channel, wanted):
+            if cookie.of_run(count.cookie, self._generation):
+                present.add(count.cookie)
+                name = self._name(count.table_id)
+                self._counters.flow(count.cookie, count.table_id, name, count.packets)
+            else:
+                others.append(count)
+        self._count_explicit(others)
         self._read_meters()
-        return {flow.cookie for flow in flows}
+        return present
+
+    def _count_explicit(self, counts: Iterable[Count]) -> None:
+        """Take what all drop flows of others have counted, in tables where that is a loss."""
+        lossy, tellers = self._plan.lossy, self._tellers.places
+        known = {drop.place for drop in self._plan.explicit}
+        drops = []
+        for count in counts:
+            place = Place(count.table_id, count.priority, count.match)
+            if count.table_id in lossy and (count.plain or place in known):
+                tells = place in tellers
+                drops.append(DropCount(place, count.cookie, count.packets, count.plain, tells))
+        self._counters.explicit(drops, self._name)
 
     def _read_meters(self) -> None:
         drops = meter_drops(self._channel, sorted(self._meters))
@@ -432,15 +574,19 @@ class Programmer:
         """Remove every flow and meter that this program added; the counters' last state counts."""
         channel = self._channel
         self._read_counters()
-        held = [s.flow for s in self._standing.values() if s.flow is not None]
+        held = list(self._held().values())
         self._awaited = {flow.cookie for flow in held}
-        channel.exchange([flow.delete(channel) for flow in held], FAREWELL_TIME)
+        exchange_many(channel, [flow.delete(channel) for flow in held], FAREWELL_TIME)
+        restored = len(self._tellers.places)
+        self._tellers.restore(list(self._tellers.places), FAREWELL_TIME)
         self._await_last_counts()
         self._read_meters()
         removals = [messages.delete_meter(channel, meter) for meter in sorted(self._meters)]
-        channel.exchange(removals, FAREWELL_TIME)
-        self._bequeath(b"")
+        exchange_many(channel, removals, FAREWELL_TIME)
+        self._around.bequeath(b"")
         LOG.info("%s: removed what we added, %d in all", self._bridge, len(held))
+        if restored:
+            LOG.info("%s: restored %d drop flows of the owner's", self._bridge, restored)
 
     def _await_last_counts(self) -> None:
         """FLOW_REMOVED comes some milliseconds after the answer to the barrier."""
@@ -448,35 +594,83 @@ class Programmer:
         while self._awaited and self._clock() < deadline:
             self._wait(LAST_COUNTS_TIME / 10)
 
-    def _write_will(self, made: Plan) -> None:
+    def _write_will(self, made: Plan, wanted: Collection[Wanted]) -> None:
         """Say how to take back all that stands and all that is about to be added."""
         channel = self._channel
-        held = [s.flow for s in self._standing.values() if s.flow is not None]
-        removals = [flow.delete(channel) for flow in held]
-        for table in made.watched:
-            next_addition = self._standing.setdefault(table.table_id, Standing()).additions + 1
-            flow = self._new_flow(table, made.managed, None, next_addition)
-            removals.append(flow.delete(channel))
-        tables = {flow.table_id for flow in held} | {table.table_id for table in made.watched}
+        held = self._held()
+        removals = [flow.delete(channel) for flow in held.values()]
+        for one in wanted:
+            standing = self._standing.get(one.key)
+            additions = standing.additions if standing else 0
+            removals.append(self._new_flow(one, made.managed, None, additions + 1).delete(channel))
+        removals += self._tellers.will(made.explicit)
+        tables = {key.table_id for key in held} | {one.key.table_id for one in wanted}
+        tables |= {drop.flow.table_id for drop in made.explicit if drop.way is Way.MODIFY}
         meters = self._meters | {self._meter_base + table_id for table_id in tables}
         removals += [messages.delete_meter(channel, meter) for meter in sorted(meters)]
-        self._bequeath(messages.script(channel, removals))
+        self._around.bequeath(messages.script(channel, removals))
 
     def _say(self, made: Plan) -> None:
         """Tell what is watched and what is not, when that has changed."""
-        watched = [t.name for t in made.watched if self._standing[t.table_id].flow is not None]
+        flows = self._held()
+        refusals = {key: one.refusal for key, one in self._standing.items() if one.refusal}
+        watched = [t.name for t in made.watched if Key(t.table_id, 0) in flows]
         left = [f"{t.name} ({t.why})" for t in made.tables if t.verdict is Verdict.LEAVE]
+        if not self._pipeline.misses:
+            left = []  # of all of them it is the same
         refused = [
-            f"{t.name} ({self._standing[t.table_id].refusal})"
+            f"{t.name} ({refusals[Key(t.table_id, 0)]})"
             for t in made.watched
-            if self._standing[t.table_id].refusal
+            if Key(t.table_id, 0) in refusals
         ]
-        said = (watched, left, refused)
-        if said == self._said:
-            return
-        self._said = said
-        LOG.info("%s: watching %s", self._bridge, ", ".join(watched) or "no table")
+        logged = sum(key.slot > 0 for key in flows)
+        told = len(self._tellers.places)
+        counted = len(made.explicit) - logged - told
+        news = []
+        if self._pipeline.misses:
+            news.append(f"watching {', '.join(watched) or 'no table'}")
+        else:
+            news.append("its owner drops by explicit flows alone: no table is watched")
         if left:
-            LOG.info("%s: left alone: %s", self._bridge, "; ".join(left))
+            news.append(f"left alone: {'; '.join(left)}")
         if refused:
-            LOG.warning("%s: not watched for now: %s", self._bridge, "; ".join(refused))
+            news.append(f"not watched for now: {'; '.join(refused)}")
+        if logged or told:
+            news.append(
+                f"{logged + told} explicit drops are logged, {told} of them by the owner's own"
+                f" flows; {counted} are only counted"
+            )
+        elif counted:
+            news.append(f"{counted} explicit drops of the owner's are counted")
+        for text in news:
+            if text not in self._said:
+                LOG.info("%s: %s", self._bridge, text)
+        self._said = news
+
+
+def _contention(standing: Standing, update: Update) -> str | None:
+    """Why somebody's change means that our flow must go; None when it may stay."""
+    ours = standing.flow
+    if ours is None:
+        return None
+    if update.cookie == ours.cookie:
+        if update.event == Event.DELETED:
+            return "was removed"
+        # After a pause of the monitor our own addition is told like anyone's.
+        whole = cookie.SIGNATURE in effect_of(update.instructions).controller_ids
+        return None if whole else "was changed"
+    if standing.wanted.contends(update):
+        return f"was contended with at priority {update.priority}"
+    return None
+
+
+def _describe(standing: Standing | None) -> dict[str, Any]:
+    if standing is None:
+        return {"watched": False}
+    told: dict[str, Any] = {
+        "watched": standing.flow is not None,
+        "withdrawn": standing.withdrawn,
+    }
+    if standing.refusal:
+        told["refusal"] = standing.refusal
+    return told

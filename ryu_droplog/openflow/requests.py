@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from ryu_droplog import cookie
 from ryu_droplog.errors import SwitchError
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.channel import Answer, Channel, error_text
-from ryu_droplog.openflow.flows import Flow, parse_flow_stats
-from ryu_droplog.openflow.messages import MissFlow
+from ryu_droplog.openflow.channel import ANSWER_TIME, Answer, Channel, error_text
+from ryu_droplog.openflow.flows import (
+    Count,
+    Flow,
+    actions_of,
+    parse_counts,
+    parse_flow_stats,
+    without_controller,
+)
+from ryu_droplog.openflow.messages import Message, OurFlow, TellingFlow
 
 METER_BASE = 4_000_000_000
 METER_END = METER_BASE + (1 << 16) * 256
@@ -21,26 +29,66 @@ def first_meter(generation: int) -> int:
     return METER_BASE + (generation >> 8) * 256
 
 
+MESSAGES_AT_ONCE = 200
+"""Messages in one exchange: the answer to a barrier behind thousands would take too long."""
+
+
+def exchange_many(
+    channel: Channel, requests: Sequence[Message], answer_time: float | None = None
+) -> list[Answer]:
+    """`Channel.exchange` for any number of messages; an exchange has `answer_time` seconds."""
+    answers = []
+    for start in range(0, len(requests), MESSAGES_AT_ONCE):
+        part = requests[start : start + MESSAGES_AT_ONCE]
+        answers += channel.exchange(part, ANSWER_TIME if answer_time is None else answer_time)
+    return answers
+
+
 def dump(channel: Channel, flow_cookie: int = 0, mask: int = 0) -> list[Flow]:
     """All flows of the bridge, or those whose cookie fits under the mask.
 
     Raises SwitchError when the switch refuses or its answer makes no sense.
     """
+    bodies = _dump(channel, flow_cookie, mask)
+    return [flow for body in bodies for flow in parse_flow_stats(body)]
+
+
+def dump_counts(channel: Channel, wanted: Callable[[int], bool]) -> list[Count]:
+    """What the plain drops of the bridge have counted, and the flows with a cookie `wanted`.
+
+    Raises SwitchError as `dump` does.
+    """
+    return [count for body in _dump(channel) for count in parse_counts(body, wanted)]
+
+
+def _dump(channel: Channel, flow_cookie: int = 0, mask: int = 0) -> list[bytes]:
     [answer] = channel.exchange([messages.dump_flows(channel, None, flow_cookie, mask)])
     if answer.error:
         raise SwitchError(f"the switch does not tell its flows: {error_text(answer.error)}")
-    return [flow for body in answer.bodies for flow in parse_flow_stats(body)]
+    return answer.bodies
 
 
-def leftover(flow: Flow) -> MissFlow:
+def leftover(flow: Flow) -> OurFlow:
     """A flow of ours as it stands on the switch, ready to be deleted."""
-    return MissFlow(
+    return OurFlow(
         table_id=flow.table_id,
         priority=flow.priority,
-        shadow=not flow.catch_all,
+        match=flow.match,
         flow_cookie=flow.cookie,
         meter_id=None,
         lease=0,
+    )
+
+
+def telling(flow: Flow, meter_id: int | None = None) -> TellingFlow:
+    """An owner's drop flow as it stands on the switch, ready to be changed or restored."""
+    return TellingFlow(
+        table_id=flow.table_id,
+        priority=flow.priority,
+        match=flow.match,
+        flow_cookie=flow.cookie,
+        actions=without_controller(actions_of(flow.instructions), cookie.SIGNATURE),
+        meter_id=meter_id,
     )
 
 
@@ -71,6 +119,14 @@ def meter_drops(channel: Channel, meters: Iterable[int]) -> dict[int, int]:
         for answer in answers
         for message in answer.messages
         for stats in message.body
+    }
+
+
+def port_names(channel: Channel) -> dict[int, str]:
+    """The names of the bridge's ports by OpenFlow port number, as they were last told."""
+    ports = dict(channel.ports)
+    return {
+        number: port.name.rstrip(b"\0").decode(errors="replace") for number, port in ports.items()
     }
 
 

@@ -1,12 +1,18 @@
-"""What is known of one of our tables: its flow, or when it may have one again."""
+"""What is known of our flows: what each should be, and whether it stands or when it may again."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ryu_droplog.cookie import TABLE_DROP
-from ryu_droplog.openflow.messages import MissFlow
-from ryu_droplog.openflow.plan import TablePlan, Verdict
+from ryu_droplog.cookie import SLOT_MAX, TABLE_DROP
+from ryu_droplog.openflow.explicit import Place, Way
+from ryu_droplog.openflow.flows import Event, Update, actions_of, effect_of
+from ryu_droplog.openflow.match import overlap, with_free_bit
+from ryu_droplog.openflow.messages import ANY_BUT_REG15_BIT_31, OurFlow
+from ryu_droplog.openflow.plan import Plan, Verdict
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -15,32 +21,67 @@ CALM = 120.0
 """Seconds that a flow must stand before its pause is forgotten."""
 
 
+class Key(NamedTuple):
+    """One of our flows, over all the times that it is added."""
+
+    table_id: int
+    slot: int
+    """0: it sees what the table misses; else it is above an explicit drop."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A flow of ours as the plan asks for it."""
+
+    key: Key
+    priority: int
+    match: bytes
+    """Empty: a table-miss flow."""
+    below: Place | None = None
+    """The owner's drop flow that ours is just above; None: a table-miss flow."""
+    actions: bytes = b""
+    """What the flow below does to a packet, and so ours."""
+
+    def contends(self, update: Update) -> bool:
+        """Whether somebody's change means that our flow must not stand there."""
+        if self.below is None:
+            return update.priority == self.priority
+        if not self.below.priority <= update.priority <= self.priority:
+            return False
+        if not overlap(update.match, self.below.match):
+            return False
+        if update.priority > self.below.priority or update.match == self.below.match:
+            return True
+        effect = effect_of(update.instructions)  # beside the drop, at its priority
+        return update.event != Event.DELETED and (effect.leaves or effect.tells)
+
+
 @dataclass
 class Standing:
-    """One table on the switch. Times are in seconds, of whatever clock the caller has."""
+    """One of our flows on the switch. Times are in seconds, of whatever clock the caller has."""
 
-    flow: MissFlow | None = None
-    """Our flow there."""
+    wanted: Wanted
+    flow: OurFlow | None = None
+    """The flow while it stands."""
     since: float = 0.0
     """When it was added."""
     pause: float = 0.0
     not_before: float = 0.0
-    """When the table may be tried again; 0: it waits for nothing."""
+    """When it may be tried again; 0: it waits for nothing."""
     additions: int = 0
     """How often a flow was added; part of its cookie, so that each has counters of its own."""
+    withdrawn: int = 0
+    """How often it was swept away, or gave way to its owner."""
     refusal: str = ""
     """Why the last try failed, if it did."""
 
-    def fits(self, table: TablePlan, managed: bool) -> bool:
+    def fits(self, wanted: Wanted, managed: bool) -> bool:
         """Whether our flow there, if any, is what the plan asks for.
 
         On a bridge that the OpFlex agent manages, our cookie is without the table-drop bit.
         """
         return self.flow is None or (
-            table.verdict is not Verdict.LEAVE
-            and bool(self.flow.cookie & TABLE_DROP) is not managed
-            and self.flow.shadow is (table.verdict is Verdict.SHADOW)
-            and self.flow.priority == table.priority
+            self.wanted == wanted and bool(self.flow.cookie & TABLE_DROP) is not managed
         )
 
     def stands(self, now: float) -> None:
@@ -49,13 +90,69 @@ class Standing:
 
     def put_off(self, now: float, refusal: str = "") -> None:
         """It could not be added, or was taken away: try again later, and later each time."""
-        if self.since and now - self.since > CALM:
-            self.pause = 0.0
+        if self.since:
+            self.withdrawn += 1
+            if now - self.since > CALM:
+                self.pause = 0.0
         self.flow, self.since = None, 0.0
         self.pause = min(max(2 * self.pause, FIRST_PAUSE), LONGEST_PAUSE)
         self.not_before = now + self.pause
         self.refusal = refusal
 
-    def leave(self) -> None:
-        """The plan wants nothing here."""
-        self.not_before, self.refusal = 0.0, ""
+
+class Slots:
+    """Numbers for the explicit drops that are logged, table by table.
+
+    A number that is given back is used again as late as possible: a packet of its last owner's may
+    still be on the way.
+    """
+
+    def __init__(self) -> None:
+        self._slots: dict[Place, int] = {}
+        self._used: dict[int, int] = {}
+        self._free: dict[int, deque[int]] = {}
+
+    def take(self, place: Place) -> int | None:
+        """The number of a place, the same each time; None when the table has none left."""
+        slot = self._slots.get(place)
+        if slot is not None:
+            return slot
+        table_id = place.table_id
+        slot = self._used.get(table_id, 0) + 1
+        if slot <= SLOT_MAX:
+            self._used[table_id] = slot
+        elif self._free.get(table_id):
+            slot = self._free[table_id].popleft()
+        else:
+            return None
+        self._slots[place] = slot
+        return slot
+
+    def keep(self, still: Callable[[Key], bool]) -> None:
+        """Give back the numbers of places that are no longer in use."""
+        for place, slot in list(self._slots.items()):
+            if not still(Key(place.table_id, slot)):
+                del self._slots[place]
+                self._free.setdefault(place.table_id, deque()).append(slot)
+
+
+def wanted_flows(plan: Plan, slots: Slots) -> Iterator[Wanted]:
+    """The flows of ours that a plan asks for."""
+    for table in plan.watched:
+        key = Key(table.table_id, 0)
+        if table.verdict is Verdict.SHADOW:
+            below = Place(table.table_id, table.priority - 1, b"")
+            yield Wanted(key, table.priority, ANY_BUT_REG15_BIT_31, below)
+        else:
+            yield Wanted(key, table.priority, b"")
+    for drop in plan.explicit:
+        if drop.way is Way.ABOVE:
+            slot = slots.take(drop.place)
+            if slot is not None:
+                yield Wanted(
+                    Key(drop.flow.table_id, slot),
+                    drop.priority,
+                    with_free_bit(drop.flow.match, drop.register),
+                    drop.place,
+                    actions_of(drop.flow.instructions),
+                )

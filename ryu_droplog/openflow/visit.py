@@ -16,8 +16,9 @@ from ryu_droplog.openflow.claims import Claims
 from ryu_droplog.openflow.link import connect
 from ryu_droplog.openflow.misses import miss_question
 from ryu_droplog.openflow.plan import Snapshot, is_ours
-from ryu_droplog.openflow.requests import dump, leftover, meter_ids
+from ryu_droplog.openflow.requests import dump, exchange_many, leftover, meter_ids
 from ryu_droplog.openflow.tables import parse_table_features
+from ryu_droplog.openflow.tellers import Tellers
 from ryu_droplog.settings import Bridge
 
 T = TypeVar("T")
@@ -70,15 +71,18 @@ def look(channel: Channel, bridge: Bridge) -> Snapshot:
     )
 
 
-def clean(channel: Channel, bridge: str, run_directory: str) -> tuple[int, int]:
-    """Remove flows and meters of ours, of whatever run; returns how many of each.
+def clean(channel: Channel, bridge: str, run_directory: str) -> tuple[int, int, int]:
+    """Remove flows and meters of ours, of whatever run, and restore flows that we changed.
+
+    Returns how many of each.
 
     Raises SwitchError when a running program has the bridge.
     """
     Claims(run_directory).take(bridge, channel.id, str(channel.address))
-    flows = [flow for flow in dump(channel) if is_ours(flow)]
+    flows = dump(channel)
+    ours = [flow for flow in flows if is_ours(flow)]
     meters = meter_ids(channel)
-    removals = [leftover(flow).delete(channel) for flow in flows]
+    removals = [leftover(flow).delete(channel) for flow in ours]
     removals += [messages.delete_meter(channel, meter) for meter in meters]
-    channel.exchange(removals)
-    return len(flows), len(meters)
+    exchange_many(channel, removals)
+    return len(ours), len(meters), Tellers(channel).restore_leftovers(flows)

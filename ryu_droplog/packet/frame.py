@@ -142,3 +142,16 @@ def _transport(protocol: int, frame: bytes, start: int, end: int) -> tuple[L4 | 
             return None, True
         return Udp(*wire.UDP.unpack_from(frame, start)), False
     return None, False
+
+
+def icmpv6(drop: Drop) -> tuple[int, int] | None:
+    """Type and code of an ICMPv6 message (RFC 4443 section 2.1) right behind the IPv6 header.
+
+    None when there is none, or it is cut; `Drop` has no header for it, because the drop line of the
+    OpFlex agent shows none.
+    """
+    if drop.protocol != wire.PROTOCOL_ICMPV6 or not isinstance(drop.l3, IPv6):
+        return None
+    start = wire.ETHERNET_LENGTH + len(drop.vlans) * wire.VLAN_LENGTH + wire.IPV6_LENGTH
+    head = drop.frame[start : start + 2]
+    return (head[0], head[1]) if len(head) == 2 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -133,3 +133,39 @@ def drop_record(metadata: bytes) -> tuple[int | None, int | None]:
         elif field == wire.NXM_TUN_METADATA_REASON:
             reason = int.from_bytes(value, "big")
     return table_id, reason
+
+
+class Context(NamedTuple):
+    """What the switch knew of a packet when it was dropped; 0 where it said nothing."""
+
+    in_port: int
+    """OpenFlow port number."""
+    metadata: int
+    """The pipeline's metadata, 64 bits."""
+    ct_state: int
+    """Bits of ovs-fields(7): see `wire.CT_STATE_*`."""
+    ct_mark: int
+    registers: Mapping[int, int]
+    """The registers that are not 0, by number; 32 bits each."""
+
+
+def context(metadata: bytes) -> Context:
+    """Read the OXM fields of a PacketIn's match; raises on no content.
+
+    :param metadata: the OXM fields, without header and padding
+    """
+    found: dict[tuple[int, int], int] = {}
+    for oxm_class, field, value, _mask in oxm_fields(metadata):
+        found[oxm_class, field] = int.from_bytes(value, "big")
+    registers = {
+        number: found[wire.OXM_CLASS_NXM_1, number]
+        for number in range(wire.NXM_REGISTERS)
+        if (wire.OXM_CLASS_NXM_1, number) in found
+    }
+    return Context(
+        found.get((wire.OXM_CLASS_BASIC, wire.OXM_IN_PORT), 0),
+        found.get((wire.OXM_CLASS_BASIC, wire.OXM_METADATA), 0),
+        found.get((wire.OXM_CLASS_NXM_1, wire.NXM_CT_STATE), 0),
+        found.get((wire.OXM_CLASS_NXM_1, wire.NXM_CT_MARK), 0),
+        registers,
+    )

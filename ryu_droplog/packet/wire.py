@@ -56,6 +56,7 @@ IPV6_FLOW_MASK: Final = 0xFFFFF
 PROTOCOL_ICMP: Final = 1
 PROTOCOL_TCP: Final = 6
 PROTOCOL_UDP: Final = 17
+PROTOCOL_ICMPV6: Final = 58
 
 # ICMP echo, RFC 792: type, code, checksum, identifier, sequence number.
 ICMP: Final = Struct("!BBHHH")
@@ -101,3 +102,21 @@ OXM_EXPERIMENTER_LENGTH: Final = 4  # the experimenter's number, first of what f
 NXM_TUN_METADATA_0: Final = 40
 NXM_TUN_METADATA_TABLE: Final = NXM_TUN_METADATA_0 + 12
 NXM_TUN_METADATA_REASON: Final = NXM_TUN_METADATA_0 + 13
+
+# Other fields that a PacketIn of Open vSwitch has, ovs-fields(7). OpenFlow 1.3.5 section 7.2.3.7:
+# the ingress port and the pipeline's metadata; NXM_NX fields 0 to 15: registers, 105: connection
+# tracking state, 107: its mark.
+OXM_CLASS_BASIC: Final = 0x8000  # OFPXMC_OPENFLOW_BASIC
+OXM_IN_PORT: Final = 0
+OXM_METADATA: Final = 2
+NXM_REGISTERS: Final = 16
+NXM_CT_STATE: Final = 105
+NXM_CT_MARK: Final = 107
+CT_STATE_ESTABLISHED: Final = 0x02
+CT_STATE_INVALID: Final = 0x10
+CT_STATE_TRACKED: Final = 0x20
+
+# Ports of DHCP (RFC 2131 section 4.1: server 67, client 68; RFC 8415 section 7.2: 547, 546), and
+# the router advertisement among the types of ICMPv6 (RFC 4861 section 4.2).
+DHCP_SERVER_TO_CLIENT: Final = frozenset({(67, 68), (547, 546)})
+ICMPV6_ROUTER_ADVERTISEMENT: Final = 134

@@ -21,23 +21,23 @@ _MICROSECONDS = 1_000_000  # in a second
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _VLAN_NAME = "Qtag"
-_ETHERTYPE_NAMES = {
+ETHERTYPE_NAMES = {
     wire.ETHERTYPE_IPV4: "IPv4",
     wire.ETHERTYPE_ARP: "ARP",
     wire.ETHERTYPE_VLAN: _VLAN_NAME,
     wire.ETHERTYPE_IPV6: "IPv6",
 }
-_PROTOCOL_NAMES = {
+PROTOCOL_NAMES = {
     wire.PROTOCOL_ICMP: "ICMP",
     wire.PROTOCOL_TCP: "TCP",
     wire.PROTOCOL_UDP: "UDP",
 }
 _PROTOCOL_TEXT = tuple(
-    _PROTOCOL_NAMES.get(protocol, f"{protocol}_unrecognized") for protocol in range(256)
+    PROTOCOL_NAMES.get(protocol, f"{protocol}_unrecognized") for protocol in range(256)
 )
 
 
-def _flag_names(flags: int) -> str:
+def flag_names(flags: int) -> str:
     """Spell nine TCP flags: each that is set by its name and one space, highest bit first."""
     highest = len(wire.TCP_FLAG_NAMES) - 1
     return "".join(
@@ -45,7 +45,7 @@ def _flag_names(flags: int) -> str:
     )
 
 
-_TCP_FLAGS_TEXT = tuple(_flag_names(flags) for flags in range(wire.TCP_FLAGS_MASK + 1))
+_TCP_FLAGS_TEXT = tuple(flag_names(flags) for flags in range(wire.TCP_FLAGS_MASK + 1))
 
 
 class AddressTexts(dict[bytes, str]):
@@ -144,7 +144,7 @@ def _ethernet_text(drop: Drop) -> str:
 def _spell_ethernet(drop: Drop) -> str:
     if drop.ethertype < 0:
         return ""
-    name = _ETHERTYPE_NAMES.get(drop.ethertype) or f"{drop.ethertype}_unrecognized"
+    name = ETHERTYPE_NAMES.get(drop.ethertype) or f"{drop.ethertype}_unrecognized"
     addresses = f" SMAC={MAC_TEXT[drop.smac]} DMAC={MAC_TEXT[drop.dmac]}"
     if not drop.vlans:
         return f"{addresses} ETYP={name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from logging.handlers import SysLogHandler
 from types import ModuleType
@@ -28,14 +28,20 @@ class _Handler(SysLogHandler):
 class Syslog(Sink):
     """Lines without time and severity, facility daemon, severity info."""
 
-    def __init__(self, threads: ModuleType, address: str = SOCKET) -> None:
+    def __init__(
+        self,
+        threads: ModuleType,
+        address: str = SOCKET,
+        form: Callable[[Drop], str] = line.bare,
+    ) -> None:
         """`address` is the path of the daemon's Unix socket."""
         super().__init__("syslog", threads)
         self._address = address
+        self._form = form
         self._handler: _Handler | None = None
 
     def render(self, drops: Sequence[Drop]) -> list[str]:
-        return [line.bare(drop) for drop in drops]
+        return [self._form(drop) for drop in drops]
 
     def write(self, lines: Sequence[str]) -> int:
         for position, text in enumerate(lines):

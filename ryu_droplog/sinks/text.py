@@ -58,8 +58,8 @@ class _Lines(Sink):
 class StandardOutput(_Lines):
     """Full lines, as the OpFlex agent's own log has them."""
 
-    def __init__(self, threads: ModuleType) -> None:
-        super().__init__("standard output", threads, line.full)
+    def __init__(self, threads: ModuleType, form: Callable[[Drop], str] = line.full) -> None:
+        super().__init__("standard output", threads, form)
 
     def descriptor(self) -> int:
         return _STDOUT
@@ -68,8 +68,10 @@ class StandardOutput(_Lines):
 class File(_Lines):
     """Redirected lines, appended to a file that logrotate may rename, remove or truncate."""
 
-    def __init__(self, path: Path, threads: ModuleType) -> None:
-        super().__init__(str(path), threads, line.redirected)
+    def __init__(
+        self, path: Path, threads: ModuleType, form: Callable[[Drop], str] = line.redirected
+    ) -> None:
+        super().__init__(str(path), threads, form)
         self._path = path
         self._descriptor = -1
         self._identity = (-1, -1)

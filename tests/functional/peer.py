@@ -15,7 +15,7 @@ from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import Channel, error_text, new_handshake
 from ryu_droplog.openflow.flows import Update, parse_updates
 from ryu_droplog.openflow.link import connect
-from ryu_droplog.openflow.messages import MissFlow
+from ryu_droplog.openflow.messages import OurFlow
 
 GENERATION = 7
 _EXPERIMENTER_HEADER = 8
@@ -66,7 +66,7 @@ class Peer:
         """Ask for news of all flows."""
         return self.send(messages.monitor_flows(self.channel, 1))
 
-    def add(self, flow: MissFlow) -> list[str]:
+    def add(self, flow: OurFlow) -> list[str]:
         """Add a flow of ours as the program does."""
         return self.send(*flow.add(self.channel, bundle_id=1))
 
@@ -89,12 +89,12 @@ class Peer:
         return self.send(*(messages.add_meter(self.channel, number, 1000, 100) for number in ids))
 
 
-def ours(table: int, priority: int = 0, *, meter: int | None = None, lease: int = 60) -> MissFlow:
+def ours(table: int, priority: int = 0, *, meter: int | None = None, lease: int = 60) -> OurFlow:
     """A flow of ours; above priority 0 it is a shadow flow."""
-    return MissFlow(
+    return OurFlow(
         table_id=table,
         priority=priority,
-        shadow=priority > 0,
+        match=messages.ANY_BUT_REG15_BIT_31 if priority else b"",
         flow_cookie=cookie.Cookie(True, GENERATION, table).pack(),
         meter_id=meter,
         lease=lease,

@@ -74,7 +74,8 @@ PREFIX = "expected at most 32 printable ASCII characters without spaces or null"
 PIPELINE = "expected a name of 1 to 64 letters, digits and _.- that begins with a letter or digit"
 REDIRECT = 'expected the name of a file inside log_directory, "syslog", or null for standard output'
 TOP = (
-    "drop_log_config, log_directory, run_directory, pipeline_directory, bridges, listen, meter, "
+    "drop_log_config, format, log_directory, run_directory, pipeline_directory, bridges, "
+    "explicit_drops, listen, meter, "
     "lease, throttle, books"
 )
 
@@ -308,7 +309,7 @@ def test_settings_cannot_be_changed() -> None:
         (
             "bridges: [{name: a}, {nam: b}]",
             "bridges[1].nam: unknown key, nearest is name; "
-            "expected one of name, prefix, pipeline, connect",
+            "expected one of name, prefix, pipeline, connect, explicit_drops",
         ),
         # Booleans are booleans.
         ("drop_log_config: {enable: 1}", "drop_log_config.enable: got 1; expected true or false"),
@@ -426,7 +427,7 @@ def test_settings_cannot_be_changed() -> None:
         (
             "bridges: [br-int]",
             'bridges[0]: got "br-int"; '
-            "expected a mapping with the keys name, prefix, pipeline, connect",
+            "expected a mapping with the keys name, prefix, pipeline, connect, explicit_drops",
         ),
         ("bridges: [{prefix: A}]", "bridges[0].name: missing; expected a string"),
         (bridge("name: 5"), "bridges[0].name: got 5; expected a string"),

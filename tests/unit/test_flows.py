@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ryu_droplog.errors import SwitchError
-from ryu_droplog.openflow.flows import Effect, Event, Flow, Step, Update
+from ryu_droplog.openflow.flows import (
+    Effect,
+    Event,
+    Flow,
+    Step,
+    Update,
+    actions_of,
+    without_controller,
+)
 from ryu_droplog.openflow.flows import parse_flow_stats as parse
 from ryu_droplog.openflow.flows import parse_updates as updates
 
@@ -192,8 +200,51 @@ WAYS: dict[str, tuple[str, list[tuple[int, bool]]]] = {
 @pytest.mark.parametrize("text", WAYS)
 def test_flow_that_acts_tells_the_tables_it_leads_to(text: str) -> None:
     instructions, steps = WAYS[text]
-    expected = Effect(acts=True, steps=[Step(*step) for step in steps])
-    assert expected == effect(instructions)
+    actual = effect(instructions)
+    assert (True, [Step(*step) for step in steps]) == (actual.acts, actual.steps)
+
+
+ENDS = {"write_metadata:0x1/0xff", "ct(commit,zone=5)"}
+"""Those of `WAYS` from which the packet goes nowhere."""
+
+
+@pytest.mark.parametrize("text", WAYS)
+def test_flow_whose_actions_send_the_packet_nowhere_is_an_end(text: str) -> None:
+    actual = effect(WAYS[text][0])
+    assert (text not in ENDS) == actual.leaves
+    assert text.startswith("write_actions") == actual.writes
+    assert not actual.tells
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "00190010 80000a02 0800 000000000000",
+        "ffff0018 00002320 0007 001f 00010004 0000000000000001",
+        "ffff0018 00002320 0006 0020 0000 0000 00010004 00010204",
+        "ffff0010 00002320 0008 000000000000",
+        "ffff0010 00002320 002b 000000000000",
+        "00110008 8100 0000",
+    ],
+    ids=["set_field", "reg_load", "reg_move", "note", "ct_clear", "push_vlan"],
+)
+def test_flow_that_only_rewrites_the_packet_is_an_end(action: str) -> None:
+    assert Effect(acts=True) == effect(applied(action))
+
+
+def test_actions_are_taken_out_of_their_instruction_as_they_are() -> None:
+    assert bytes.fromhex(RESUBMIT_20) == actions_of(bytes.fromhex(applied(RESUBMIT_20) + goto(7)))
+    assert b"" == actions_of(b"")
+
+
+def test_action_that_tells_us_is_taken_out_and_no_other() -> None:
+    ours = (
+        "ffff0030 00002320 0025 000000000000 0000000800800000"
+        "00010008d4070000 0002000500000000 00050008ee6b2800"
+    )
+    theirs = "ffff0020 00002320 0025 000000000000 0001000800050000 0003000700010200"
+    actions = bytes.fromhex(theirs + ours + RESUBMIT_20)
+    assert bytes.fromhex(theirs + RESUBMIT_20) == without_controller(actions, 0xD407)
 
 
 def test_controller_action_of_ours_tells_its_controller_id() -> None:
@@ -210,13 +261,13 @@ def test_controller_action_with_other_properties_tells_its_id_and_goes_on() -> N
     action = (
         "ffff0028 00002320 0025 000000000000 0001000800050000 0003000700010200 0004000400000000"
     )
-    expected = Effect(acts=True, steps=[Step(20, True)], controller_ids=[5])
+    expected = Effect(True, True, True, steps=[Step(20, True)], controller_ids=[5])
     assert expected == effect(applied(action, RESUBMIT_20))
 
 
 def test_output_to_controller_names_no_controller_id() -> None:
     """controller:65535, the action that everyone else uses."""
-    assert Effect(acts=True) == effect(applied("00000010 fffffffd ffff 000000000000"))
+    assert Effect(acts=True, tells=True) == effect(applied("00000010 fffffffd ffff 000000000000"))
 
 
 WHOLE = entry(IP, applied(RESUBMIT_20) + goto(21)) + entry(ALL, goto(7))
@@ -261,20 +312,21 @@ DELETED = (
 )
 MODIFIED = "0020 0002 0000 ffff 0000 0000 0004 fe 00 0000000000000000 0001000400000000"
 ABBREVIATED = "0008 0003 14b33c2c"
+ARP = bytes.fromhex("80000a02 0806")
 
 
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
         ("", []),
-        (ADDED, [Update(Event.ADDED, 4, 7, 0x1122334455667788)]),
-        (DELETED, [Update(Event.DELETED, 4, 7, 9)]),
+        (ADDED, [Update(Event.ADDED, 4, 7, 0x1122334455667788, match=ARP)]),
+        (DELETED, [Update(Event.DELETED, 4, 7, 9, match=ARP)]),
         (MODIFIED, [Update(Event.MODIFIED, 254, 65535, 0)]),
         (ABBREVIATED, []),
         (
             ADDED + ABBREVIATED + MODIFIED,
             [
-                Update(Event.ADDED, 4, 7, 0x1122334455667788),
+                Update(Event.ADDED, 4, 7, 0x1122334455667788, match=ARP),
                 Update(Event.MODIFIED, 254, 65535, 0),
             ],
         ),

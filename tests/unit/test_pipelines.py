@@ -181,8 +181,14 @@ def test_shortest_file_gives_defaults() -> None:
         (with_tables("1.0: {name: A}"), f"tables.1.0: got the table id 1.0; {TABLE_ID}"),
         (with_tables("true: {name: A}"), f"tables.true: got the table id true; {TABLE_ID}"),
         (with_tables("null: {name: A}"), f"tables.null: got the table id null; {TABLE_ID}"),
-        (with_tables("0: A"), 'tables.0: got "A"; expected a mapping with the keys name, cause'),
-        (with_tables("0: "), "tables.0: got null; expected a mapping with the keys name, cause"),
+        (
+            with_tables("0: A"),
+            'tables.0: got "A"; expected a mapping with the keys name, cause, leave',
+        ),
+        (
+            with_tables("0: "),
+            "tables.0: got null; expected a mapping with the keys name, cause, leave",
+        ),
         (with_tables("0: {cause: c}"), f"tables.0.name: missing; {TABLE_NAME}"),
         (with_tables("0: {name: 1}"), f"tables.0.name: got 1; {TABLE_NAME}"),
         (with_tables('0: {name: ""}'), f'tables.0.name: got ""; {TABLE_NAME}'),
@@ -195,7 +201,7 @@ def test_shortest_file_gives_defaults() -> None:
         (with_tables("0: {name: A, cause: 5}"), f"tables.0.cause: got 5; {TEXT}"),
         (
             with_tables("0: {name: A, causes: c}"),
-            "tables.0.causes: unknown key, nearest is cause; expected one of name, cause",
+            "tables.0.causes: unknown key, nearest is cause; expected one of name, cause, leave",
         ),
         (
             with_tables("0: {name: A}, 3: {name: B}, 7: {name: A}"),

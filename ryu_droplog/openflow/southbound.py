@@ -1,0 +1,221 @@
+"""What OVN calls the flows that drop: read from its southbound database, never written.
+
+The cookie of a flow of ovn-controller's is the first 32 bits of the UUID of the Logical_Flow that
+it stands for (ovn, controller/lflow.c); its priority is the logical flow's. OVSDB cannot be asked
+for a part of a UUID, and a large deployment has hundreds of thousands of logical flows: so those
+with the priorities of the flows in question are asked for, and only such as drop.
+
+One short connection for each look, with time limits, not the `ovs` library's Idl: that keeps a
+copy of all rows it watches, and its blocking calls wait for ever for a server that hangs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ryu_droplog.errors import SwitchError
+from ryu_droplog.explain import Directory
+from ryu_droplog.openflow.flows import Flow
+from ryu_droplog.openflow.jsonrpc import Credentials
+from ryu_droplog.openflow.match import fields
+from ryu_droplog.openflow.ovsdb import transact
+
+LOG = logging.getLogger(__name__)
+
+FIRST_PAUSE = 5.0
+LONGEST_PAUSE = 300.0
+"""Seconds until a database that cannot be read is tried again; doubles each time."""
+REMEMBERED = 20_000
+"""Logical flows whose names are kept; past that all are asked for anew."""
+
+_DATABASE = "OVN_Southbound"
+_METADATA = (0x8000, 2)  # OXM_OF_METADATA: the tunnel key of the logical datapath
+_DROPS = re.compile(r"drop;|/\* drop \*/")
+_ACL_NAME = re.compile(r'\blog\([^)]*\bname="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True)
+class LogicalFlow:
+    """A row of Logical_Flow."""
+
+    stage: str
+    """As ovn-northd names it: `ls_out_acl`."""
+    match: str
+    drops: bool
+    acl: str
+    """Name of the ACL, where its drops are logged by name; empty elsewhere."""
+    hint: str
+    """First 32 bits of the UUID of what it was made for in the northbound database, as hex."""
+
+    def names(self) -> dict[str, str]:
+        """What is said of a drop."""
+        told = {"stage": self.stage, "acl": self.acl, "hint": self.hint, "logical": self.match}
+        return {key: value for key, value in told.items() if value}
+
+
+class Southbound:
+    """What is known of one bridge's logical flows."""
+
+    def __init__(self, rundir: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """`rundir` is the run directory of Open vSwitch, whose database names OVN's."""
+        self._rundir = rundir
+        self._clock = clock
+        self._flows: dict[int, LogicalFlow | None] = {}
+        self._directory = Directory()
+        self._pause = 0.0
+        self._not_before = 0.0
+        self._said = ""
+
+    def refresh(self, flows: Collection[Flow]) -> bool:
+        """Ask for what is not known of these flows; whether anything new came out.
+
+        May take seconds. A database that cannot be read is left alone for a while.
+        """
+        if self._clock() < self._not_before:
+            return False
+        try:
+            before = (len(self._flows), self._directory)
+            self._refresh(flows)
+        except (SwitchError, LookupError, TypeError, ValueError) as error:
+            self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+            self._not_before = self._clock() + self._pause
+            self._say(f"drops are not named by OVN: {error}")
+            return False
+        self._pause = 0.0
+        self._say("drops are named from OVN's southbound database")
+        return before != (len(self._flows), self._directory)
+
+    def is_drop(self, cookie: int) -> bool:
+        """Whether the logical flow with this cookie drops."""
+        flow = self._flows.get(cookie)
+        return flow is not None and flow.drops
+
+    def names(self, cookie: int) -> Mapping[str, str]:
+        """What OVN calls the logical flow with this cookie; empty where that is not known."""
+        flow = self._flows.get(cookie)
+        return flow.names() if flow is not None else {}
+
+    def directory(self) -> Directory:
+        """The names of datapaths and ports, as of the last look."""
+        return self._directory
+
+    def _say(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            LOG.info("%s", text)
+
+    def _refresh(self, flows: Collection[Flow]) -> None:
+        remotes, credentials = find_southbound(self._rundir)
+        if len(self._flows) > REMEMBERED:
+            self._flows = {}
+        unknown = [flow for flow in flows if flow.cookie and flow.cookie not in self._flows]
+        keys = {
+            fields(flow.match)[_METADATA][0] for flow in flows if _METADATA in fields(flow.match)
+        }
+        ask = [_select_flows(priority) for priority in sorted({flow.priority for flow in unknown})]
+        datapaths = [_select_datapath(key) for key in sorted(keys)]
+        answers = _ask(remotes, credentials, [*ask, *datapaths])
+        rows = [row for answer in answers[: len(ask)] for row in answer["rows"]]
+        found = {int(row["_uuid"][1][:8], 16): _logical_flow(row) for row in rows}
+        for flow in unknown:
+            self._flows[flow.cookie] = found.get(flow.cookie)
+        datapath_rows = [row for answer in answers[len(ask) :] for row in answer["rows"]]
+        ports = [_select_ports(row["_uuid"]) for row in datapath_rows]
+        self._directory = _directory(datapath_rows, _ask(remotes, credentials, ports))
+
+
+def find_southbound(rundir: str) -> tuple[list[str], Credentials | None]:
+    """Where ovn-controller of this host finds its southbound database, and what it shows there.
+
+    Read from the database of Open vSwitch (ovn-controller(8), external_ids:ovn-remote and the SSL
+    table). Raises SwitchError when that cannot be read or names none.
+    """
+    tables = [
+        ("Open_vSwitch", ["external_ids"]),
+        ("SSL", ["private_key", "certificate", "ca_cert"]),
+    ]
+    operations = [{"op": "select", "table": t, "where": [], "columns": c} for t, c in tables]
+    system, tls = (answer["rows"] for answer in transact(f"{rundir}/db.sock", operations))
+    known = dict(system[0]["external_ids"][1])
+    remotes = known.get(f"ovn-remote-{known.get('system-id')}") or known.get("ovn-remote")
+    if not remotes:
+        raise SwitchError("external_ids:ovn-remote of Open_vSwitch names no southbound database")
+    credentials = None
+    if tls:
+        row = tls[0]
+        credentials = Credentials(row["private_key"], row["certificate"], row["ca_cert"])
+    return [remote.strip() for remote in remotes.split(",")], credentials
+
+
+def _ask(
+    remotes: list[str], credentials: Credentials | None, selects: list[dict[str, Any]]
+) -> list[Any]:
+    """The answers of the first server that gives any; any member of a cluster may be read."""
+    if not selects:
+        return []
+    for remote in remotes[:-1]:
+        try:
+            return transact(remote, selects, _DATABASE, credentials)
+        except SwitchError as error:
+            LOG.debug("%s", error)
+    return transact(remotes[-1], selects, _DATABASE, credentials)
+
+
+def _select_flows(priority: int) -> dict[str, Any]:
+    """Logical flows of a priority, but for those that surely go on."""
+    return {
+        "op": "select",
+        "table": "Logical_Flow",
+        "where": [["priority", "==", priority], ["actions", "!=", "next;"]],
+        "columns": ["_uuid", "match", "actions", "external_ids"],
+    }
+
+
+def _logical_flow(row: Mapping[str, Any]) -> LogicalFlow:
+    actions = str(row["actions"])
+    known = dict(row["external_ids"][1])
+    name = _ACL_NAME.search(actions)
+    return LogicalFlow(
+        stage=known.get("stage-name", ""),
+        match=str(row["match"]),
+        drops=_DROPS.search(actions) is not None,
+        acl=name[1] if name else "",
+        hint=known.get("stage-hint", ""),
+    )
+
+
+def _select_datapath(key: int) -> dict[str, Any]:
+    return {
+        "op": "select",
+        "table": "Datapath_Binding",
+        "where": [["tunnel_key", "==", key]],
+        "columns": ["_uuid", "tunnel_key", "external_ids"],
+    }
+
+
+def _select_ports(datapath: Any) -> dict[str, Any]:
+    return {
+        "op": "select",
+        "table": "Port_Binding",
+        "where": [["datapath", "==", datapath]],
+        "columns": ["tunnel_key", "logical_port"],
+    }
+
+
+def _directory(datapaths: list[Any], ports: list[Any]) -> Directory:
+    names: dict[int, tuple[str, str]] = {}
+    port_names: dict[tuple[int, int], str] = {}
+    for datapath, answer in zip(datapaths, ports, strict=True):
+        key = datapath["tunnel_key"]
+        known = dict(datapath["external_ids"][1])
+        kind = "router" if "logical-router" in known else "switch"
+        # OpenStack gives names of its own as name2 (neutron-<uuid> is the name).
+        names[key] = (known.get("name2") or known.get("name", ""), kind)
+        for row in answer["rows"]:
+            port_names[key, row["tunnel_key"]] = row["logical_port"]
+    return Directory(names, port_names)

@@ -1,0 +1,163 @@
+"""How a drop is written: the OpFlex agent's line, that line and more, or a JSON object.
+
+The OpFlex line (`line.py`) says what the agent says. The other two add what the owner of the bridge
+noted of the packet, and which flow of its dropped it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ryu_droplog.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
+from ryu_droplog.packet import wire
+from ryu_droplog.packet.frame import icmpv6
+from ryu_droplog.packet.packetin import context
+from ryu_droplog.sinks import line
+from ryu_droplog.sinks.line import IPV4_TEXT, IPV6_TEXT, MAC_TEXT
+
+
+class Format(NamedTuple):
+    """One way to write a drop, for each kind of sink."""
+
+    full: Callable[[Drop], str]
+    """For standard output."""
+    redirected: Callable[[Drop], str]
+    """For a file of drops alone."""
+    bare: Callable[[Drop], str]
+    """For syslog, which has its own time."""
+
+
+def as_json(drop: Drop) -> str:
+    """One JSON object on one line, keys in the order of docs/formats.md, absent ones left out."""
+    return _ENCODER.encode(_told(drop)).decode()
+
+
+def additions(drop: Drop) -> str:
+    """What the extended line says behind the OpFlex one: ` KEY=value`, quoted where need be."""
+    told: dict[str, Any] = {"in_port": context(drop.metadata).in_port or None}
+    found = icmpv6(drop)
+    if found is not None:
+        told["icmp6_type"], told["icmp6_code"] = found
+    told.update(_explanation(drop))
+    flow = drop.origin.flow
+    if flow is not None:
+        told.update(
+            flow_cookie=f"{flow.cookie:#x}",
+            flow_priority=flow.priority,
+            flow_match=flow.match,
+            **flow.names,
+        )
+    return "".join(f" {k.upper()}={_quoted(v)}" for k, v in told.items() if v is not None)
+
+
+def _extended(form: Callable[[Drop], str]) -> Callable[[Drop], str]:
+    return lambda drop: form(drop) + additions(drop)
+
+
+FORMATS: Mapping[str, Format] = {
+    "opflex": Format(line.full, line.redirected, line.bare),
+    "extended": Format(_extended(line.full), _extended(line.redirected), _extended(line.bare)),
+    "json": Format(as_json, as_json, as_json),
+}
+"""By the name that the configuration has for them."""
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def _quoted(value: object) -> str:
+    """As it is where it is one plain word; else a JSON string, in ASCII."""
+    text = str(value)
+    if text and all("!" <= character <= "~" and character not in '"\\' for character in text):
+        return text
+    return json.dumps(text)
+
+
+def _explanation(drop: Drop) -> Mapping[str, str | int]:
+    return drop.origin.explain(drop) if drop.origin.explain is not None else {}
+
+
+def _told(drop: Drop) -> dict[str, Any]:
+    origin = drop.origin
+    told: dict[str, Any] = {
+        "time": datetime.fromtimestamp(drop.time).astimezone().isoformat(timespec="microseconds"),
+        "bridge": origin.bridge,
+        "table": origin.table,
+        "table_id": origin.table_id,
+        "reason": origin.reason,
+        "drop_reason": origin.label,
+        "in_port": context(drop.metadata).in_port or None,
+        "smac": MAC_TEXT[drop.smac] if drop.smac else None,
+        "dmac": MAC_TEXT[drop.dmac] if drop.dmac else None,
+        "vlans": [tag & wire.VLAN_VID_MASK for tag in drop.vlans] or None,
+        "ethertype": _named(drop.ethertype, line.ETHERTYPE_NAMES, 4),
+        **_network(drop),
+        **_transport(drop),
+        "truncated": drop.truncated or None,
+        "repeated": drop.repeated or None,
+        "owner": dict(_explanation(drop)) or None,
+    }
+    flow = origin.flow
+    if flow is not None:
+        told["flow"] = {
+            "cookie": f"{flow.cookie:#x}",
+            "priority": flow.priority,
+            "match": flow.match,
+            **flow.names,
+        }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _named(number: int, names: Mapping[int, str], digits: int) -> str | None:
+    """The name of an EtherType or protocol, or its number; None where it is missing."""
+    if number < 0:
+        return None
+    return names.get(number) or (f"0x{number:0{digits}x}" if digits else str(number))
+
+
+def _network(drop: Drop) -> dict[str, Any]:
+    l3 = drop.l3
+    if isinstance(l3, Arp):
+        return {
+            "src": IPV4_TEXT[l3.sender_ip],
+            "dst": IPV4_TEXT[l3.target_ip],
+            "arp_op": l3.operation,
+        }
+    protocol = _named(drop.protocol, line.PROTOCOL_NAMES, 0)
+    if isinstance(l3, IPv4):
+        return {
+            "src": IPV4_TEXT[l3.src],
+            "dst": IPV4_TEXT[l3.dst],
+            "protocol": protocol,
+            "ttl": l3.ttl,
+            "length": l3.total_length,
+            "fragment_offset": (l3.flags_offset & wire.IPV4_OFFSET_MASK) or None,
+        }
+    if isinstance(l3, IPv6):
+        return {
+            "src": IPV6_TEXT[l3.src],
+            "dst": IPV6_TEXT[l3.dst],
+            "protocol": protocol,
+            "ttl": l3.hop_limit,
+            "length": l3.payload_length,
+        }
+    return {}
+
+
+def _transport(drop: Drop) -> dict[str, Any]:
+    l4 = drop.l4
+    if isinstance(l4, Tcp):
+        flags = l4.offset_flags & wire.TCP_FLAGS_MASK
+        return {
+            "sport": l4.src_port,
+            "dport": l4.dst_port,
+            "tcp_flags": line.flag_names(flags).strip(),
+        }
+    if isinstance(l4, Udp):
+        return {"sport": l4.src_port, "dport": l4.dst_port}
+    found = (l4.type, l4.code) if isinstance(l4, Icmp) else icmpv6(drop)
+    return {"icmp_type": found[0], "icmp_code": found[1]} if found else {}
