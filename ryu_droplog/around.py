@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
@@ -15,6 +14,7 @@ from ryu_droplog.openflow.flows import Flow
 from ryu_droplog.openflow.misses import miss_question
 from ryu_droplog.openflow.owner import recognise
 from ryu_droplog.openflow.southbound import Southbound
+from ryu_droplog.openflow.visit import rundir_of
 from ryu_droplog.openflow.will import LastWill
 from ryu_droplog.pipelines import AUTO, Pipeline
 from ryu_droplog.settings import Bridge
@@ -38,7 +38,8 @@ class Around:
         self._choose = bridge.pipeline == AUTO
         self._classifier = classifier
         self._ports: dict[int, str] = {}
-        self._southbound = _southbound(bridge.endpoint)
+        rundir = rundir_of(bridge.endpoint)
+        self._southbound = Southbound(rundir) if rundir else None
         self.bequeath = _heir(will, name, bridge.endpoint)
         self.asks_on_miss = miss_question(name, bridge.endpoint)
         self._pipeline = pipelines[bridge.pipeline]
@@ -93,14 +94,6 @@ class Around:
             southbound = self._southbound
             return lambda drop: explain.ovn(drop, southbound.directory())
         return None
-
-
-def _southbound(endpoint: Endpoint) -> Southbound | None:
-    if isinstance(endpoint, ServiceEndpoint):
-        endpoint = endpoint.management
-    if isinstance(endpoint, UnixEndpoint):
-        return Southbound(os.path.dirname(endpoint.path))
-    return None
 
 
 def _heir(will: LastWill, name: str, endpoint: Endpoint) -> Callable[[bytes], None]:

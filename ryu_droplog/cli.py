@@ -16,11 +16,13 @@ from ryu_droplog import __version__, config
 from ryu_droplog.endpoint import Accepted, ServiceEndpoint
 from ryu_droplog.errors import DropLogError
 from ryu_droplog.options import CONFIG_VARIABLE
-from ryu_droplog.pipelines import Pipeline, load_pipelines
+from ryu_droplog.pipelines import AUTO, Pipeline, load_pipelines
 from ryu_droplog.settings import ANY_BRIDGE, Bridge
 
 USAGE_ERROR = 2
 """Exit status for a configuration that is wrong."""
+UNSEEN = 3
+"""Exit status of `doctor` where a bridge could not be looked at."""
 
 _config_option = click.option(
     "--config",
@@ -74,24 +76,41 @@ def run(path: str | None, verbose: bool) -> None:
 def plan(path: str | None, name: str | None) -> None:
     """Show what `run` would add to each bridge, table by table; changes nothing."""
     _ready_hub()
+    from ryu_droplog.openflow.match import text as match_text
+    from ryu_droplog.openflow.owner import recognise
     from ryu_droplog.openflow.plan import plan as make_plan
-    from ryu_droplog.openflow.visit import look
+    from ryu_droplog.openflow.visit import look, southbound
 
+    with _errors():
+        pipelines = load_pipelines(config.load(path).pipeline_directory)
     failed = False
     for bridge, pipeline in _bridges(path, name):
         snapshot = _visit(bridge, partial(look, bridge=bridge))
         if snapshot is None:
             failed = True
             continue
-        made = make_plan(pipeline, snapshot)
+        owner = recognise(snapshot.flows)
+        if bridge.pipeline == AUTO and owner.sureness != "unknown":
+            pipeline = pipelines.get(owner.pipeline, pipeline)
+        known = southbound(bridge, snapshot) if pipeline.explain == "ovn" else None
+        is_drop = known.is_drop if known is not None else (lambda cookie: False)
+        made = make_plan(pipeline, snapshot, bridge.explicit_drops, is_drop)
         click.echo(f"{bridge.name}: pipeline {pipeline.name}, {len(snapshot.flows)} flows")
+        if bridge.pipeline == AUTO:
+            click.echo(f"  owner: {owner.in_words()}")
         width = max((len(table.name) for table in made.tables), default=0)
         for table in made.tables:
             what = table.verdict.value
             if table in made.watched:
                 what += f" at priority {table.priority}"
             click.echo(f"  {table.table_id:3}  {table.name:{width}}  {what:24}  {table.why}")
+        for drop in made.explicit:
+            words = f"explicit drop at priority {drop.flow.priority}, {drop.way.value}"
+            where = match_text(drop.flow.match) or "every packet"
+            why = f" ({drop.why})" if drop.why else ""
+            click.echo(f"  {drop.flow.table_id:3}  {words}: {where}{why}")
         click.echo(f"  {len(made.watched)} of {len(made.tables)} tables would be watched")
+        _explicit_in_words(made)
         if isinstance(bridge.endpoint, ServiceEndpoint):
             click.echo(
                 "  written to OVSDB: one row of type=service in Controller, for this bridge;"
@@ -99,6 +118,40 @@ def plan(path: str | None, name: str | None) -> None:
             )
     if failed:
         sys.exit(1)
+
+
+@main.command()
+@_config_option
+@_bridge_option
+@click.option("--json", "as_json", is_flag=True, help="All of it, as JSON.")
+def doctor(path: str | None, name: str | None, as_json: bool) -> None:
+    """Tell what can be seen on each bridge, what cannot, and what the program would add.
+
+    Changes nothing, before and during use. Exit status: 0 all is well, 1 something needs
+    attention, 2 the configuration is wrong, 3 a bridge could not be looked at.
+    """
+    _ready_hub()
+    from ryu_droplog import doctor as doctors
+    from ryu_droplog.openflow.checkup import check
+
+    with _errors():
+        settings = config.load(path)
+        pipelines = load_pipelines(settings.pipeline_directory)
+    reports, unseen = [], False
+    for bridge, _ in _bridges(path, name):
+        errand = partial(check, bridge=bridge, run_directory=settings.run_directory)
+        seen = _visit(bridge, errand)
+        if seen is None:
+            unseen = True
+        else:
+            reports.append(doctors.examine(bridge, pipelines, settings, seen))
+    if as_json:
+        click.echo(json.dumps([doctors.as_json(report) for report in reports], indent=2))
+    else:
+        click.echo("\n\n".join(doctors.as_page(report) for report in reports))
+    if unseen:
+        sys.exit(UNSEEN)
+    sys.exit(0 if all(report.well for report in reports) else 1)
 
 
 @main.command()
@@ -159,6 +212,23 @@ def check_config(path: str) -> None:
     with _errors():
         settings = config.load(path)
         click.echo(config.describe(settings, load_pipelines(settings.pipeline_directory)))
+
+
+def _explicit_in_words(made: Any) -> None:
+    """What would be done about explicit drops, and what of that changes flows of the owner's."""
+    from ryu_droplog.openflow.explicit import Way
+
+    ways = [drop.way for drop in made.explicit]
+    if ways:
+        click.echo(
+            f"  {len(ways)} explicit drops of the owner's: {ways.count(Way.ABOVE)} would be logged"
+            f" by flows of ours above them, {ways.count(Way.COUNT)} only counted"
+        )
+    if Way.MODIFY in ways:
+        click.echo(
+            f"  CHANGED: {ways.count(Way.MODIFY)} drop flows of the owner's would get an action"
+            " that tells us; it is taken off at the end"
+        )
 
 
 def _bridges(path: str | None, name: str | None) -> list[tuple[Bridge, Pipeline]]:

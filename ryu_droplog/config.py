@@ -107,7 +107,9 @@ class _Books(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
     drop_log_config: _DropLogConfig | None = None
-    format: Literal["opflex", "extended", "json"] = "opflex"
+    format: Annotated[
+        Literal["opflex", "extended", "json"], Meta(description="opflex, extended or json")
+    ] = "opflex"
     log_directory: _Directory = "/var/log/ryu-droplog"
     run_directory: _Directory = "/run/ryu-droplog"
     pipeline_directory: _Directory | None = None

@@ -33,6 +33,7 @@ OVN keeps port keys in 14 and 15, connection tracking zones in 11 to 13, flags i
 below that (ovn, include/ovn/logical-fields.h); Neutron's firewall uses 5 and 6.
 """
 _MASKED_REGISTER = Struct("!HBBII")
+_OXM_HEADER = 4  # class, field and has-mask, length of what follows
 
 
 @lru_cache(maxsize=8192)
@@ -80,12 +81,13 @@ def with_free_bit(match: bytes, register: int) -> bytes:
     `register` is what `free_bit` said.
     """
     value, mask, _ = fields(match).get((_NXM_1, register), (0, 0, 4))
-
-    def masked(number: int) -> bytes:
-        return _MASKED_REGISTER.pack(_NXM_1, register << 1 | 1, 8, value, number)
-
-    ours = masked(mask | _TOP_BIT)
-    return match.replace(masked(mask), ours) if mask else match + ours
+    ours = _MASKED_REGISTER.pack(_NXM_1, register << 1 | 1, 8, value, mask | _TOP_BIT)
+    if not mask:
+        return match + ours
+    start = 0
+    while match[start : start + 3] != ours[:3]:
+        start += _OXM_HEADER + match[start + _OXM_HEADER - 1]
+    return match[:start] + ours + match[start + len(ours) :]
 
 
 # How fields read
@@ -120,12 +122,17 @@ def _address(text: str, mask: int, bits: int, spell: Callable[[int], str]) -> st
     return text if length == bits else f"{text}/{length}"
 
 
-def _flags(*names: str) -> Callable[[int, int, int], str]:
-    """Bits by name, the lowest first: `+` where it must be set, `-` where not."""
+def _flags(bits: int, *names: str) -> Callable[[int, int, int], str]:
+    """Bits by name, the lowest first: `+` where it must be set, `-` where not.
+
+    Where all of the `bits` count: those that are set, with `|` between them.
+    """
 
     def spell(value: int, mask: int, size: int) -> str:
         known = (1 << len(names)) - 1
-        if mask & ~known and mask != _ones(size):
+        if mask & bits == bits:
+            return "|".join(name for bit, name in enumerate(names) if value >> bit & 1) or "0"
+        if mask & ~known:
             return _hexadecimal(value, mask, size)
         return "".join(
             f"{'+' if value >> bit & 1 else '-'}{name}"
@@ -136,8 +143,8 @@ def _flags(*names: str) -> Callable[[int, int, int], str]:
     return spell
 
 
-_CT_STATE = _flags("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
-_TCP_FLAGS = _flags("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
+_CT_STATE = _flags(0xFFFFFFFF, "new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
+_TCP_FLAGS = _flags(0xFFF, "fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
 _FRAGMENTS = {(0, 3): "no", (1, 1): "yes", (1, 3): "first", (3, 3): "later", (0, 2): "not_later"}
 _FRAGMENTS[2, 2] = "later"
 
@@ -145,6 +152,14 @@ _FRAGMENTS[2, 2] = "later"
 def _fragment(value: int, mask: int, size: int) -> str:
     known = (value & 3 & mask, mask & 3)
     return _FRAGMENTS.get(known) or _hexadecimal(value, mask, size)
+
+
+def _port(value: int, mask: int, size: int) -> str:
+    return _PORTS.get(value) or str(value)
+
+
+_PORTS = {0xFFFFFFFE: "LOCAL", 0xFFFFFFFD: "CONTROLLER", 0xFFFFFFF8: "IN_PORT"}
+"""Reserved ports (section 7.2.1)."""
 
 
 def _tos(value: int, mask: int, size: int) -> str:
@@ -158,7 +173,7 @@ def _ones(size: int) -> int:
 _NAMES: dict[FieldId, tuple[str, Callable[[int, int, int], str]]] = {
     (_NXM_1, 37): ("conj_id", _decimal),
     (_NXM_1, 105): ("ct_state", _CT_STATE),
-    (_NXM_1, 106): ("ct_zone", _hexadecimal),
+    (_NXM_1, 106): ("ct_zone", _decimal),
     (_NXM_1, 107): ("ct_mark", _hexadecimal),
     (_NXM_1, 108): ("ct_label", _hexadecimal),
     (_NXM_1, 119): ("ct_nw_proto", _decimal),
@@ -178,7 +193,7 @@ _NAMES: dict[FieldId, tuple[str, Callable[[int, int, int], str]]] = {
     (_NXM_1, 110): ("tun_ipv6_dst", _ipv6),
     **{(_NXM_1, 40 + n): (f"tun_metadata{n}", _hexadecimal) for n in range(64)},
     (_BASIC, 2): ("metadata", _hexadecimal),
-    (_BASIC, 0): ("in_port", _decimal),
+    (_BASIC, 0): ("in_port", _port),
     (_NXM_0, 4): ("vlan_tci", lambda v, m, s: f"0x{v:04x}/0x{m:04x}" if m != 0xFFFF else f"{v:#x}"),
     (_BASIC, 7): ("dl_vlan_pcp", _decimal),
     (_BASIC, 4): ("dl_src", _mac),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from ryu_droplog import cookie
 from ryu_droplog.openflow.explicit import ExplicitDrop, Known, plan_explicit
@@ -59,6 +60,8 @@ class TablePlan:
     priority: int
     """Priority of the flow to add; 0 where nothing is added."""
     why: str
+    blind: bool = False
+    """Whether packets may be dropped there that cannot be seen."""
 
 
 @dataclass(frozen=True)
@@ -116,30 +119,19 @@ def plan(
     for table_id in sorted(tables | unknown):
         table = pipeline.tables.get(table_id)
         if table is not None and table.leave:
-            verdict, priority, why = Verdict.LEAVE, 0, table.leave
+            decision = _left(table.leave)
         elif managed and table_id != pipeline.drop_table:
-            verdict, priority = Verdict.LEAVE, 0
             drop_name = pipeline.table_name(pipeline.drop_table or 0, snapshot.names)
-            why = f"the OpFlex agent sends its drops to {drop_name}"
+            decision = _left(f"the OpFlex agent sends its drops to {drop_name}")
         elif table_id in in_passing:
-            verdict, priority = Verdict.LEAVE, 0
-            why = "only looked up in passing, by a resubmit: a miss there loses nothing"
+            decision = _left("only looked up in passing, by a resubmit: a miss there loses nothing")
         elif table_id in unknown:
-            verdict, priority = Verdict.LEAVE, 0
-            why = "no flow leads there"
+            decision = _left("no flow leads there")
         else:
             lossy.add(table_id)
-            flows = by_table.get(table_id, [])
-            verdict, priority, why = Verdict.LEAVE, 0, "its owner leaves nothing to be missed"
-            if pipeline.misses:
-                verdict, priority, why = _plan_table(flows, snapshot.limits.get(table_id))
-            if verdict is Verdict.MISS and snapshot.packet_in_on_miss:
-                verdict, why = Verdict.LEAVE, "a miss goes to the bridge's own controller"
-            elif verdict is Verdict.SHADOW and not snapshot.monitored:
-                verdict, priority = Verdict.LEAVE, 0
-                why = "no flow monitor would tell when its owner needs the place"
+            decision = _decide(pipeline, snapshot, by_table.get(table_id, []), table_id)
         name = pipeline.table_name(table_id, snapshot.names)
-        plans.append(TablePlan(table_id, name, verdict, priority, why))
+        plans.append(TablePlan(table_id, name, *decision))
     if any(flow.effect.writes for flows in by_table.values() for flow in flows):
         lossy.clear()  # what an explicit drop takes may set out all the same, by its action set
     shadowed = {(t.table_id, t.priority - 1) for t in plans if t.verdict is Verdict.SHADOW}
@@ -170,43 +162,70 @@ def _goes_back(flow: Flow) -> bool:
     return keys[0] is not None and keys[0] == keys[1]
 
 
-def _plan_table(flows: Sequence[Flow], limit: int | None) -> tuple[Verdict, int, str]:
+class _Decision(NamedTuple):
+    """The end of a `TablePlan`."""
+
+    verdict: Verdict
+    priority: int
+    why: str
+    blind: bool = False
+
+
+def _left(why: str) -> _Decision:
+    """Nothing is lost there that we could see."""
+    return _Decision(Verdict.LEAVE, 0, why)
+
+
+def _blind(why: str) -> _Decision:
+    """Packets may be lost there, and we cannot look."""
+    return _Decision(Verdict.LEAVE, 0, why, True)
+
+
+def _decide(
+    pipeline: Pipeline, snapshot: Snapshot, flows: Sequence[Flow], table_id: int
+) -> _Decision:
+    if not pipeline.misses:
+        return _left("its owner leaves nothing to be missed")
+    decision = _plan_table(flows, snapshot.limits.get(table_id))
+    if decision.verdict is Verdict.MISS and snapshot.packet_in_on_miss:
+        return _left("a miss goes to the bridge's own controller")
+    if decision.verdict is Verdict.SHADOW and not snapshot.monitored:
+        return _blind("no flow monitor would tell when its owner needs the place")
+    return decision
+
+
+def _plan_table(flows: Sequence[Flow], limit: int | None) -> _Decision:
     # The bundle holds two flows for a moment (see messages.py), and one stays.
     if limit is not None and len(flows) + 2 > limit // 2:
-        why = f"it has {_flows(len(flows))} of {limit} allowed, and ours might take the last place"
-        return Verdict.LEAVE, 0, why
+        return _blind(
+            f"it has {_flows(len(flows))} of {limit} allowed, and ours might take the last place"
+        )
     catch_alls = [flow for flow in flows if flow.catch_all]
     if not catch_alls:
         lowest = sum(flow.priority == 0 for flow in flows)
         if lowest:
-            return Verdict.LEAVE, 0, f"its owner has {_flows(lowest)} at priority 0"
-        return Verdict.MISS, 0, "nothing matches what is left" if flows else "it has no flows"
+            return _blind(f"its owner has {_flows(lowest)} at priority 0")
+        why = "nothing matches what is left" if flows else "it has no flows"
+        return _Decision(Verdict.MISS, 0, why)
 
     last = max(catch_alls, key=lambda flow: (flow.priority, flow.effect.acts))
     if last.effect.acts:
         where = f"at priority {last.priority}"
-        return (
-            Verdict.LEAVE,
-            0,
-            f"nothing is missed: its owner's catch-all {where} handles the rest",
-        )
+        return _left(f"nothing is missed: its owner's catch-all {where} handles the rest")
     if last.idle_timeout:
-        return (
-            Verdict.LEAVE,
-            0,
-            "its owner's catch-all drop has an idle timeout that we would starve",
-        )
+        return _blind("its owner's catch-all drop has an idle timeout that we would starve")
     beside = sum(flow.priority == last.priority for flow in flows) - 1
     if beside:
         where = f"at priority {last.priority} beside its catch-all drop"
-        return Verdict.LEAVE, 0, f"its owner has {_flows(beside)} {where}"
+        return _blind(f"its owner has {_flows(beside)} {where}")
     if last.priority == PRIORITY_MAX:
-        return Verdict.LEAVE, 0, f"its owner's catch-all drop has priority {PRIORITY_MAX}"
+        return _blind(f"its owner's catch-all drop has priority {PRIORITY_MAX}")
     above = last.priority + 1
     taken = sum(flow.priority == above for flow in flows)
     if taken:
-        return Verdict.LEAVE, 0, f"its owner has {_flows(taken)} at priority {above}"
-    return Verdict.SHADOW, above, f"above its owner's catch-all drop at priority {last.priority}"
+        return _blind(f"its owner has {_flows(taken)} at priority {above}")
+    why = f"above its owner's catch-all drop at priority {last.priority}"
+    return _Decision(Verdict.SHADOW, above, why)
 
 
 def _flows(count: int) -> str:

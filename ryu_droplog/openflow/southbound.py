@@ -61,8 +61,13 @@ class LogicalFlow:
 class Southbound:
     """What is known of one bridge's logical flows."""
 
-    def __init__(self, rundir: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """`rundir` is the run directory of Open vSwitch, whose database names OVN's."""
+    def __init__(
+        self, rundir: str, clock: Callable[[], float] = time.monotonic, *, quiet: bool = False
+    ) -> None:
+        """`rundir` is the run directory of Open vSwitch, whose database names OVN's.
+
+        `quiet`: nothing is said to the log.
+        """
         self._rundir = rundir
         self._clock = clock
         self._flows: dict[int, LogicalFlow | None] = {}
@@ -70,6 +75,7 @@ class Southbound:
         self._pause = 0.0
         self._not_before = 0.0
         self._said = ""
+        self._quiet = quiet
 
     def refresh(self, flows: Collection[Flow]) -> bool:
         """Ask for what is not known of these flows; whether anything new came out.
@@ -105,7 +111,7 @@ class Southbound:
         return self._directory
 
     def _say(self, text: str) -> None:
-        if text != self._said:
+        if text != self._said and not self._quiet:
             self._said = text
             LOG.info("%s", text)
 

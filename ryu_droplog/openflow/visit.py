@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any, TypeVar
 
 from os_ken.lib import hub
 
-from ryu_droplog.endpoint import TcpEndpoint, UnixEndpoint
+from ryu_droplog.endpoint import Endpoint, ServiceEndpoint, TcpEndpoint, UnixEndpoint
 from ryu_droplog.errors import SwitchError, why
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import ANSWER_TIME, Channel, new_handshake
@@ -17,6 +18,7 @@ from ryu_droplog.openflow.link import connect
 from ryu_droplog.openflow.misses import miss_question
 from ryu_droplog.openflow.plan import Snapshot, is_ours
 from ryu_droplog.openflow.requests import dump, exchange_many, leftover, meter_ids
+from ryu_droplog.openflow.southbound import Southbound
 from ryu_droplog.openflow.tables import parse_table_features
 from ryu_droplog.openflow.tellers import Tellers
 from ryu_droplog.settings import Bridge
@@ -69,6 +71,23 @@ def look(channel: Channel, bridge: Bridge) -> Snapshot:
         limits,
         packet_in_on_miss=miss_question(bridge.name, bridge.endpoint)(),
     )
+
+
+def rundir_of(endpoint: Endpoint) -> str:
+    """The run directory of Open vSwitch; empty where the bridge is not on this host."""
+    if isinstance(endpoint, ServiceEndpoint):
+        endpoint = endpoint.management
+    return os.path.dirname(endpoint.path) if isinstance(endpoint, UnixEndpoint) else ""
+
+
+def southbound(bridge: Bridge, snapshot: Snapshot) -> Southbound | None:
+    """What OVN calls the flows of a bridge on this host."""
+    rundir = rundir_of(bridge.endpoint)
+    if not rundir:
+        return None
+    found = Southbound(rundir, quiet=True)
+    found.refresh([flow for flow in snapshot.flows if not flow.effect.leaves])
+    return found
 
 
 def clean(channel: Channel, bridge: str, run_directory: str) -> tuple[int, int, int]:

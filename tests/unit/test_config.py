@@ -638,7 +638,7 @@ def test_unknown_pipeline_is_refused_with_the_nearest() -> None:
     settings = parse_clean("bridges: [{name: a}, {name: b, pipeline: opflex-acces}]")
     expected = (
         'f.yaml: bridges[1].pipeline: got "opflex-acces", nearest is opflex-access; '
-        "expected one of auto, opflex-access, opflex-int"
+        "expected one of auto, neutron, opflex-access, opflex-int, ovn"
     )
     for check in (check_pipelines, describe):
         with pytest.raises(ConfigError) as caught:
@@ -651,10 +651,11 @@ def test_description_of_defaults_says_what_holds() -> None:
 configuration:    f.yaml
 drop log:         on
 drop lines go to: standard output
+format:           opflex
 packet events:    off
 log directory:    /var/log/ryu-droplog
 run directory:    /run/ryu-droplog
-pipelines:        auto, opflex-access, opflex-int; own files: none
+pipelines:        auto, neutron, opflex-access, opflex-int, ovn; own files: none
 listens on:       nothing
 meter:            1000 packets per second and table, burst of 100 packets
 without meters:   no flow is added
@@ -665,7 +666,8 @@ books:            reported every 60 s
 bridge br-int
   reached at:     unix:/var/run/openvswitch/br-int.mgmt
   prefix:         none
-  pipeline:       auto, 0 named tables, the tables that the bridge's flows use"""
+  pipeline:       auto, 0 named tables, the tables that the bridge's flows use
+  explicit drops: counted"""
     assert expected == describe(parse_clean(""), load_pipelines(None))
 
 

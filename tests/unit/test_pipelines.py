@@ -36,7 +36,7 @@ PIPELINE_NAME = (
 )
 TEXT = "expected at most 500 characters on one line"
 DROP_TABLE = "expected an integer from 0 to 254 or null"
-KEYS = "pipeline, description, prefix, drop_table, discover, tables"
+KEYS = "pipeline, description, prefix, drop_table, discover, misses, own_cookies, explain, tables"
 
 
 def mistake_in(text: str) -> str:
@@ -59,7 +59,7 @@ def write(directory: Path, name: str, text: str) -> Path:
 
 
 def test_shipped_pipelines_are_found_in_order() -> None:
-    assert list(load_pipelines(None)) == ["auto", "opflex-access", "opflex-int"]
+    assert list(load_pipelines(None)) == ["auto", "neutron", "opflex-access", "opflex-int", "ovn"]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_table_that_stands_twice_is_refused() -> None:
 def test_own_file_adds_a_pipeline(tmp_path: Path) -> None:
     write(tmp_path, "mine.yaml", "pipeline: mine\ndiscover: true\ntables: {4: {name: A}}\n")
     found = load_pipelines(str(tmp_path))
-    assert ["auto", "mine", "opflex-access", "opflex-int"] == list(found)
+    assert ["auto", "mine", "neutron", "opflex-access", "opflex-int", "ovn"] == list(found)
     assert (True, {4: Table(4, "A", "")}) == (found["mine"].discover, found["mine"].tables)
 
 
@@ -316,7 +316,14 @@ def test_wheel_brings_the_shipped_pipelines(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    expected = [f"{target}/ryu_droplog/pipelines.py", "auto", "opflex-access", "opflex-int"]
+    expected = [
+        f"{target}/ryu_droplog/pipelines.py",
+        "auto",
+        "neutron",
+        "opflex-access",
+        "opflex-int",
+        "ovn",
+    ]
     assert expected == result.stdout.split()
     shipped = {file.name for file in (ROOT / "flows").glob("*.yaml")}
     assert shipped == {file.name for file in (target / "ryu_droplog" / "flows").glob("*.yaml")}

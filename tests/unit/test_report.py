@@ -143,13 +143,13 @@ def test_table_has_a_line_for_each_table_and_one_for_all() -> None:
     text = as_table({"br-int": state(ledger(("A", ALL_LOGGED), ("LONGER", numbers)))})
     assert [
         "bridge  table       dropped  logged  folded  metered  lost in switch  queue full"
-        "  not written  waiting",
+        "  not written  waiting  not captured",
         "br-int  A                 3       3       0        0               0           0"
-        "            0        0",
+        "            0        0             0",
         "br-int  LONGER         1234     200       0     1000               1          33"
-        "            0        0",
+        "            0        0             0",
         "br-int  all tables     1237     203       0     1000               1          33"
-        "            0        0",
+        "            0        0             0",
     ] == text.splitlines()
 
 
@@ -181,3 +181,12 @@ def test_losses_of_unknown_table_show_where_there_is_one_table_only() -> None:
 def test_numbers_of_a_book_are_all_its_columns() -> None:
     book = ledger(("A", ALL_LOGGED)).tables[0]
     assert COLUMNS == tuple(as_numbers(book))
+
+
+def test_explicit_drops_that_nobody_saw_are_told_by_table() -> None:
+    before, now = (
+        ledger(("A", {}), ("B", {})),
+        ledger(("A", {"explicit": 3}), ("B", {"explicit": 4})),
+    )
+    expected = "br: 0 drops; 0 logged; 7 more by explicit drops, not captured: 4 in B, 3 in A"
+    assert expected == in_words("br", snapshot(before), snapshot(now))

@@ -1,0 +1,135 @@
+"""A look at a bridge for `ryu-droplog doctor`: what it is, and what it can do. Changes nothing.
+
+A flow monitor and an empty bundle that is discarded belong to this one connection, and end with it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ryu_droplog.errors import SwitchError
+from ryu_droplog.openflow import messages
+from ryu_droplog.openflow.channel import Channel
+from ryu_droplog.openflow.misses import miss_question
+from ryu_droplog.openflow.ovsdb import transact
+from ryu_droplog.openflow.plan import Snapshot
+from ryu_droplog.openflow.requests import dump, max_meter
+from ryu_droplog.openflow.southbound import Southbound
+from ryu_droplog.openflow.tables import parse_table_features
+from ryu_droplog.openflow.visit import rundir_of, southbound
+from ryu_droplog.settings import Bridge
+
+_MONITOR_ID = 1
+_BUNDLE_ID = 1
+
+
+@dataclass(frozen=True)
+class Database:
+    """What the database of Open vSwitch says of a bridge."""
+
+    protocols: Sequence[str] = ()
+    """OpenFlow versions that the bridge is held to; empty: the switch's default."""
+    datapath: str = ""
+    """`system` (the kernel's) or `netdev` (userspace)."""
+    version: str = ""
+    offload: bool = False
+    dpdk: bool = False
+    controllers: Sequence[str] = ()
+    """Targets of the bridge's own controllers."""
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was seen of a bridge."""
+
+    snapshot: Snapshot
+    bundles: bool
+    max_meter: int
+    database: Database | None
+    """None where the database cannot be read."""
+    at_work: str = ""
+    """Process id of the program that has the bridge now; empty: none."""
+    southbound: Southbound | None = field(default=None, compare=False)
+
+
+def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
+    """Look at everything; raises SwitchError when the switch does not answer."""
+    parser, ofproto = channel.ofproto_parser, channel.ofproto
+    flags = ofproto.ONF_BF_ATOMIC | ofproto.ONF_BF_ORDERED
+    tables, meters, monitor, opened, _ = channel.exchange(
+        [
+            parser.OFPTableFeaturesStatsRequest(channel),
+            parser.OFPMeterFeaturesStatsRequest(channel),
+            messages.monitor_flows(channel, _MONITOR_ID),
+            parser.ONFBundleCtrlMsg(channel, _BUNDLE_ID, ofproto.ONF_BCT_OPEN_REQUEST, flags, []),
+            parser.ONFBundleCtrlMsg(
+                channel, _BUNDLE_ID, ofproto.ONF_BCT_DISCARD_REQUEST, flags, []
+            ),
+        ]
+    )
+    names, limits = parse_table_features(tables.bodies)
+    asks = miss_question(bridge.name, bridge.endpoint)()
+    snapshot = Snapshot(dump(channel), names, limits, monitor.error is None, asks)
+    rundir = rundir_of(bridge.endpoint)
+    return Checkup(
+        snapshot=snapshot,
+        bundles=opened.error is None,
+        max_meter=max_meter(meters),
+        database=_database(rundir, bridge.name) if rundir else None,
+        at_work=_holder(Path(run_directory, f"{channel.id:016x}.lock")),
+        southbound=southbound(bridge, snapshot),
+    )
+
+
+def _database(rundir: str, bridge: str) -> Database | None:
+    """Read the rows that matter; None where that cannot be."""
+    wanted: list[tuple[str, list[Any], list[str]]] = [
+        ("Bridge", [["name", "==", bridge]], ["protocols", "datapath_type", "controller"]),
+        ("Open_vSwitch", [], ["other_config", "ovs_version"]),
+        ("Controller", [], ["_uuid", "target", "type"]),
+        ("Interface", [], ["type"]),
+    ]
+    selects = [{"op": "select", "table": t, "where": w, "columns": c} for t, w, c in wanted]
+    try:
+        answers = transact(f"{rundir}/db.sock", selects)
+        [row], [system], controllers, interfaces = (answer["rows"] for answer in answers)
+        config = dict(system["other_config"][1])
+        own = [uuid for _, uuid in _set(row["controller"])]
+        return Database(
+            protocols=_set(row["protocols"]),
+            datapath=row["datapath_type"] or "system",
+            version="".join(_set(system["ovs_version"])),
+            offload=config.get("hw-offload") == "true",
+            dpdk=config.get("dpdk-init") in ("true", "try")
+            or any(interface["type"].startswith("dpdk") for interface in interfaces),
+            controllers=[c["target"] for c in controllers if c["_uuid"][1] in own],
+        )
+    except (SwitchError, LookupError, TypeError, ValueError):
+        return None
+
+
+def _set(value: Any) -> list[Any]:
+    """A column of OVSDB that is a set: one value stands for itself (RFC 7047 section 5.1)."""
+    if isinstance(value, list) and value[:1] == ["set"]:
+        return list(value[1])
+    return [value]
+
+
+def _holder(lock: Path) -> str:
+    """Who holds the lock of a bridge, by its process id; empty: nobody does."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+    finally:
+        os.close(descriptor)
+    return ""

@@ -1,0 +1,134 @@
+"""`ryu-droplog doctor` beside a real switch: what it says, and that it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from private_ovs import PrivateSwitch
+
+from .program import BIN, Program, add_flows, eventually, our_flows
+
+pytestmark = pytest.mark.ovs
+
+BRIDGE = "br-doctor"
+CONFIG = f"bridges: [{{name: {BRIDGE}}}]\nrun_directory: {{folder}}/locks\n"
+
+
+@pytest.fixture(scope="module")
+def bridge(switch: PrivateSwitch) -> Iterator[str]:
+    switch.add_bridge(BRIDGE)
+    add_flows(
+        switch,
+        BRIDGE,
+        "table=0,priority=9,arp,actions=NORMAL",
+        "table=0,priority=5,ip,actions=goto_table:4",
+        "table=4,priority=7,udp,actions=drop",
+        "table=4,priority=1,tcp,actions=goto_table:5",
+        "table=5,priority=0,ip,actions=NORMAL",
+    )
+    yield BRIDGE
+    switch.vsctl("del-br", BRIDGE)
+
+
+def doctor(
+    switch: PrivateSwitch, *arguments: str, config: str = CONFIG
+) -> subprocess.CompletedProcess[str]:
+    """Run it; `config` has `{folder}` for the switch's folder."""
+    file = switch.folder / "doctor.yaml"
+    file.write_text(config.replace("{folder}", str(switch.folder)))
+    command = (str(BIN / "ryu-droplog"), "doctor", "--config", str(file), *arguments)
+    return subprocess.run(command, env=switch.env, capture_output=True, text=True, timeout=30)
+
+
+def report(switch: PrivateSwitch, config: str = CONFIG) -> dict[str, Any]:
+    [found] = json.loads(doctor(switch, "--json", config=config).stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def all_of(switch: PrivateSwitch) -> tuple[list[str], str, str]:
+    """Everything that might have changed: flows, meters, the database."""
+    return (
+        switch.flows(BRIDGE),
+        switch.ofctl("dump-meters", BRIDGE).partition("\n")[2],
+        switch.vsctl("list", "Bridge") + switch.vsctl("list", "Controller"),
+    )
+
+
+def test_page_tells_each_table_and_changes_nothing(switch: PrivateSwitch, bridge: str) -> None:
+    before = all_of(switch)
+    done = doctor(switch)
+    assert 1 == done.returncode, done.stderr
+    states = {t["table_id"]: t["state"] for t in report(switch)["tables"]}
+    assert {0: "would be watched", 4: "would be watched", 5: "cannot be watched"} == states
+    assert "1 thing to look at" in done.stdout
+    assert "! TABLE_5 cannot be watched: its owner has 1 flow at priority 0" in done.stdout
+    assert "1 explicit drop of the owner's would be counted" in done.stdout
+    assert "would add 2 flows, 2 meters" in done.stdout
+    assert before == all_of(switch)
+
+
+def test_running_program_is_seen_and_what_it_watches(switch: PrivateSwitch, bridge: str) -> None:
+    with Program(switch, f"bridges: [{{name: {BRIDGE}}}]") as program:
+        assert 2 == eventually(2, lambda: len(our_flows(switch, BRIDGE)))
+        before = all_of(switch)
+        found = report(switch)
+        assert str(program.process.pid) == found["running"]
+        assert ["watched", "watched"] == [t["state"] for t in found["tables"][:2]]
+        assert before == all_of(switch)
+        program.kill_with_its_will()
+    found = report(switch)
+    assert "" == found["running"]
+    assert any("of an earlier run are left" in f["text"] for f in found["findings"])
+    subprocess.run(
+        (BIN / "ryu-droplog", "clean", "--config", switch.folder / "doctor.yaml"),
+        env=switch.env,
+        check=True,
+        capture_output=True,
+    )
+    assert not any("earlier run" in f["text"] for f in report(switch)["findings"])
+
+
+def test_all_is_well_where_everything_can_be_seen(switch: PrivateSwitch) -> None:
+    switch.add_bridge("br-well")
+    add_flows(switch, "br-well", "table=0,priority=9,arp,actions=NORMAL")
+    done = doctor(switch, "--bridge", "br-well")
+    assert (0, "br-well: all is well") == (done.returncode, done.stdout.splitlines()[0])
+    switch.vsctl("del-br", "br-well")
+
+
+def test_owner_other_than_configured_is_a_warning(switch: PrivateSwitch) -> None:
+    switch.add_bridge("br-agent")
+    for table in (1, 2):
+        flow = f"cookie=0x4000000000000000,table={table},priority=0,actions=goto_table:15"
+        add_flows(switch, "br-agent", flow)
+    config = "bridges: [{name: br-agent, pipeline: neutron}]"
+    done = doctor(switch, config=config)
+    assert "the configuration says pipeline neutron, but the flows look like opflex-int" in (
+        done.stdout
+    )
+    assert 1 == done.returncode
+    switch.vsctl("del-br", "br-agent")
+
+
+def test_bridge_that_is_not_there_has_a_status_of_its_own(switch: PrivateSwitch) -> None:
+    done = doctor(switch, "--bridge", "br-nowhere")
+    assert 3 == done.returncode
+    assert "br-nowhere: cannot connect to" in done.stderr
+
+
+def test_wrong_configuration_has_the_status_of_usage(switch: PrivateSwitch) -> None:
+    assert 2 == doctor(switch, config="bridge: []").returncode
+
+
+def test_bridge_over_tcp_is_examined_without_its_database(switch: PrivateSwitch) -> None:
+    switch.add_bridge("br-tcp")
+    switch.vsctl("set-controller", "br-tcp", "ptcp:16653:127.0.0.1")
+    config = 'bridges: [{name: br-tcp, connect: "tcp:127.0.0.1:16653"}]'
+    assert 0 == eventually(0, lambda: doctor(switch, config=config).returncode)
+    assert "offload and DPDK are not known" in doctor(switch, config=config).stdout
+    switch.vsctl("del-br", "br-tcp")
