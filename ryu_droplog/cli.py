@@ -90,13 +90,14 @@ def plan(path: str | None, name: str | None) -> None:
             failed = True
             continue
         owner = recognise(snapshot.flows)
-        if bridge.pipeline == AUTO and owner.sureness != "unknown":
+        recognised = bridge.pipeline == AUTO and owner.sureness != "unknown"
+        if recognised:
             pipeline = pipelines.get(owner.pipeline, pipeline)
         known = southbound(bridge, snapshot) if pipeline.explain == "ovn" else None
         is_drop = known.is_drop if known is not None else (lambda cookie: False)
         made = make_plan(pipeline, snapshot, bridge.explicit_drops, is_drop)
         click.echo(f"{bridge.name}: pipeline {pipeline.name}, {len(snapshot.flows)} flows")
-        if bridge.pipeline == AUTO:
+        if recognised:
             click.echo(f"  owner: {owner.in_words()}")
         width = max((len(table.name) for table in made.tables), default=0)
         for table in made.tables:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from functional.program import Program, eventually, our_flows, our_meters
+from functional.program import BIN, Program, eventually, our_flows, our_meters
 from private_ovs import in_netns, run, send_frame
 
 from .documented import documented
@@ -157,6 +157,16 @@ def succeeds(guest: str, *command: str) -> bool:
 
 def test_owner_is_recognised(program: Program) -> None:
     assert 1 == program.times("owner: ovn (certain")
+
+
+def test_plan_shows_what_would_be_changed_of_the_owners(ovn: OvnBed, without_us: list[str]) -> None:
+    file = ovn.switch.folder / "plan.yaml"
+    file.write_text(CONFIG)
+    told = run(str(BIN / "ryu-droplog"), "plan", "--config", str(file), env=ovn.switch.env)
+    assert "owner: ovn (certain" in told
+    assert re.search(r"CHANGED: \d+ drop flows of the owner's would get an action", told)
+    assert "0 of " in told
+    assert without_us == theirs(ovn.switch.flows(BRIDGE))
 
 
 @pytest.mark.parametrize("what", PACKETS)
