@@ -276,7 +276,8 @@ class PrivateSwitch:
 
 
 def _schema() -> Path:
-    for folder in ("/usr/share/openvswitch", "/usr/local/share/openvswitch"):
+    own = os.environ.get("OVS_PKGDATADIR", "/usr/share/openvswitch")  # as Open vSwitch's own tools
+    for folder in (own, "/usr/local/share/openvswitch"):
         path = Path(folder, "vswitch.ovsschema")
         if path.exists():
             return path
