@@ -59,6 +59,8 @@ LAST_COUNTS_TIME = 0.5
 """Seconds that the last counts of our flows are waited for when the program stops."""
 FAREWELL_TIME = 3.0
 """Seconds that a switch has to answer when the program stops."""
+TABLES_TOLD = 8
+"""Tables of which it is told one by one that a flow of ours gave way."""
 CHANGES = 1000
 """Changes by others, a table, that are remembered while a plan is made."""
 
@@ -159,6 +161,8 @@ class Programmer:
         self._bundle_id = 0
         self._look_again = 0.0
         """When to plan anew although nothing has changed; 0: with the next renewal."""
+        self._asked: Collection[Flow] = ()
+        """Flows whose names are asked for again at each renewal."""
         self._asking = False
         self._awaited: set[int] = set()
         """Cookies of flows whose last count is still to come."""
@@ -250,6 +254,8 @@ class Programmer:
                 renewal = now + self._lease.renew
                 if self._changed or not self._facts.monitored:
                     self._replan()
+                else:
+                    self._ask_again()
             elif any(retry <= now for retry in self._retries()):
                 self._replan()
         self._take_back()
@@ -320,6 +326,14 @@ class Programmer:
             standing.put_off(now)
             told.setdefault(key.table_id, []).append(f"{why}; next try in {standing.pause:g} s")
         exchange_many(self._channel, [flow.delete(self._channel) for flow in gone])
+        if len(told) > TABLES_TOLD:
+            LOG.info(
+                "%s: %d flows of ours in %d tables gave way; they are tried again soon",
+                self._bridge,
+                len(gone),
+                len(told),
+            )
+            return
         for table_id, whys in told.items():
             others = f" (and {len(whys) - 1} more there)" if len(whys) > 1 else ""
             name = self._name(table_id)
@@ -361,7 +375,9 @@ class Programmer:
         for key, standing in list(self._standing.items()):
             if key not in wanted:
                 self._remove(standing)
-                del self._standing[key]
+                standing.leave()
+                if key.slot:  # what is known of a table is kept: there are not many
+                    del self._standing[key]
         for key, one in wanted.items():
             standing = self._standing.setdefault(key, Standing(one))
             if not standing.fits(one, made.managed):
@@ -390,15 +406,21 @@ class Programmer:
 
     def _ask_owner(self, made: Plan, flows: Iterable[Flow]) -> None:
         """Have the owner's words for its drops fetched, where there are any, without waiting."""
-        if not self._pipeline.explain or self._asking:
+        if self._pipeline.explain != "ovn":
             return
         asked = [
             flow
             for flow in flows
             if flow.table_id in made.lossy and not flow.effect.leaves and not is_ours(flow)
         ]
-        self._asking = True
-        start(self._fetch_words, asked)
+        self._asked = asked
+        self._ask_again()
+
+    def _ask_again(self) -> None:
+        """Ask for what is not known yet, and for names that may have changed."""
+        if self._asked and not self._asking:
+            self._asking = True
+            start(self._fetch_words, self._asked)
 
     def _fetch_words(self, flows: Collection[Flow]) -> None:
         try:

@@ -99,6 +99,10 @@ class Standing:
         self.not_before = now + self.pause
         self.refusal = refusal
 
+    def leave(self) -> None:
+        """The plan wants nothing here."""
+        self.not_before, self.refusal = 0.0, ""
+
 
 class Slots:
     """Numbers for the explicit drops that are logged, table by table.
