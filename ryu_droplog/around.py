@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Around:
-    """Of one bridge, over all its connections. See `programmer.Surroundings`."""
+    """Of one bridge, over all its connections. See `surroundings.Surroundings`."""
 
     def __init__(
         self,

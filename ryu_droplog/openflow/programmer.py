@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from os_ken.lib import hub
 
@@ -19,6 +18,7 @@ from ryu_droplog import cookie
 from ryu_droplog.drop import DropFlow
 from ryu_droplog.errors import SwitchRefusal
 from ryu_droplog.openflow import messages
+from ryu_droplog.openflow.account import describe, news
 from ryu_droplog.openflow.channel import Channel, error_text
 from ryu_droplog.openflow.counters import Counters, DropCount, FlowRemoved
 from ryu_droplog.openflow.explicit import Place, Way
@@ -34,21 +34,19 @@ from ryu_droplog.openflow.flows import (
 from ryu_droplog.openflow.introduction import Facts, introduce
 from ryu_droplog.openflow.match import text as match_text
 from ryu_droplog.openflow.messages import OurFlow
-from ryu_droplog.openflow.plan import Plan, Snapshot, Verdict, is_ours, plan
+from ryu_droplog.openflow.meters import Meters
+from ryu_droplog.openflow.plan import Plan, Snapshot, is_ours, plan
 from ryu_droplog.openflow.requests import (
     dump,
     dump_counts,
     exchange_many,
-    first_meter,
     leftover,
-    meter_drops,
-    meter_ids,
     port_names,
 )
 from ryu_droplog.openflow.standing import Key, Slots, Standing, Wanted, wanted_flows
+from ryu_droplog.openflow.surroundings import Surroundings
 from ryu_droplog.openflow.tellers import Tellers
 from ryu_droplog.openflow.threads import start
-from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.settings import Bridge, Settings
 
 LOG = logging.getLogger(__name__)
@@ -78,45 +76,6 @@ class _Words:
     """The news that the owner's words for its flows have come."""
 
 
-class Surroundings(Protocol):
-    """What a programmer needs to know, and whom it tells: all that outlives its connection."""
-
-    def pipeline(self, flows: Sequence[Flow]) -> Pipeline:
-        """The pipeline of a bridge with these flows."""
-
-    def learn_names(self, names: Mapping[int, str]) -> None:
-        """Take the table names that the bridge itself has."""
-
-    def learn_ports(self, ports: Mapping[int, str]) -> None:
-        """Take the names of the bridge's ports by OpenFlow port number."""
-
-    def learn_drops(
-        self, drops: Mapping[tuple[int, int], DropFlow], tellers: Mapping[int, DropFlow]
-    ) -> None:
-        """Take what our flows are above, by table and slot, and the flows that tell us, by cookie.
-
-        Called before these flows are added or changed.
-        """
-
-    def ask_owner(self, flows: Collection[Flow]) -> bool:
-        """Ask what the owner calls these flows of its; may take seconds.
-
-        Returns whether anything new is known.
-        """
-
-    def is_drop(self, cookie: int) -> bool:
-        """Whether the owner says that its flow with this cookie drops."""
-
-    def words(self, cookie: int) -> Mapping[str, str]:
-        """What the owner calls its flow with this cookie, as far as it is known."""
-
-    def bequeath(self, messages: bytes) -> None:
-        """Take the messages that undo everything if the program is killed."""
-
-    def asks_on_miss(self) -> bool:
-        """Whether the bridge sends an unmatched packet to a controller of its own."""
-
-
 class Programmer:
     """Adds, renews and removes our flows on one bridge, over one connection."""
 
@@ -135,10 +94,10 @@ class Programmer:
         self._channel = channel
         self._bridge = name
         self._wish = bridge.explicit_drops
-        self._meter = settings.meter
+        self._unmetered = not settings.meter.required
+        """Whether flows are added where the switch has no meters."""
         self._lease = settings.lease
         self._generation = generation
-        self._meter_base = first_meter(generation)
         self._counters = counters
         self._around = around
         self._clock = clock
@@ -157,7 +116,7 @@ class Programmer:
         self._standing: dict[Key, Standing] = {}
         self._slots = Slots()
         self._tellers = Tellers(channel)
-        self._meters: set[int] = set()
+        self._meters = Meters(channel, settings.meter, generation, counters, self._name)
         self._bundle_id = 0
         self._look_again = 0.0
         """When to plan anew although nothing has changed; 0: with the next renewal."""
@@ -200,30 +159,8 @@ class Programmer:
 
     def describe(self) -> dict[str, Any]:
         """What is done about the bridge, for `status`."""
-        standing = self._standing
-        tables = []
-        for table in self._plan.tables:
-            one = standing.get(Key(table.table_id, 0))
-            row = asdict(table) | {"verdict": table.verdict.value, **_describe(one)}
-            tables.append(row)
-        by_place = {one.wanted.below: one for one in list(standing.values()) if one.wanted.key.slot}
-        explicit = []
-        for drop in self._plan.explicit:
-            one = by_place.get(drop.place)
-            logged = drop.place in self._tellers.places or (one is not None and bool(one.flow))
-            explicit.append(
-                {
-                    "table_id": drop.flow.table_id,
-                    "priority": drop.flow.priority,
-                    "match": match_text(drop.flow.match),
-                    "cookie": f"{drop.flow.cookie:#x}",
-                    "way": drop.way.value,
-                    "why": drop.why,
-                    **_describe(one),
-                    "watched": logged,
-                }
-            )
-        return {"pipeline": self._pipeline.name, "tables": tables, "explicit": explicit}
+        told = describe(self._plan, dict(self._standing), self._tellers.places)
+        return {"pipeline": self._pipeline.name, **told}
 
     # The programmer's own thread
 
@@ -237,7 +174,8 @@ class Programmer:
     def _run(self) -> None:
         self._facts = introduce(self._channel, self._bridge)
         self._around.learn_names(self._facts.names)
-        if not self._facts.has_meters and not self._meter.required:
+        self._meters.available = self._facts.has_meters
+        if not self._facts.has_meters and self._unmetered:
             LOG.warning(
                 "%s: the switch has no meters: a flood of drops will keep ovs-vswitchd busy",
                 self._bridge,
@@ -361,7 +299,7 @@ class Programmer:
         if first:
             self._sweep(flows)
         self._handle_waiting()  # a large bridge takes a while to dump
-        self._forget_lost_meters()
+        self._meters.forget_lost()
         self._pipeline = self._around.pipeline(flows)
         self._around.learn_ports(port_names(self._channel))
         made = plan(self._pipeline, self._snapshot(flows), self._wish, self._around.is_drop)
@@ -371,7 +309,7 @@ class Programmer:
         self._write_will(made, wanted.values())
         self._count_explicit(count_of(flow) for flow in flows if not is_ours(flow))
         self._learn_drops(made, wanted.values())
-        self._tellers.follow(made.explicit, self._provide_meter)
+        self._tellers.follow(made.explicit, self._meters.provide)
         for key, standing in list(self._standing.items()):
             if key not in wanted:
                 self._remove(standing)
@@ -451,24 +389,12 @@ class Programmer:
         words = self._around.words(flow.cookie)
         return DropFlow(flow.cookie, flow.priority, match_text(flow.match), words)
 
-    def _forget_lost_meters(self) -> set[int]:
-        """Note which of our meters somebody has deleted: their tables need new ones."""
-        lost = self._meters - set(meter_ids(self._channel)) if self._meters else set()
-        self._meters -= lost
-        tables = {meter_id - self._meter_base for meter_id in lost}
-        self._counters.forget_meters(tables)
-        return tables
-
     def _sweep(self, flows: Sequence[Flow]) -> None:
         """Remove what a run that crashed left: flows that live on their lease, and meters."""
         channel = self._channel
         restored = self._tellers.restore_leftovers(flows)
         removals = [leftover(flow).delete(channel) for flow in flows if is_ours(flow)]
-        found = meter_ids(channel) if self._facts.has_meters else []
-        self._meters = {meter for meter in found if 0 <= meter - self._meter_base < 256}
-        self._read_meters()  # they counted on while the connection was away
-        self._meters.clear()
-        removals += [messages.delete_meter(channel, meter) for meter in found]
+        removals += self._meters.leftovers()
         if removals or restored:
             LOG.info("%s: removing %d leftovers", self._bridge, len(removals) + restored)
             exchange_many(channel, removals)
@@ -477,7 +403,7 @@ class Programmer:
         now = self._clock()
         wanted = standing.wanted
         try:
-            meter_id = self._provide_meter(wanted.key.table_id)
+            meter_id = self._meters.provide(wanted.key.table_id)
         except SwitchRefusal as error:
             standing.put_off(now, str(error))
             return
@@ -511,26 +437,6 @@ class Programmer:
             actions=wanted.actions,
         )
 
-    def _provide_meter(self, table_id: int) -> int | None:
-        """The table's meter, made if need be; None: it may go without, and the switch has none.
-
-        Raises SwitchRefusal when it may not, or when the switch refuses.
-        """
-        if not self._facts.has_meters:
-            if self._meter.required:
-                raise SwitchRefusal("the switch has no meters, and meter.required is true")
-            return None
-        meter_id = self._meter_base + table_id
-        if meter_id not in self._meters:
-            rate, burst = self._meter.rate, self._meter.burst
-            channel = self._channel
-            [answer] = channel.exchange([messages.add_meter(channel, meter_id, rate, burst)])
-            if answer.error:
-                raise SwitchRefusal(f"the switch refuses the meter: {error_text(answer.error)}")
-            self._meters.add(meter_id)
-            self._counters.forget_meters([table_id])
-        return meter_id
-
     def _remove(self, standing: Standing) -> None:
         if standing.flow is not None:
             self._channel.exchange([standing.flow.delete(self._channel)])
@@ -546,7 +452,7 @@ class Programmer:
         exchange_many(channel, [flow.renew(channel) for flow in held.values()])
         present = self._read_counters()
         gone = {key: "is gone" for key, flow in held.items() if flow.cookie not in present}
-        for table_id in self._forget_lost_meters():
+        for table_id in self._meters.forget_lost():
             for key in held:
                 if key.table_id == table_id:
                     gone.setdefault(key, "has lost its meter")
@@ -571,7 +477,7 @@ class Programmer:
             else:
                 others.append(count)
         self._count_explicit(others)
-        self._read_meters()
+        self._meters.read()
         return present
 
     def _count_explicit(self, counts: Iterable[Count]) -> None:
@@ -586,12 +492,6 @@ class Programmer:
                 drops.append(DropCount(place, count.cookie, count.packets, count.plain, tells))
         self._counters.explicit(drops, self._name)
 
-    def _read_meters(self) -> None:
-        drops = meter_drops(self._channel, sorted(self._meters))
-        for meter_id, packets in drops.items():
-            table_id = meter_id - self._meter_base
-            self._counters.meter(table_id, self._name(table_id), packets)
-
     def _take_back(self) -> None:
         """Remove every flow and meter that this program added; the counters' last state counts."""
         channel = self._channel
@@ -602,9 +502,8 @@ class Programmer:
         restored = len(self._tellers.places)
         self._tellers.restore(list(self._tellers.places), FAREWELL_TIME)
         self._await_last_counts()
-        self._read_meters()
-        removals = [messages.delete_meter(channel, meter) for meter in sorted(self._meters)]
-        exchange_many(channel, removals, FAREWELL_TIME)
+        self._meters.read()
+        self._meters.remove(FAREWELL_TIME)
         self._around.bequeath(b"")
         LOG.info("%s: removed what we added, %d in all", self._bridge, len(held))
         if restored:
@@ -628,46 +527,16 @@ class Programmer:
         removals += self._tellers.will(made.explicit)
         tables = {key.table_id for key in held} | {one.key.table_id for one in wanted}
         tables |= {drop.flow.table_id for drop in made.explicit if drop.way is Way.MODIFY}
-        meters = self._meters | {self._meter_base + table_id for table_id in tables}
-        removals += [messages.delete_meter(channel, meter) for meter in sorted(meters)]
+        removals += self._meters.removals(tables)
         self._around.bequeath(messages.script(channel, removals))
 
     def _say(self, made: Plan) -> None:
-        """Tell what is watched and what is not, when that has changed."""
-        flows = self._held()
-        refusals = {key: one.refusal for key, one in self._standing.items() if one.refusal}
-        watched = [t.name for t in made.watched if Key(t.table_id, 0) in flows]
-        left = [f"{t.name} ({t.why})" for t in made.tables if t.verdict is Verdict.LEAVE]
-        if not self._pipeline.misses:
-            left = []  # of all of them it is the same
-        refused = [
-            f"{t.name} ({refusals[Key(t.table_id, 0)]})"
-            for t in made.watched
-            if Key(t.table_id, 0) in refusals
-        ]
-        logged = sum(key.slot > 0 for key in flows)
-        told = len(self._tellers.places)
-        counted = len(made.explicit) - logged - told
-        news = []
-        if self._pipeline.misses:
-            news.append(f"watching {', '.join(watched) or 'no table'}")
-        else:
-            news.append("its owner drops by explicit flows alone: no table is watched")
-        if left:
-            news.append(f"left alone: {'; '.join(left)}")
-        if refused:
-            news.append(f"not watched for now: {'; '.join(refused)}")
-        if logged or told:
-            news.append(
-                f"{logged + told} explicit drops are logged, {told} of them by the owner's own"
-                f" flows; {counted} are only counted"
-            )
-        elif counted:
-            news.append(f"{counted} explicit drops of the owner's are counted")
-        for text in news:
+        """Tell what is watched and what is not, as far as that has changed."""
+        told = news(made, self._pipeline, self._standing, self._tellers.places)
+        for text in told:
             if text not in self._said:
                 LOG.info("%s: %s", self._bridge, text)
-        self._said = news
+        self._said = told
 
 
 def _contention(standing: Standing, update: Update) -> str | None:
@@ -684,15 +553,3 @@ def _contention(standing: Standing, update: Update) -> str | None:
     if standing.wanted.contends(update):
         return f"was contended with at priority {update.priority}"
     return None
-
-
-def _describe(standing: Standing | None) -> dict[str, Any]:
-    if standing is None:
-        return {"watched": False}
-    told: dict[str, Any] = {
-        "watched": standing.flow is not None,
-        "withdrawn": standing.withdrawn,
-    }
-    if standing.refusal:
-        told["refusal"] = standing.refusal
-    return told
