@@ -14,7 +14,7 @@ import click
 
 from ryu_droplog import __version__, config
 from ryu_droplog.endpoint import Accepted, ServiceEndpoint
-from ryu_droplog.errors import DropLogError
+from ryu_droplog.errors import DropLogError, SwitchError
 from ryu_droplog.options import CONFIG_VARIABLE
 from ryu_droplog.pipelines import AUTO, Pipeline, load_pipelines
 from ryu_droplog.settings import ANY_BRIDGE, Bridge
@@ -124,12 +124,17 @@ def plan(path: str | None, name: str | None) -> None:
 @main.command()
 @_config_option
 @_bridge_option
-@click.option("--json", "as_json", is_flag=True, help="All of it, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="All of it, as JSON, for scripts.")
 def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     """Tell what can be seen on each bridge, what cannot, and what the program would add.
 
-    Changes nothing, before and during use. Exit status: 0 all is well, 1 something needs
-    attention, 2 the configuration is wrong, 3 a bridge could not be looked at.
+    Changes nothing, before and during use: it asks the switch and its database, and reads. The
+    page begins with what needs attention (!) and what is good to know (-); then come the owner of
+    the bridge, what the program adds and costs, what the switch supports, and each table:
+    watched, would be watched, drops elsewhere, owner forwards all, left alone, cannot be watched.
+
+    Exit status: 0 all is well, 1 something needs attention, 2 the configuration or the command
+    line is wrong, 3 a bridge could not be looked at.
     """
     _ready_hub()
     from ryu_droplog import doctor as doctors
@@ -138,21 +143,28 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     with _errors():
         settings = config.load(path)
         pipelines = load_pipelines(settings.pipeline_directory)
-    reports, unseen = [], False
+    pages, found, statuses = [], [], [0]
     for bridge, _ in _bridges(path, name):
         errand = partial(check, bridge=bridge, run_directory=settings.run_directory)
-        seen = _visit(bridge, errand)
-        if seen is None:
-            unseen = True
-        else:
-            reports.append(doctors.examine(bridge, pipelines, settings, seen))
+        try:
+            seen = _reach(bridge, errand)
+        except DropLogError as error:
+            click.echo(f"{bridge.name}: {error}", err=True)
+            found.append(doctors.unseen_as_json(bridge.name, str(error)))
+            statuses.append(UNSEEN)
+            continue
+        report = doctors.examine(bridge, pipelines, settings, seen)
+        pages.append(doctors.as_page(report))
+        found.append(doctors.as_json(report))
+        statuses.append(0 if report.well else 1)
+    if not found:
+        click.echo("ryu-droplog: no bridge is named: say which one, with --bridge", err=True)
+        statuses.append(UNSEEN)
     if as_json:
-        click.echo(json.dumps([doctors.as_json(report) for report in reports], indent=2))
-    else:
-        click.echo("\n\n".join(doctors.as_page(report) for report in reports))
-    if unseen:
-        sys.exit(UNSEEN)
-    sys.exit(0 if all(report.well for report in reports) else 1)
+        click.echo(json.dumps(found, indent=2))
+    elif pages:
+        click.echo("\n\n".join(pages))
+    sys.exit(max(statuses))
 
 
 @main.command()
@@ -253,19 +265,23 @@ def _ready_hub() -> None:
 
 def _visit(bridge: Bridge, errand: Any) -> Any:
     """What the errand at the bridge brings back; None, with the reason on standard error."""
-    from ryu_droplog.openflow.visit import visit
-
-    if isinstance(bridge.endpoint, Accepted):
-        click.echo(f"{bridge.name}: it connects to us: there is no way to it from here", err=True)
-        return None
-    endpoint = bridge.endpoint
-    if isinstance(endpoint, ServiceEndpoint):
-        endpoint = endpoint.management
     try:
-        return visit(endpoint, errand)
+        return _reach(bridge, errand)
     except DropLogError as error:
         click.echo(f"{bridge.name}: {error}", err=True)
         return None
+
+
+def _reach(bridge: Bridge, errand: Any) -> Any:
+    """What the errand at the bridge brings back; raises DropLogError with the reason."""
+    from ryu_droplog.openflow.visit import visit
+
+    endpoint = bridge.endpoint
+    if isinstance(endpoint, Accepted):
+        raise SwitchError("it connects to us: there is no way to it from here")
+    if isinstance(endpoint, ServiceEndpoint):
+        endpoint = endpoint.management
+    return visit(endpoint, errand)
 
 
 @contextmanager

@@ -317,7 +317,8 @@ def _output(name: str | None, log_directory: str, source: str) -> str | None:
 def _explicit(wish: str | _ExplicitDrops) -> ExplicitDrops:
     if isinstance(wish, str):
         return ExplicitDrops(log=wish == "log")
-    return ExplicitDrops(True if wish.log == "all" else frozenset(wish.log), wish.modify)
+    # A list of no tables is the wish to log none.
+    return ExplicitDrops(wish.log == "all" or frozenset(wish.log) or False, wish.modify)
 
 
 def _bridges(

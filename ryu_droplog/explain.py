@@ -24,6 +24,12 @@ _EGRESS_TABLES = frozenset((71, 72, 73))
 _INGRESS_TABLES = frozenset((81, 82))
 _DROPPED_TRAFFIC_TABLE = 93
 _FIREWALL_TABLES = _EGRESS_TABLES | _INGRESS_TABLES | {_DROPPED_TRAFFIC_TABLE}
+# Where conntrack has seen the packet already, and the rules of the port are what is left; before
+# conntrack, the base tables look at addresses and EtherTypes. Both send what they drop to 93.
+_RULES_TABLES = frozenset((72, 82, _DROPPED_TRAFFIC_TABLE))
+_BASE_TABLES = frozenset((71, 81, _DROPPED_TRAFFIC_TABLE))
+
+_FIREWALL_ETHERTYPES = (wire.ETHERTYPE_IPV4, wire.ETHERTYPE_IPV6, wire.ETHERTYPE_ARP)
 
 # OVN (ovn, include/ovn/logical-fields.h): the OpenFlow metadata holds the tunnel key of the logical
 # datapath, registers 14 and 15 the keys of the logical ports where the packet came in and goes out.
@@ -41,43 +47,64 @@ def neutron(drop: Drop, port_names: Mapping[int, str]) -> dict[str, str | int]:
         return {}
     known = context(drop.metadata)
     port = known.registers.get(_PORT_REGISTER, 0)
-    egress = _is_egress(drop.origin.table_id, known.in_port, port)
-    told: dict[str, str | int] = {"direction": "egress" if egress else "ingress"}
-    if port in port_names:
-        told["port"] = port_names[port]
-    if port:
-        told["ofport"] = port
-    if known.registers.get(_NETWORK_REGISTER):
-        told["network"] = known.registers[_NETWORK_REGISTER]
-    told["why"] = _firewall_says(drop, known, egress=egress)
-    return told
+    direction = _direction(drop.origin.table_id, known.in_port, port)
+    told: dict[str, str | int | None] = {
+        "direction": direction,
+        "port": port_names.get(port) if port else None,
+        "ofport": port or None,
+        "network": known.registers.get(_NETWORK_REGISTER) or None,
+        "why": _after_conntrack(drop, known)
+        if known.ct_state & wire.CT_STATE_TRACKED
+        else _before_conntrack(drop, direction),
+    }
+    return {key: value for key, value in told.items() if value is not None}
 
 
-def _is_egress(table_id: int, in_port: int, port: int) -> bool:
-    if table_id == _DROPPED_TRAFFIC_TABLE:
-        return port == in_port
-    return table_id in _EGRESS_TABLES
+def _direction(table_id: int, in_port: int, port: int) -> str | None:
+    """By the table; for the one where both end, by whether the packet came in at the port."""
+    if table_id in _EGRESS_TABLES:
+        return "egress"
+    if table_id in _INGRESS_TABLES:
+        return "ingress"
+    if not port:
+        return None
+    return "egress" if port == in_port else "ingress"
 
 
-def _firewall_says(drop: Drop, known: Context, *, egress: bool) -> str:
-    state = known.ct_state
-    if state & wire.CT_STATE_TRACKED:
-        if state & wire.CT_STATE_INVALID:
-            return "invalid conntrack state"
-        if state & wire.CT_STATE_ESTABLISHED and known.ct_mark & _RULE_GONE:
-            return "the rule that allowed the connection is gone"
-        return "no rule matches"
-    if drop.ethertype not in (wire.ETHERTYPE_IPV4, wire.ETHERTYPE_IPV6, wire.ETHERTYPE_ARP):
-        return f"EtherType {drop.ethertype:#06x} is not allowed" if drop.ethertype >= 0 else "cut"
-    if egress and isinstance(drop.l4, Udp) and _is_dhcp_server(drop.l4):
+def _after_conntrack(drop: Drop, known: Context) -> str | None:
+    """Why a packet was dropped whose connection was looked up; None where nothing tells."""
+    if known.ct_state & wire.CT_STATE_INVALID:
+        return "invalid conntrack state"
+    if known.ct_state & wire.CT_STATE_ESTABLISHED and known.ct_mark & _RULE_GONE:
+        return "the rule that allowed the connection is gone"
+    return "no rule matches" if drop.origin.table_id in _RULES_TABLES else None
+
+
+def _before_conntrack(drop: Drop, direction: str | None) -> str | None:
+    """Why a packet was dropped that got no further than the base tables; None as above."""
+    ethertype = drop.ethertype
+    if drop.origin.table_id not in _BASE_TABLES or direction is None:
+        return None
+    if ethertype not in _FIREWALL_ETHERTYPES:
+        if ethertype < 0 or ethertype == wire.ETHERTYPE_VLAN:
+            return None  # the frame is cut
+        if ethertype < wire.ETHERTYPE_MIN:
+            return "a frame with an 802.3 length is not allowed"
+        return f"EtherType {ethertype:#06x} is not allowed"
+    if direction == "ingress" or drop.truncated:
+        return None  # the base table of what a VM gets lets IP and ARP pass
+    if _is_from_dhcp_server(drop):
         return "a DHCP server is not allowed at the port"
-    if egress and (icmpv6(drop) or (0,))[0] == wire.ICMPV6_ROUTER_ADVERTISEMENT:
+    if (icmpv6(drop) or (0,))[0] == wire.ICMPV6_ROUTER_ADVERTISEMENT:
         return "a router advertisement is not allowed from the port"
     return "anti-spoofing: not an address of the port"
 
 
-def _is_dhcp_server(udp: Udp) -> bool:
-    return (udp.src_port, udp.dst_port) in wire.DHCP_SERVER_TO_CLIENT
+def _is_from_dhcp_server(drop: Drop) -> bool:
+    if not isinstance(drop.l4, Udp):
+        return False
+    ports = (drop.l4.src_port, drop.l4.dst_port)
+    return ports == wire.DHCP_SERVER_TO_CLIENT.get(drop.ethertype)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ryu_droplog import status
+from ryu_droplog.endpoint import Endpoint, ServiceEndpoint
 from ryu_droplog.errors import SwitchError
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import Channel
 from ryu_droplog.openflow.misses import miss_question
-from ryu_droplog.openflow.ovsdb import transact
+from ryu_droplog.openflow.ovsdb import MARK, transact
 from ryu_droplog.openflow.plan import Snapshot
-from ryu_droplog.openflow.requests import dump, max_meter
+from ryu_droplog.openflow.requests import dump, max_meter, meter_ids
 from ryu_droplog.openflow.southbound import Southbound
 from ryu_droplog.openflow.tables import parse_table_features
 from ryu_droplog.openflow.visit import rundir_of, southbound
@@ -41,6 +43,8 @@ class Database:
     dpdk: bool = False
     controllers: Sequence[str] = ()
     """Targets of the bridge's own controllers."""
+    row_limit: int | None = None
+    """Packets a second to which our Controller row is held, where it is."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,14 @@ class Checkup:
     max_meter: int
     database: Database | None
     """None where the database cannot be read."""
+    openflow: str = "1.3"
+    """The version that the handshake gave."""
+    our_meters: int = 0
+    """Meters of this program's, of whatever run."""
     at_work: str = ""
     """Process id of the program that has the bridge now; empty: none."""
+    elsewhere: Sequence[str] = ()
+    """Process ids of running programs that want it, and do not have it."""
     southbound: Southbound | None = field(default=None, compare=False)
 
 
@@ -75,31 +85,45 @@ def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
     names, limits = parse_table_features(tables.bodies)
     asks = miss_question(bridge.name, bridge.endpoint)()
     snapshot = Snapshot(dump(channel), names, limits, monitor.error is None, asks)
-    rundir = rundir_of(bridge.endpoint)
+    path = _database_path(bridge.endpoint)
+    at_work = _holder(Path(run_directory, f"{channel.id:016x}.lock"))
     return Checkup(
         snapshot=snapshot,
         bundles=opened.error is None,
         max_meter=max_meter(meters),
-        database=_database(rundir, bridge.name) if rundir else None,
-        at_work=_holder(Path(run_directory, f"{channel.id:016x}.lock")),
+        database=_database(path, bridge.name) if path else None,
+        openflow=f"1.{ofproto.OFP_VERSION - 1}",
+        our_meters=len(meter_ids(channel)),
+        at_work=at_work,
+        elsewhere=() if at_work else _elsewhere(run_directory, bridge.name),
         southbound=southbound(bridge, snapshot),
     )
 
 
-def _database(rundir: str, bridge: str) -> Database | None:
+def _database_path(endpoint: Endpoint) -> str:
+    """Where ovsdb-server listens; empty where the bridge is not on this host."""
+    if isinstance(endpoint, ServiceEndpoint):
+        return endpoint.database
+    rundir = rundir_of(endpoint)
+    return f"{rundir}/db.sock" if rundir else ""
+
+
+def _database(path: str, bridge: str) -> Database | None:
     """Read the rows that matter; None where that cannot be."""
     wanted: list[tuple[str, list[Any], list[str]]] = [
         ("Bridge", [["name", "==", bridge]], ["protocols", "datapath_type", "controller"]),
         ("Open_vSwitch", [], ["other_config", "ovs_version"]),
-        ("Controller", [], ["_uuid", "target", "type"]),
+        ("Controller", [], ["_uuid", "target", "external_ids", "controller_rate_limit"]),
         ("Interface", [], ["type"]),
     ]
     selects = [{"op": "select", "table": t, "where": w, "columns": c} for t, w, c in wanted]
     try:
-        answers = transact(f"{rundir}/db.sock", selects)
+        answers = transact(path, selects)
         [row], [system], controllers, interfaces = (answer["rows"] for answer in answers)
         config = dict(system["other_config"][1])
         own = [uuid for _, uuid in _set(row["controller"])]
+        ours = [c for c in controllers if dict(c["external_ids"][1]).get(MARK) == bridge]
+        limits = [c["controller_rate_limit"] for c in ours]
         return Database(
             protocols=_set(row["protocols"]),
             datapath=row["datapath_type"] or "system",
@@ -107,7 +131,10 @@ def _database(rundir: str, bridge: str) -> Database | None:
             offload=config.get("hw-offload") == "true",
             dpdk=config.get("dpdk-init") in ("true", "try")
             or any(interface["type"].startswith("dpdk") for interface in interfaces),
-            controllers=[c["target"] for c in controllers if c["_uuid"][1] in own],
+            controllers=[
+                c["target"] for c in controllers if c["_uuid"][1] in own and c not in ours
+            ],
+            row_limit=next((limit for limit in limits if isinstance(limit, int)), None),
         )
     except (SwitchError, LookupError, TypeError, ValueError):
         return None
@@ -118,6 +145,15 @@ def _set(value: Any) -> list[Any]:
     if isinstance(value, list) and value[:1] == ["set"]:
         return list(value[1])
     return [value]
+
+
+def _elsewhere(run_directory: str, bridge: str) -> list[str]:
+    """The programs that say at their status sockets that they have a bridge, by process id."""
+    try:
+        answers = list(status.ask(run_directory))
+        return [str(answer["pid"]) for answer in answers if bridge in answer["bridges"]]
+    except (status.StatusError, LookupError, TypeError):
+        return []
 
 
 def _holder(lock: Path) -> str:

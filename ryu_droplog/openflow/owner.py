@@ -6,25 +6,31 @@ What each owner does was seen beside the real programs; see docs/owners.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ryu_droplog import cookie
 from ryu_droplog.openflow.flows import Flow
+from ryu_droplog.openflow.plan import is_ours
 from ryu_droplog.pipelines import AUTO
 
 Sureness = Literal["certain", "likely", "unknown"]
+OWNERS = ("neutron", "ovn", "opflex-int", "opflex-access")
+"""Pipelines of owners that are recognised."""
 
-# Neutron's ML2/OVS agent: its canary, and tables of its OVS firewall (neutron-lib,
-# plugins/ml2/ovs_constants.py: CANARY_TABLE, BASE_EGRESS_TABLE, BASE_INGRESS_TABLE, DROPPED_...).
+# Neutron's ML2/OVS agent: its canary, where all packets come by, and the tables of its OVS firewall
+# that it has had in every release (neutron-lib, plugins/ml2/ovs_constants.py: CANARY_TABLE,
+# TRANSIENT_TABLE, BASE_EGRESS_TABLE, RULES_EGRESS_TABLE, BASE_INGRESS_TABLE, RULES_INGRESS_TABLE).
 _CANARY = 23
-_FIREWALL = frozenset((60, 71, 72, 81, 82, 91, 92, 93, 94))
 _TRANSIENT = 60
+_FIREWALL = frozenset((71, 72, 81, 82))
 
 # OVN: logical ingress begins in table 8, logical datapaths are told apart by the metadata field,
-# and table 0 sets it (ovn, controller/lflow.h: OFTABLE_PHY_TO_LOG, OFTABLE_LOG_INGRESS_PIPELINE).
+# and table 0 sets it, table 65 sends to the ports (ovn, controller/lflow.h: OFTABLE_PHY_TO_LOG,
+# OFTABLE_LOG_INGRESS_PIPELINE, OFTABLE_LOG_TO_PHY).
 _LOGICAL_INGRESS = 8
+_LOG_TO_PHY = 65
 _METADATA_FIELD = bytes.fromhex("80000408")  # OXM_OF_METADATA, exact
 _MANY = 0.9
 """Share of flows that counts as nearly all."""
@@ -54,7 +60,7 @@ def recognise(flows: Sequence[Flow]) -> Recognition:
     """Look for what only one owner does; flows of this program do not count."""
     by_table: dict[int, list[Flow]] = {}
     for flow in flows:
-        if not (cookie.SIGNATURE in flow.effect.controller_ids and cookie.unpack(flow.cookie)):
+        if not is_ours(flow):
             by_table.setdefault(flow.table_id, []).append(flow)
     candidates = [_opflex(by_table), _neutron(by_table), _ovn(by_table)]
     found = [one for one in candidates if one is not None]
@@ -84,14 +90,17 @@ def _neutron(by_table: dict[int, list[Flow]]) -> Recognition | None:
     if any(step.table_id == _CANARY for flow in _all(by_table) for step in flow.effect.steps):
         return None
     evidence = [f"table {_CANARY} is its canary: one drop, to which no flow leads"]
-    firewall = sorted(_FIREWALL & set(by_table))
-    if len(firewall) == len(_FIREWALL):
+    if _TRANSIENT not in by_table:
+        return None
+    numbers = Counter(flow.cookie for flow in _all(by_table))
+    same, total = max(numbers.values()), numbers.total()
+    if same >= _MANY * total:
+        evidence.append(f"{same} of {total} flows have one cookie")
+    if set(by_table) >= _FIREWALL:
         evidence.append("the tables of its OVS firewall are in use")
         return Recognition("neutron", "certain", tuple(evidence))
-    if _TRANSIENT in by_table:
-        evidence.append(f"table {_TRANSIENT} is in use")
-        return Recognition("neutron", "likely", tuple(evidence))
-    return None
+    evidence.append(f"table {_TRANSIENT} is in use, and no table of its OVS firewall")
+    return Recognition("neutron", "likely", tuple(evidence))
 
 
 def _ovn(by_table: dict[int, list[Flow]]) -> Recognition | None:
@@ -111,11 +120,13 @@ def _ovn(by_table: dict[int, list[Flow]]) -> Recognition | None:
         for step in flow.effect.steps
     )
     cookies = {flow.cookie for flow in flows}
+    if _LOG_TO_PHY in by_table:
+        evidence.append(f"table {_LOG_TO_PHY} is in use")
     if enters and all(0 < number < 1 << 32 for number in cookies):
         evidence.append("table 0 leads to table 8, and cookies are heads of UUIDs")
         return Recognition("ovn", "certain", tuple(evidence))
     return Recognition("ovn", "likely", tuple(evidence))
 
 
-def _all(by_table: dict[int, list[Flow]]) -> list[Flow]:
-    return [flow for flows in by_table.values() for flow in flows]
+def _all(by_table: dict[int, list[Flow]]) -> Iterator[Flow]:
+    return (flow for flows in by_table.values() for flow in flows)

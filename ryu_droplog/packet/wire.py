@@ -18,6 +18,7 @@ MAC_LENGTH: Final = 6
 ETHERNET_MIN_PAYLOAD = 46
 
 # EtherTypes, IEEE 802 Numbers at IANA. Below 0x0600 the field is the length of an 802.3 frame.
+ETHERTYPE_MIN: Final = 0x0600
 ETHERTYPE_IPV4: Final = 0x0800
 ETHERTYPE_ARP: Final = 0x0806
 ETHERTYPE_VLAN: Final = 0x8100
@@ -118,5 +119,5 @@ CT_STATE_TRACKED: Final = 0x20
 
 # Ports of DHCP (RFC 2131 section 4.1: server 67, client 68; RFC 8415 section 7.2: 547, 546), and
 # the router advertisement among the types of ICMPv6 (RFC 4861 section 4.2).
-DHCP_SERVER_TO_CLIENT: Final = frozenset({(67, 68), (547, 546)})
+DHCP_SERVER_TO_CLIENT: Final = {ETHERTYPE_IPV4: (67, 68), ETHERTYPE_IPV6: (547, 546)}
 ICMPV6_ROUTER_ADVERTISEMENT: Final = 134

@@ -7,8 +7,10 @@ noted of the packet, and which flow of its dropped it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,8 +35,16 @@ class Format(NamedTuple):
 
 
 def as_json(drop: Drop) -> str:
-    """One JSON object on one line, keys in the order of docs/formats.md, absent ones left out."""
-    return _ENCODER.encode(_told(drop)).decode()
+    """One JSON object on one line, keys in the order of docs/formats.md, absent ones left out.
+
+    In ASCII, as every line: what an owner calls a network may be in any language, and a sink
+    spells what is left of that in a way that JSON does not know.
+    """
+    told = _told(drop)
+    try:
+        return _ENCODER.encode(told).decode("ascii")
+    except UnicodeError:
+        return json.dumps(told, separators=(",", ":"))
 
 
 def additions(drop: Drop) -> str:
@@ -67,14 +77,30 @@ FORMATS: Mapping[str, Format] = {
 """By the name that the configuration has for them."""
 
 _ENCODER = msgspec.json.Encoder()
+_PLAIN = re.compile(r"[!#-\[\]-~]+")
+"""Printable ASCII without spaces, double quotes and backslashes."""
+_MICROSECONDS = 1_000_000  # in a second
+_TCP_FLAGS = tuple(line.flag_names(flags).strip() for flags in range(wire.TCP_FLAGS_MASK + 1))
 
 
 def _quoted(value: object) -> str:
     """As it is where it is one plain word; else a JSON string, in ASCII."""
     text = str(value)
-    if text and all("!" <= character <= "~" and character not in '"\\' for character in text):
-        return text
-    return json.dumps(text)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+def _iso(seconds: float) -> str:
+    """ISO 8601 local time with microseconds and offset, of seconds since the epoch."""
+    microseconds = round(seconds * _MICROSECONDS)
+    second, offset = _iso_second(microseconds // _MICROSECONDS)
+    return f"{second}.{microseconds % _MICROSECONDS:06}{offset}"
+
+
+@lru_cache(maxsize=4)
+def _iso_second(second: int) -> tuple[str, str]:
+    """A whole second since the epoch, and the offset of the time zone then."""
+    local = datetime.fromtimestamp(second).astimezone()
+    return f"{local:%Y-%m-%dT%H:%M:%S}", local.isoformat()[19:]
 
 
 def _explanation(drop: Drop) -> Mapping[str, str | int]:
@@ -84,7 +110,7 @@ def _explanation(drop: Drop) -> Mapping[str, str | int]:
 def _told(drop: Drop) -> dict[str, Any]:
     origin = drop.origin
     told: dict[str, Any] = {
-        "time": datetime.fromtimestamp(drop.time).astimezone().isoformat(timespec="microseconds"),
+        "time": _iso(drop.time),
         "bridge": origin.bridge,
         "table": origin.table,
         "table_id": origin.table_id,
@@ -155,7 +181,7 @@ def _transport(drop: Drop) -> dict[str, Any]:
         return {
             "sport": l4.src_port,
             "dport": l4.dst_port,
-            "tcp_flags": line.flag_names(flags).strip(),
+            "tcp_flags": _TCP_FLAGS[flags],
         }
     if isinstance(l4, Udp):
         return {"sport": l4.src_port, "dport": l4.dst_port}

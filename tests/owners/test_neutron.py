@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from functional.program import Program, eventually, foreign_flows, our_flows, our_meters, watched
-from private_ovs import PrivateSwitch, in_netns, run, send_frame
+from private_ovs import PrivateSwitch, send_frame
 
 from .documented import documented
 from .neutron_bed import (
@@ -27,6 +27,7 @@ from .neutron_bed import (
     SSH_FROM_A,
     NeutronBed,
 )
+from .reach import reach
 from .wire import ARP, ICMP, IP, TCP, UDP, Dot1Q, Ether, ICMPv6ND_RA, IPv6, Packet, Raw
 
 pytestmark = [pytest.mark.ovs, pytest.mark.timeout(300)]
@@ -114,37 +115,10 @@ def logged(program: Program, send: Callable[[], None], patience: float = 4.0) ->
     return seen(new[0]) if new else ()
 
 
-def reach(bed: NeutronBed) -> dict[str, bool]:
-    """Who may reach whom: TCP on some ports between the VMs, and the echo of ICMP."""
-    reached = {}
-    servers = [
-        bed.switch.start(guest, "python3", "-m", "http.server", str(port))
-        for guest in ("vma", "vmb")
-        for port in (22, 80)
-    ]
-    time.sleep(1.0)
-    try:
-        for guest, address in (("vma", IP_B), ("vmb", IP_A), ("vma", IP_A)):
-            for port in (22, 80):
-                command = ("curl", "-s", "-o", "/dev/null", "-m", "2", f"http://{address}:{port}/")
-                reached[f"{guest} to {address}:{port}"] = succeeds(guest, *command)
-            reached[f"{guest} pings {address}"] = succeeds(
-                guest, "ping", "-c", "1", "-W", "1", address
-            )
-    finally:
-        for server in servers:
-            server.terminate()
-            server.wait()
-    return reached
-
-
-def succeeds(guest: str, *command: str) -> bool:
-    """Whether a command in a guest ends with status 0."""
-    try:
-        run(*in_netns(guest, *command))
-    except RuntimeError:
-        return False
-    return True
+def reached_beside(bed: NeutronBed) -> dict[str, bool]:
+    """Who reaches whom of the VMs."""
+    pairs = [("vma", "vmb"), ("vmb", "vma")]
+    return reach(bed.switch, {"vma": IP_A, "vmb": IP_B}, pairs)
 
 
 def without_cookie(flows: list[str]) -> list[str]:
@@ -197,19 +171,20 @@ def test_flows_and_reachability_are_the_same_with_us_and_without(
     neutron: NeutronBed, program: Program
 ) -> None:
     switch = neutron.switch
-    during, reached = sorted(foreign_flows(switch, BRIDGE)), reach(neutron)
+    during, reached = sorted(foreign_flows(switch, BRIDGE)), reached_beside(neutron)
     assert our_flows(switch, BRIDGE)
     assert 0 == program.end()
     assert not our_flows(switch, BRIDGE)
     assert not our_meters(switch, BRIDGE)
     assert during == sorted(switch.flows(BRIDGE))
-    assert reached == reach(neutron)
-    assert reached[f"vma to {IP_B}:22"]
-    assert not reached[f"vma to {IP_B}:80"]
+    assert reached == reached_beside(neutron)
+    assert reached["vma to vmb:22"]
+    assert not reached["vma to vmb:80"]
 
 
 def test_flows_swept_by_the_restarted_agent_come_back(neutron: NeutronBed) -> None:
     switch = neutron.switch
+    neutron.settle()
     without_us = without_cookie(switch.flows(BRIDGE))
     with Program(switch, CONFIG, name="swept") as program:
         assert True is eventually(True, lambda: "watching" in program.said())
@@ -252,6 +227,7 @@ def test_switch_restarted_is_programmed_by_the_agent_and_watched_again(
 def test_port_unplugged_and_plugged_again_changes_nothing(
     neutron: NeutronBed, switch: PrivateSwitch
 ) -> None:
+    neutron.settle()
     with Program(switch, CONFIG, name="ports") as program:
         assert True is eventually(True, lambda: "watching" in program.said())
         before, flows = watched(switch, BRIDGE), len(foreign_flows(switch, BRIDGE))

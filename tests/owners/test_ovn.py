@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from functional.program import BIN, Program, eventually, our_flows, our_meters
-from private_ovs import in_netns, run, send_frame
+from private_ovs import run, send_frame
 
 from .documented import documented
 from .ovn_bed import GATEWAYS, IPS, MACS, OvnBed
+from .reach import reach
 from .wire import ARP, IP, TCP, UDP, Dot1Q, Ether, Packet, Raw
 
 pytestmark = [pytest.mark.ovs, pytest.mark.timeout(300)]
@@ -123,36 +124,9 @@ def seen(drop: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def reach(ovn: OvnBed) -> dict[str, bool]:
-    """Who may reach whom: TCP on two ports, UDP is like it, and the echo of ICMP."""
-    servers = [
-        ovn.switch.start(guest, "python3", "-m", "http.server", str(port))
-        for guest in ("vm2", "vm3")
-        for port in (80, 81)
-    ]
-    time.sleep(1.0)
-    reached = {}
-    try:
-        for source, target in (("vm1", "vm2"), ("vm1", "vm3"), ("vm3", "vm2")):
-            for port in (80, 81):
-                url = f"http://{IPS[target]}:{port}/"
-                command = ("curl", "-s", "-o", "/dev/null", "-m", "2", url)
-                reached[f"{source} to {target}:{port}"] = succeeds(source, *command)
-            ping = ("ping", "-c", "1", "-W", "1", IPS[target])
-            reached[f"{source} pings {target}"] = succeeds(source, *ping)
-    finally:
-        for server in servers:
-            server.terminate()
-            server.wait()
-    return reached
-
-
-def succeeds(guest: str, *command: str) -> bool:
-    try:
-        run(*in_netns(guest, *command))
-    except RuntimeError:
-        return False
-    return True
+def reached_beside(ovn: OvnBed) -> dict[str, bool]:
+    """Who reaches whom, on one switch and through the router."""
+    return reach(ovn.switch, IPS, [("vm1", "vm2"), ("vm1", "vm3"), ("vm3", "vm2")])
 
 
 def test_owner_is_recognised(program: Program) -> None:
@@ -181,13 +155,13 @@ def test_documented_drops_are_those_that_are_tried() -> None:
 def test_flows_and_reachability_are_the_same_with_us_and_without(
     ovn: OvnBed, program: Program, without_us: list[str]
 ) -> None:
-    reached = reach(ovn)
+    reached = reached_beside(ovn)
     assert without_us == theirs(ovn.switch.flows(BRIDGE))
     assert 0 == program.end()
     assert not our_meters(ovn.switch, BRIDGE)
     assert without_us == ovn.switch.flows(BRIDGE)
     ovn.sync()
-    assert reached == reach(ovn)
+    assert reached == reached_beside(ovn)
     assert reached["vm1 to vm2:81"]
     assert not reached["vm1 to vm2:80"]
 

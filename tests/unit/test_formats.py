@@ -85,57 +85,6 @@ def test_icmpv6_is_told_where_the_opflex_line_says_nothing() -> None:
     assert (135, 0) == (told(one)["icmp_type"], told(one)["icmp_code"])
 
 
-UDP_FRAME = ethernet(IPV4, ipv4("10.0.0.1", "10.0.0.2", 17, udp(67, 68)))
-STATES = {
-    "new": ("21", "", "ingress", "no rule matches"),
-    "invalid": ("30", "", "ingress", "invalid conntrack state"),
-    "established, its rule gone": (
-        "22", "0001d60400000001", "ingress", "the rule that allowed the connection is gone",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_neutron_tells_why_from_conntrack(state: str) -> None:
-    bits, mark, direction, why = STATES[state]
-    metadata = bytes.fromhex(
-        f"8000000400000002 00010a0400000003 00010c0400000001 0001d204000000{bits}{mark}"
-    )
-    found = explain.neutron(drop(UDP_FRAME, metadata), {3: "tapb"})
-    expected = {
-        "direction": direction, "port": "tapb", "ofport": 3, "network": 1, "why": why,
-    }  # fmt: skip
-    assert expected == found
-
-
-def test_neutron_tells_what_a_vm_may_not_play() -> None:
-    own = bytes.fromhex("8000000400000003 00010a0400000003")
-    strange = ethernet(0x88B5, bytes(46))
-    echo = ethernet(IPV4, ipv4("10.0.0.1", "10.0.0.2", 1, icmp(8)))
-    whys = [explain.neutron(drop(frame, own), {})["why"] for frame in (UDP_FRAME, strange, echo)]
-    assert [
-        "a DHCP server is not allowed at the port",
-        "EtherType 0x88b5 is not allowed",
-        "anti-spoofing: not an address of the port",
-    ] == whys
-
-
-def test_neutron_says_nothing_of_tables_outside_its_firewall() -> None:
-    assert {} == explain.neutron(drop(UDP_FRAME, TRACKED, table=60), {3: "tapb"})
-
-
-def test_ovn_names_datapath_and_ports_by_their_keys() -> None:
-    metadata = bytes.fromhex("800004080000000000000002 00011c0400000002 00011e0400000009")
-    directory = Directory({2: ("ls0", "switch")}, {(2, 2): "vm1"})
-    assert {
-        "datapath": "ls0", "datapath_type": "switch", "inport": "vm1", "outport_key": 9,
-    } == explain.ovn(drop(UDP_FRAME, metadata), directory)  # fmt: skip
-    assert {"datapath_key": 2, "inport_key": 2, "outport_key": 9} == explain.ovn(
-        drop(UDP_FRAME, metadata), Directory()
-    )
-    assert {} == explain.ovn(drop(UDP_FRAME), directory)
-
-
 @given(st.binary(max_size=120), st.binary(max_size=60), st.sampled_from([71, 81, 82, 93]))
 def test_no_packet_breaks_a_line_or_an_explanation(
     frame: bytes, metadata: bytes, table: int

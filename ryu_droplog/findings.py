@@ -1,0 +1,227 @@
+"""Findings of `ryu-droplog doctor`: what an operator should know about a bridge, most of all what
+is not seen there. A pure function of the facts; doctor.py puts them on a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ryu_droplog.cookie import SIGNATURE
+from ryu_droplog.endpoint import ServiceEndpoint, UnixEndpoint
+from ryu_droplog.openflow.checkup import Checkup
+from ryu_droplog.openflow.explicit import ExplicitDrop, Way
+from ryu_droplog.openflow.match import text as match_text
+from ryu_droplog.openflow.owner import OWNERS, Recognition
+from ryu_droplog.openflow.plan import Plan, TablePlan, is_ours
+from ryu_droplog.openflow.tellers import tells
+from ryu_droplog.pipelines import AUTO
+from ryu_droplog.settings import Bridge, Settings
+
+Level = Literal["warning", "note"]
+
+NAMED = 5
+"""Tables that are told one by one; the page has all of them below."""
+
+# Neutron's own `log` extension sends drops of a port to its controller before they reach the
+# catch-all drop (neutron, services/logapi/drivers/openvswitch): table 93, priority 53.
+_NEUTRON_DROPS, _NEUTRON_LOG_PRIORITY = 93, 53
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that an operator should know."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A bridge and what is known of it."""
+
+    bridge: Bridge
+    settings: Settings
+    owner: Recognition
+    seen: Checkup
+    made: Plan
+    absent: Sequence[TablePlan]
+    """Tables that could be watched, and in which no flow of ours is now."""
+
+    @property
+    def unmetered(self) -> bool:
+        """Whether nothing is added, because the switch has no meters and the user wants them."""
+        return self.settings.meter.required and not self.seen.max_meter
+
+
+def findings(case: Case) -> list[Finding]:
+    """All of them, warnings first."""
+    found = [
+        *_about_owner(case),
+        *_about_runs(case),
+        *_about_switch(case),
+        *_about_tables(case),
+        *_about_explicit(case),
+        *_about_delivery(case),
+    ]
+    return sorted(found, key=lambda finding: finding.level != "warning")
+
+
+def count(number: int, thing: str) -> str:
+    """`1 flow`, `2 flows`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _warning(text: str) -> Finding:
+    return Finding("warning", text)
+
+
+def _note(text: str) -> Finding:
+    return Finding("note", text)
+
+
+def _about_owner(case: Case) -> Iterator[Finding]:
+    owner, configured = case.owner, case.bridge.pipeline
+    if owner.sureness == "unknown":
+        if configured in OWNERS:
+            yield _note(
+                f"the configuration says pipeline {configured}, which its flows do not show"
+            )
+        elif configured == AUTO:
+            yield _note("nobody's pipeline was recognised: tables are named by the switch")
+    elif configured not in (AUTO, owner.pipeline):
+        text = f"the configuration says pipeline {configured}, but the flows look like"
+        contradicts = configured in OWNERS  # a pipeline of the user's own may be of the same owner
+        level: Level = "warning" if contradicts else "note"
+        yield Finding(level, f"{text} {owner.in_words()}")
+
+
+def _about_runs(case: Case) -> Iterator[Finding]:
+    seen = case.seen
+    if not case.settings.enable:
+        yield _note("enable is false: a program of this configuration adds nothing, and waits")
+    if seen.at_work:
+        yield _note(f"process {seen.at_work} is at work here")
+        if case.absent:
+            yield _warning(f"not watched now: {_names(case.absent)}; the program's log says why")
+        return
+    for process in seen.elsewhere:
+        yield _warning(f"process {process} has this bridge in its books, and is not connected")
+    ours = sum(is_ours(flow) for flow in seen.snapshot.flows)
+    told = sum(tells(flow) for flow in seen.snapshot.flows)
+    left = [count(ours, "flow")] if ours else []
+    left += [count(seen.our_meters, "meter")] if seen.our_meters else []
+    directory = case.settings.run_directory
+    if left:
+        yield _warning(
+            f"{' and '.join(left)} of an earlier run are left: ryu-droplog clean (unless a program"
+            f" with another run_directory than {directory} is at work)"
+        )
+    if told:
+        yield _warning(
+            f"{count(told, 'drop flow')} of the owner's changed by an earlier run (controller"
+            f" {SIGNATURE}): ryu-droplog clean restores"
+        )
+
+
+def _about_switch(case: Case) -> Iterator[Finding]:
+    seen = case.seen
+    if case.unmetered:
+        yield _warning(
+            "the switch has no meters, so nothing would be added (meter.required: false adds"
+            " flows without; a flood of drops then keeps ovs-vswitchd busy)"
+        )
+    elif not seen.max_meter:
+        yield _warning("no meters: a flood of drops would keep ovs-vswitchd busy")
+    if not seen.bundles:
+        yield _warning("no bundles: a table-miss flow cannot be added safely, and is not")
+    if not seen.snapshot.monitored:
+        yield _warning(
+            "no flow monitor: catch-all and explicit drops are not logged, and changes by the"
+            " owner are seen at each renewal only"
+        )
+    database = seen.database
+    if database is None:
+        yield _note("the database cannot be read: offload and DPDK are not known")
+    elif database.offload or database.dpdk:
+        both = "hardware offload and DPDK" if database.offload and database.dpdk else ""
+        what = both or ("hardware offload" if database.offload else "DPDK")
+        yield _note(
+            f"{what}: a drop that is watched is no longer dropped in the fast path, but sent to"
+            " ovs-vswitchd"
+        )
+
+
+def _about_tables(case: Case) -> Iterator[Finding]:
+    blind = [table for table in case.made.tables if table.blind]
+    for table in blind[:NAMED]:
+        yield _warning(f"{table.name} cannot be watched: {table.why}")
+    if blind[NAMED:]:
+        yield _warning(f"{count(len(blind) - NAMED, 'more table')} cannot be watched: see below")
+    if case.seen.snapshot.packet_in_on_miss:
+        yield _note("the bridge asks a controller of its own about misses: they are left to it")
+    logging = sum(
+        flow.table_id == _NEUTRON_DROPS
+        and flow.priority == _NEUTRON_LOG_PRIORITY
+        and flow.effect.tells
+        for flow in case.seen.snapshot.flows
+    )
+    if logging:
+        yield _warning(
+            f"Neutron's own packet logging takes the drops of {count(logging, 'port')}: they are"
+            " not seen here"
+        )
+
+
+def _about_explicit(case: Case) -> Iterator[Finding]:
+    made, running = case.made, case.seen.at_work
+    counted = [drop for drop in made.explicit if drop.way is Way.COUNT]
+    if not counted:
+        return
+    packets = sum(drop.flow.packets for drop in counted)
+    asked = [drop for drop in counted if drop.why]
+    text = (
+        f"{count(len(counted), 'explicit drop')} of the owner's {'are' if running else 'would be'}"
+        f" counted, not logged ({count(packets, 'packet')} so far)"
+    )
+    if asked:
+        most = max(asked, key=lambda drop: drop.flow.packets)
+        names = {table.table_id: table.name for table in made.tables}
+        text += f"; the busiest is in {_where(most, names)}: {most.why}"
+    else:
+        text += "; explicit_drops: log would log them"
+    nothing = not made.watched and len(counted) == len(made.explicit)
+    yield Finding("warning" if nothing or asked else "note", text)
+
+
+def _where(drop: ExplicitDrop, names: Mapping[int, str]) -> str:
+    flow = drop.flow
+    match = match_text(flow.match) or "every packet"
+    return f"{names[flow.table_id]} at priority {flow.priority} ({match})"
+
+
+def _about_delivery(case: Case) -> Iterator[Finding]:
+    seen, meter = case.seen, case.settings.meter
+    if seen.max_meter:
+        yield _note(
+            f"of each table, {meter.rate} drops a second are logged, and bursts of {meter.burst};"
+            " the rest is counted by its meter"
+        )
+    if isinstance(case.bridge.endpoint, UnixEndpoint):
+        yield _note(
+            "the management socket holds some hundred packets: a longer burst loses some, which"
+            " are counted (connect: service takes bursts whole)"
+        )
+    limit = seen.database.row_limit if seen.database is not None else None
+    if isinstance(case.bridge.endpoint, ServiceEndpoint) and limit is not None:
+        yield _warning(
+            f"somebody holds our Controller row to {count(limit, 'packet')} a second"
+            " (controller_rate_limit): more are lost in the switch, and counted"
+        )
+
+
+def _names(tables: Sequence[TablePlan]) -> str:
+    names = ", ".join(table.name for table in tables[:NAMED])
+    more = len(tables) - NAMED
+    return f"{names} and {more} more" if more > 0 else names
