@@ -137,7 +137,8 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     line is wrong, 3 a bridge could not be looked at.
     """
     _ready_hub()
-    from ryu_droplog import doctor as doctors
+    from ryu_droplog import page
+    from ryu_droplog.doctor import examine
     from ryu_droplog.openflow.checkup import check
 
     with _errors():
@@ -150,12 +151,12 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
             seen = _reach(bridge, errand)
         except DropLogError as error:
             click.echo(f"{bridge.name}: {error}", err=True)
-            found.append(doctors.unseen_as_json(bridge.name, str(error)))
+            found.append(page.unseen_as_json(bridge.name, str(error)))
             statuses.append(UNSEEN)
             continue
-        report = doctors.examine(bridge, pipelines, settings, seen)
-        pages.append(doctors.as_page(report))
-        found.append(doctors.as_json(report))
+        report = examine(bridge, pipelines, settings, seen)
+        pages.append(page.as_page(report))
+        found.append(page.as_json(report))
         statuses.append(0 if report.well else 1)
     if not found:
         click.echo("ryu-droplog: no bridge is named: say which one, with --bridge", err=True)

@@ -1,18 +1,17 @@
 """`ryu-droplog doctor`: what the program can see on a bridge, what it cannot, and what it costs.
 
-Facts in, a report out; the looking is done by openflow/checkup.py. docs/doctor.md describes the
-page and the JSON.
+Facts in, a report out; the looking is done by openflow/checkup.py, the writing by page.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ryu_droplog import cookie
 from ryu_droplog.endpoint import ServiceEndpoint
-from ryu_droplog.findings import Case, Finding, count, findings
+from ryu_droplog.findings import Case, Finding, findings
 from ryu_droplog.openflow.checkup import Checkup
 from ryu_droplog.openflow.explicit import ExplicitDrop, Way
 from ryu_droplog.openflow.flows import Flow
@@ -107,14 +106,15 @@ def examine(
         for table, report in zip(made.tables, reports, strict=True)
         if report.state == "would be watched"
     ]
+    adds = _additions(bridge, tables, has_meters=seen.max_meter > 0)
     return Report(
         bridge=bridge.name,
         pipeline=name,
         owner=owner,
         running=seen.at_work,
         supports=_supports(seen),
-        adds=_additions(bridge, tables, has_meters=seen.max_meter > 0),
-        costs=_costs(settings, seen),
+        adds=adds,
+        costs=_costs(settings, seen, adds),
         tables=reports,
         findings=findings(Case(bridge, settings, owner, seen, made, absent)),
     )
@@ -237,13 +237,13 @@ def _supports(seen: Checkup) -> dict[str, Any]:
         "bundles": seen.bundles,
         "flow_monitor": seen.snapshot.monitored,
         "meters": seen.max_meter,
+        "version": seen.version,
         "database": database is not None,
     }
     if database is not None:
         told |= {
             "protocols": list(database.protocols),
             "datapath": database.datapath,
-            "version": database.version or "unknown",
             "offload": database.offload,
             "dpdk": database.dpdk,
             "controllers": list(database.controllers),
@@ -251,79 +251,11 @@ def _supports(seen: Checkup) -> dict[str, Any]:
     return told
 
 
-def _costs(settings: Settings, seen: Checkup) -> str:
+def _costs(settings: Settings, seen: Checkup, adds: Additions) -> str:
+    if not adds.flows and not adds.modified:
+        return "nothing: no flow sends a packet to ovs-vswitchd"
     way = "a drop that is watched goes to ovs-vswitchd, past the datapath's own drop"
-    if seen.max_meter:
-        rate = f"at most {settings.meter.rate} packets a second and table"
-        return f"{way}: {rate}; its meter drops the rest in the datapath"
-    if settings.meter.required:
-        return "nothing, for nothing would be added"
-    return f"{way}, without a bound"
-
-
-def as_page(report: Report) -> str:
-    """The report as text, without a final newline."""
-    attention = sum(finding.level == "warning" for finding in report.findings)
-    verdict = "all is well" if report.well else f"{count(attention, 'thing')} to look at"
-    lines = [f"{report.bridge}: {verdict}"]
-    lines += [f"  {'!' if f.level == 'warning' else '-'} {f.text}" for f in report.findings]
-    verb = "has added" if report.running else "would add"
-    lines += [
-        f"  owner:     {report.owner.in_words()}",
-        f"  pipeline:  {report.pipeline}",
-        f"  program:   {verb} {_additions_in_words(report.adds)}",
-        f"  costs:     {report.costs}",
-        f"  supports:  {_supports_in_words(report.supports)}",
-        "  tables:",
-    ]
-    width = max((len(table.name) for table in report.tables), default=0)
-    for table in report.tables:
-        why = table.why + _explicit_in_words(table.explicit)
-        lines.append(f"    {table.table_id:3}  {table.name:{width}}  {table.state:18}  {why}")
-    return "\n".join(lines)
-
-
-def _additions_in_words(adds: Additions) -> str:
-    parts = [count(adds.flows, "flow"), count(adds.meters, "meter")]
-    if adds.modified:
-        parts.append(f"an action to {count(adds.modified, 'drop flow')} of the owner's")
-    if adds.controller_rows:
-        parts.append("one Controller row of type=service in OVSDB")
-    return ", ".join(parts)
-
-
-def _explicit_in_words(explicit: Explicit) -> str:
-    if not explicit.flows:
-        return ""
-    logged = f" ({explicit.logged} logged)" if explicit.logged else ""
-    packets = count(explicit.packets, "packet")
-    return f"; {count(explicit.flows, 'explicit drop')}{logged}, {packets} so far"
-
-
-def _supports_in_words(supports: Mapping[str, Any]) -> str:
-    words = [
-        f"OpenFlow {supports['openflow']}",
-        "bundles" if supports["bundles"] else "no bundles",
-        "flow monitor" if supports["flow_monitor"] else "no flow monitor",
-        f"{supports['meters']} meters" if supports["meters"] else "no meters",
-    ]
-    if supports["database"]:
-        protocols = ", ".join(supports["protocols"]) or "the switch's default"
-        words += [
-            f"datapath {supports['datapath']}",
-            "offload" if supports["offload"] else "no offload",
-            "DPDK" if supports["dpdk"] else "no DPDK",
-            f"protocols {protocols}",
-            f"Open vSwitch {supports['version']}",
-        ]
-    return ", ".join(words)
-
-
-def as_json(report: Report) -> dict[str, Any]:
-    """The report with the keys of docs/doctor.md."""
-    return {"bridge": report.bridge, "well": report.well, "error": "", **asdict(report)}
-
-
-def unseen_as_json(bridge: str, error: str) -> dict[str, Any]:
-    """The same of a bridge that could not be looked at: these three keys alone."""
-    return {"bridge": bridge, "well": False, "error": error}
+    if not seen.max_meter:
+        return f"{way}, without a bound"
+    rate = f"at most {settings.meter.rate} packets a second and table"
+    return f"{way}: {rate}; its meter drops the rest in the datapath"

@@ -1,5 +1,5 @@
 """Findings of `ryu-droplog doctor`: what an operator should know about a bridge, most of all what
-is not seen there. A pure function of the facts; doctor.py puts them on a page.
+is not seen there. A pure function of the facts.
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def _about_owner(case: Case) -> Iterator[Finding]:
     owner, configured = case.owner, case.bridge.pipeline
     if owner.sureness == "unknown":
         if configured in OWNERS:
-            yield _note(
-                f"the configuration says pipeline {configured}, which its flows do not show"
-            )
+            yield _note(f"no flow shows that the bridge is {configured}'s, as is configured")
         elif configured == AUTO:
             yield _note("nobody's pipeline was recognised: tables are named by the switch")
     elif configured not in (AUTO, owner.pipeline):
@@ -176,6 +174,12 @@ def _about_tables(case: Case) -> Iterator[Finding]:
 
 def _about_explicit(case: Case) -> Iterator[Finding]:
     made, running = case.made, case.seen.at_work
+    changed = sum(drop.way is Way.MODIFY for drop in made.explicit)
+    if changed and not case.unmetered:
+        yield _note(
+            f"{count(changed, 'drop flow')} of the owner's {'are' if running else 'would be'}"
+            " changed to tell us, as explicit_drops.modify asks, and restored at the end"
+        )
     counted = [drop for drop in made.explicit if drop.way is Way.COUNT]
     if not counted:
         return
@@ -203,6 +207,8 @@ def _where(drop: ExplicitDrop, names: Mapping[int, str]) -> str:
 
 def _about_delivery(case: Case) -> Iterator[Finding]:
     seen, meter = case.seen, case.settings.meter
+    if not case.made.watched and all(drop.way is Way.COUNT for drop in case.made.explicit):
+        return
     if seen.max_meter:
         yield _note(
             f"of each table, {meter.rate} drops a second are logged, and bursts of {meter.burst};"

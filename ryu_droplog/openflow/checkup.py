@@ -38,7 +38,6 @@ class Database:
     """OpenFlow versions that the bridge is held to; empty: the switch's default."""
     datapath: str = ""
     """`system` (the kernel's) or `netdev` (userspace)."""
-    version: str = ""
     offload: bool = False
     dpdk: bool = False
     controllers: Sequence[str] = ()
@@ -56,6 +55,8 @@ class Checkup:
     max_meter: int
     database: Database | None
     """None where the database cannot be read."""
+    version: str = ""
+    """Of Open vSwitch, as it says over OpenFlow."""
     openflow: str = "1.3"
     """The version that the handshake gave."""
     our_meters: int = 0
@@ -71,8 +72,9 @@ def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
     """Look at everything; raises SwitchError when the switch does not answer."""
     parser, ofproto = channel.ofproto_parser, channel.ofproto
     flags = ofproto.ONF_BF_ATOMIC | ofproto.ONF_BF_ORDERED
-    tables, meters, monitor, opened, _ = channel.exchange(
+    description, tables, meters, monitor, opened, _ = channel.exchange(
         [
+            parser.OFPDescStatsRequest(channel, 0),
             parser.OFPTableFeaturesStatsRequest(channel),
             parser.OFPMeterFeaturesStatsRequest(channel),
             messages.monitor_flows(channel, _MONITOR_ID),
@@ -92,6 +94,7 @@ def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
         bundles=opened.error is None,
         max_meter=max_meter(meters),
         database=_database(path, bridge.name) if path else None,
+        version="".join(_text(message.body.sw_desc) for message in description.messages),
         openflow=f"1.{ofproto.OFP_VERSION - 1}",
         our_meters=len(meter_ids(channel)),
         at_work=at_work,
@@ -112,7 +115,7 @@ def _database(path: str, bridge: str) -> Database | None:
     """Read the rows that matter; None where that cannot be."""
     wanted: list[tuple[str, list[Any], list[str]]] = [
         ("Bridge", [["name", "==", bridge]], ["protocols", "datapath_type", "controller"]),
-        ("Open_vSwitch", [], ["other_config", "ovs_version"]),
+        ("Open_vSwitch", [], ["other_config"]),
         ("Controller", [], ["_uuid", "target", "external_ids", "controller_rate_limit"]),
         ("Interface", [], ["type"]),
     ]
@@ -127,7 +130,6 @@ def _database(path: str, bridge: str) -> Database | None:
         return Database(
             protocols=_set(row["protocols"]),
             datapath=row["datapath_type"] or "system",
-            version="".join(_set(system["ovs_version"])),
             offload=config.get("hw-offload") == "true",
             dpdk=config.get("dpdk-init") in ("true", "try")
             or any(interface["type"].startswith("dpdk") for interface in interfaces),
@@ -145,6 +147,11 @@ def _set(value: Any) -> list[Any]:
     if isinstance(value, list) and value[:1] == ["set"]:
         return list(value[1])
     return [value]
+
+
+def _text(field: bytes) -> str:
+    """A string of OFPMP_DESC: ASCII, filled up with zeros (OpenFlow 1.3.5 section 7.3.5.1)."""
+    return field.split(b"\0")[0].decode("ascii", "replace")
 
 
 def _elsewhere(run_directory: str, bridge: str) -> list[str]:

@@ -49,7 +49,7 @@ ALL_FRAMES = st.one_of(st.binary(max_size=128), mutated(FRAMES))
     st.dictionaries(st.tuples(NUMBERS, NUMBERS), NAMES),
     st.dictionaries(st.sampled_from(["stage", "acl", "logical"]), NAMES),
 )
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_any_packet_is_explained_on_one_line_in_every_format(
     frame: bytes,
     metadata: bytes,

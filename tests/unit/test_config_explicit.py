@@ -19,6 +19,7 @@ LOG = ExplicitDrops(log=True)
         ("explicit_drops: count", ExplicitDrops()),
         ("explicit_drops: log", LOG),
         ("explicit_drops: {log: all}", LOG),
+        ("explicit_drops: {log: []}", ExplicitDrops()),
         ("explicit_drops: {modify: true}", ExplicitDrops(True, True)),
         ("explicit_drops: {log: [46, 16], modify: false}", ExplicitDrops(frozenset({16, 46}))),
         ("explicit_drops: log\nbridges: [{name: a, explicit_drops: count}]", ExplicitDrops()),

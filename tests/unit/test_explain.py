@@ -41,7 +41,7 @@ def router(kind: int = 134) -> bytes:
 SYN = ethernet(IPV4, ipv4("10.0.0.1", "10.0.0.2", 6, tcp(41001, 80)))
 ECHO = ethernet(IPV4, ipv4("10.0.0.1", "10.0.0.2", 1, icmp(8)))
 DHCP = ethernet(IPV4, ipv4("10.0.0.1", "255.255.255.255", 17, udp(67, 68)))
-DHCP_REQUEST = ethernet(IPV4, ipv4("0.0.0.0", "255.255.255.255", 17, udp(68, 67)))  # noqa: S104
+DHCP_REQUEST = ethernet(IPV4, ipv4("0.0.0.0", "255.255.255.255", 17, udp(68, 67)))
 DHCPV6 = ethernet(IPV6, ipv6("fe80::1", "ff02::1", 17, udp(547, 546)))
 DHCP_PORTS_OF_IPV4 = ethernet(IPV6, ipv6("fe80::1", "ff02::1", 17, udp(67, 68)))
 TAGGED = ethernet(QTAG, vlan(7, 0x86DD), ipv6("fe80::1", "ff02::1", 58, bytes([134]) + bytes(23)))
@@ -82,7 +82,9 @@ FIREWALL: dict[str, tuple[int, bytes, bytes, tuple[str | None, str | None]]] = {
     "strange EtherType to a port": (
         81, STRANGE, noted(UPLINK, B), ("ingress", "EtherType 0x88b5 is not allowed"),
     ),
-    "802.3 frame": (93, LENGTH, noted(A, A), ("egress", "a frame with an 802.3 length is not allowed")),
+    "802.3 frame": (
+        93, LENGTH, noted(A, A), ("egress", "a frame with an 802.3 length is not allowed"),
+    ),
     "base table": (71, DHCP, noted(A, A), ("egress", DHCP_SERVER)),
     "rules of what is sent": (72, SYN, noted(A, A, NEW), ("egress", NO_RULE)),
     "rules of what is received": (82, SYN, noted(A, B, NEW), ("ingress", NO_RULE)),
