@@ -98,7 +98,7 @@ def _about_owner(case: Case) -> Iterator[Finding]:
 def _about_runs(case: Case) -> Iterator[Finding]:
     seen = case.seen
     if not case.settings.enable:
-        yield _note("enable is false: a program of this configuration adds nothing, and waits")
+        yield _note("drop_log_config.enable is false: the program adds nothing, and waits")
     if seen.at_work:
         yield _note(f"process {seen.at_work} is at work here")
         if case.absent:

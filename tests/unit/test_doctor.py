@@ -265,9 +265,7 @@ def test_controller_row_of_ours_is_counted_and_its_limit_told() -> None:
 
 
 def test_disabled_program_is_told() -> None:
-    assert "enable is false" in notes(
-        report(WELL, more="drop_log_config: {drop_log_enable: false}")
-    )
+    assert "enable is false" in notes(report(WELL, more="drop_log_config: {enable: false}"))
 
 
 def test_warnings_are_on_top_of_the_page() -> None:
