@@ -194,7 +194,7 @@ def _about_explicit(case: Case) -> Iterator[Finding]:
         names = {table.table_id: table.name for table in made.tables}
         text += f"; the busiest is in {_where(most, names)}: {most.why}"
     else:
-        text += "; explicit_drops: log would log them"
+        text += "; explicit_drops: {log: all} would log those that have room above"
     nothing = not made.watched and len(counted) == len(made.explicit)
     yield Finding("warning" if nothing or asked else "note", text)
 

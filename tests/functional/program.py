@@ -28,6 +28,7 @@ OURS = f"cookie={cookie.FAMILY:#x}/{cookie.FAMILY_MASK:#x}"
 
 _TIME = re.compile(r"\[\d{4}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{6}\] ")
 _GENERATION = re.compile(r"(0x[0-9a-f]*d407)[0-9a-f]{6}([0-9a-f]{2}\b)")
+_COOKIE = re.compile(r"\bcookie=(0x[0-9a-f]+)")
 _METER = re.compile(r"\bmeter=(\d+)")
 _METER_ID = re.compile(r"\bmeter_id=(\d+)")
 
@@ -63,10 +64,16 @@ def watched(switch: PrivateSwitch, bridge: str) -> list[int]:
 
 
 def foreign_flows(switch: PrivateSwitch, bridge: str) -> list[str]:
-    """Everyone else's flows on a bridge."""
-    flows = switch.flows(bridge)
-    ours = set(switch.flows(bridge, OURS))
-    return [flow for flow in flows if flow not in ours]
+    """Everyone else's flows on a bridge.
+
+    From one dump: between two, flows of ours may come and go.
+    """
+    return [flow for flow in switch.flows(bridge) if not _is_ours(flow)]
+
+
+def _is_ours(flow: str) -> bool:
+    found = _COOKIE.search(flow)
+    return found is not None and int(found[1], 16) & cookie.FAMILY_MASK == cookie.FAMILY
 
 
 def our_meters(switch: PrivateSwitch, bridge: str) -> list[int]:

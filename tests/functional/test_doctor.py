@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from private_ovs import PrivateSwitch
 
+from .held_line import HeldLine
 from .program import BIN, Program, add_flows, eventually, our_flows
 
 pytestmark = pytest.mark.ovs
@@ -50,12 +51,20 @@ def report(switch: PrivateSwitch, config: str = CONFIG) -> dict[str, Any]:
     return found
 
 
-def all_of(switch: PrivateSwitch) -> tuple[list[str], str, str]:
-    """Everything that might have changed: flows, meters, the database."""
+TABLES = (
+    "Open_vSwitch Bridge Port Interface Controller Manager Flow_Table QoS Queue Mirror NetFlow"
+    " sFlow IPFIX SSL Flow_Sample_Collector_Set AutoAttach"
+)
+"""All that people configure in the database of Open vSwitch."""
+
+
+def all_of(switch: PrivateSwitch, bridge: str = BRIDGE) -> tuple[list[str], str, list[str]]:
+    """Everything that might have changed: flows, meters, the database but for its statistics."""
+    rows = "".join(switch.vsctl("list", table) for table in TABLES.split())
     return (
-        switch.flows(BRIDGE),
-        switch.ofctl("dump-meters", BRIDGE).partition("\n")[2],
-        switch.vsctl("list", "Bridge") + switch.vsctl("list", "Controller"),
+        switch.flows(bridge),
+        switch.ofctl("dump-meters", bridge).partition("\n")[2],
+        [line for line in rows.splitlines() if not line.startswith("statistics")],
     )
 
 
@@ -117,8 +126,92 @@ def test_owner_other_than_configured_is_a_warning(switch: PrivateSwitch) -> None
 
 def test_bridge_that_is_not_there_has_a_status_of_its_own(switch: PrivateSwitch) -> None:
     done = doctor(switch, "--bridge", "br-nowhere")
-    assert 3 == done.returncode
+    assert (3, "") == (done.returncode, done.stdout)
     assert "br-nowhere: cannot connect to" in done.stderr
+
+
+def test_bridge_that_is_not_there_hides_no_other(switch: PrivateSwitch, bridge: str) -> None:
+    config = f"bridges: [{{name: br-nowhere}}, {{name: {BRIDGE}}}]"
+    done = doctor(switch, "--json", config=config)
+    missing, found = json.loads(done.stdout)
+    assert 3 == done.returncode
+    assert ("br-nowhere", False) == (missing["bridge"], missing["well"])
+    assert "cannot connect to" in missing["error"]
+    assert (BRIDGE, "") == (found["bridge"], found["error"])
+
+
+def test_configuration_that_names_no_bridge_leaves_nothing_to_look_at(
+    switch: PrivateSwitch,
+) -> None:
+    config = 'bridges: [{name: "*"}]\nlisten: "127.0.0.1:6653"'
+    done = doctor(switch, "--json", config=config)
+    assert (3, []) == (done.returncode, json.loads(done.stdout))
+    assert "no bridge is named" in done.stderr
+
+
+def without_meters(message: bytes) -> bytes:
+    """OFPMP_METER_FEATURES (11) says that there can be none (OpenFlow 1.3.5 section 7.3.5.12)."""
+    if message[1] == 19 and message[8:10] == bytes((0, 11)):
+        return message[:16] + bytes(len(message) - 16)
+    return message
+
+
+def test_switch_without_meters_is_told_with_what_follows(
+    switch: PrivateSwitch, bridge: str
+) -> None:
+    line = switch.folder / "no-meters.mgmt"
+    config = f'bridges: [{{name: {BRIDGE}, connect: "unix:{line}"}}]'
+    for more, adds in (("", 0), ("\nmeter: {required: false}", 2)):
+        before = all_of(switch)
+        with HeldLine(line, switch.rundir / f"{BRIDGE}.mgmt", answer=without_meters):
+            done = doctor(switch, "--json", config=config + more)
+        [found] = json.loads(done.stdout)
+        assert (1, adds) == (done.returncode, found["adds"]["flows"]), found
+        assert (0, 0) == (found["supports"]["meters"], found["adds"]["meters"])
+        assert any("no meters" in f["text"] for f in found["findings"])
+        assert before == all_of(switch)
+
+
+def test_controller_row_is_announced_and_not_written(switch: PrivateSwitch, bridge: str) -> None:
+    before = all_of(switch)
+    done = doctor(switch, config=f"bridges: [{{name: {BRIDGE}, connect: service}}]")
+    assert "would add 2 flows, 2 meters, one Controller row of type=service" in done.stdout
+    assert before == all_of(switch)
+
+
+def test_controllers_and_versions_of_the_bridge_are_told(switch: PrivateSwitch) -> None:
+    switch.add_bridge("br-held", protocols=("OpenFlow10", "OpenFlow13"))
+    switch.vsctl("set-controller", "br-held", "tcp:127.0.0.1:1")
+    [found] = json.loads(doctor(switch, "--bridge", "br-held", "--json").stdout)
+    supports = found["supports"]
+    assert ["OpenFlow10", "OpenFlow13"] == supports["protocols"]
+    assert (["tcp:127.0.0.1:1"], "netdev", "1.3") == (
+        supports["controllers"],
+        supports["datapath"],
+        supports["openflow"],
+    )
+    assert f"ovs-vswitchd (Open vSwitch) {supports['version']}\n" in switch.appctl("version")
+    switch.vsctl("del-br", "br-held")
+
+
+def test_bridge_that_refuses_openflow_13_says_what_it_speaks(switch: PrivateSwitch) -> None:
+    switch.add_bridge("br-old", protocols=("OpenFlow10",))
+    done = doctor(switch, "--bridge", "br-old")
+    assert 3 == done.returncode
+    assert "does not speak OpenFlow 1.3, but 1.0" in done.stderr
+    switch.vsctl("del-br", "br-old")
+
+
+def test_offload_and_dpdk_are_read_from_the_database(switch: PrivateSwitch, bridge: str) -> None:
+    """The last one of the module: ovs-vswitchd keeps offload until it restarts."""
+    switch.vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:hw-offload=true")
+    try:
+        found = report(switch)
+        assert (True, False) == (found["supports"]["offload"], found["supports"]["dpdk"])
+        assert any(f["text"].startswith("hardware offload: a drop") for f in found["findings"])
+    finally:
+        switch.vsctl("--no-wait", "remove", "Open_vSwitch", ".", "other_config", "hw-offload")
+    assert report(switch)["supports"]["offload"] is False
 
 
 def test_wrong_configuration_has_the_status_of_usage(switch: PrivateSwitch) -> None:
