@@ -59,6 +59,15 @@ class Around:
                 self._classifier.learn_pipeline(found, self._explainer())
         return self._pipeline
 
+    def change(self, bridge: Bridge, pipelines: Mapping[str, Pipeline]) -> None:
+        """Go on with other pipelines, or another choice among them."""
+        self._choose, self._pipelines = bridge.pipeline == AUTO, pipelines
+        name = self._pipeline.name if self._choose else bridge.pipeline
+        found = pipelines.get(name, pipelines[bridge.pipeline])
+        if found != self._pipeline:
+            self._pipeline = found
+            self._classifier.learn_pipeline(found, self._explainer())
+
     def learn_names(self, names: Mapping[int, str]) -> None:
         """Take the table names that the bridge itself has."""
         self._classifier.learn_names(names)
@@ -90,6 +99,8 @@ class Around:
     def _explainer(self) -> Explainer | None:
         if self._pipeline.explain == "neutron":
             return partial(explain.neutron, port_names=self._ports)
+        if self._pipeline.explain == "opflex":
+            return explain.opflex
         if self._pipeline.explain == "ovn" and self._southbound is not None:
             southbound = self._southbound
             return lambda drop: explain.ovn(drop, southbound.directory())

@@ -12,9 +12,10 @@ from typing import Any
 
 import click
 
-from ryu_droplog import __version__, config
+from ryu_droplog import __version__, config, describe
 from ryu_droplog.endpoint import Accepted, ServiceEndpoint
 from ryu_droplog.errors import DropLogError, SwitchError
+from ryu_droplog.events.command import events
 from ryu_droplog.options import CONFIG_VARIABLE
 from ryu_droplog.pipelines import AUTO, Pipeline, load_pipelines
 from ryu_droplog.settings import ANY_BRIDGE, Bridge
@@ -43,6 +44,9 @@ _bridge_option = click.option(
 @click.version_option(__version__, prog_name="ryu-droplog")
 def main() -> None:
     """Tell which packets Open vSwitch dropped, in which table, and whose they were."""
+
+
+main.add_command(events)
 
 
 @main.command()
@@ -205,18 +209,71 @@ def status(path: str | None, as_json: bool) -> None:
     from ryu_droplog import status as status_socket
 
     with _errors(1):
-        with _errors():
-            directory = config.load(path).run_directory
-        answers = list(status_socket.ask(directory))
+        try:
+            answers = list(status_socket.ask(config.run_directory(path)))
+        except DropLogError:
+            with _errors():
+                config.load(path)
+            raise
     if as_json:
         click.echo(json.dumps(answers, indent=2))
         return
     for answer in answers:
         click.echo(f"ryu_droplog, process {answer['pid']}")
-        click.echo(report.as_table(answer["bridges"]))
+        sources = {**answer["bridges"], **answer["receive"]}
+        click.echo(report.as_table(sources))
+        for source, state in sources.items():
+            if state["pruned_by"]:
+                rules = ", ".join(f"{n} by {name}" for name, n in state["pruned_by"].items())
+                click.echo(f"{source}: left out: {rules}")
+        if answer["configuration"]["refused"]:
+            click.echo(f"configuration not taken: {answer['configuration']['refused']}")
         for bridge, state in answer["bridges"].items():
             if not state["connected"]:
                 click.echo(f"{bridge} is not connected: its counters are of an earlier time")
+
+
+@main.command()
+@click.argument("path", metavar="FILE")
+@click.option(
+    "--config",
+    "config_path",
+    metavar="FILE",
+    envvar=CONFIG_VARIABLE,
+    help="droplog.yaml: its pipelines, prefixes, filters, and what it says of OpFlex.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["opflex", "extended", "json", "event"]),
+    help="How a drop is written; event is the packet event, an object a line."
+    " Default: as droplog.yaml says, opflex without one.",
+)
+@click.option(
+    "--prune/--no-prune",
+    default=True,
+    show_default=True,
+    help="Leave out control chatter and what the filters of droplog.yaml say.",
+)
+def replay(path: str, config_path: str | None, form: str | None, prune: bool) -> None:
+    """Write the drops whose logs are in FILE, a pcap or pcapng capture, with the capture's time.
+
+    A drop log is what the switch of an OpFlex agent sends: Geneve in UDP, to port 6081 or 50000.
+    FILE may be - for standard input, also live:
+
+        tcpdump -U -i lo -w - udp port 50000 | ryu-droplog replay -
+
+    What was found is told on standard error. Exit status: 0 all was read, 1 the capture is damaged
+    (what could be read is written) or cannot be read, 2 the configuration or the command line is
+    wrong.
+    """
+    from ryu_droplog.replay import replay as play
+
+    with _errors():
+        settings = config.load(config_path)
+        pipelines = load_pipelines(settings.pipeline_directory)
+        config.check_pipelines(settings, pipelines)
+    sys.exit(play(path, settings, pipelines, form or settings.format, prune))
 
 
 @main.command("check-config")
@@ -225,7 +282,7 @@ def check_config(path: str) -> None:
     """Say what the program understands of FILE, or what is wrong with it."""
     with _errors():
         settings = config.load(path)
-        click.echo(config.describe(settings, load_pipelines(settings.pipeline_directory)))
+        click.echo(describe.describe(settings, load_pipelines(settings.pipeline_directory)))
 
 
 def _explicit_in_words(made: Any) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -18,20 +18,26 @@ from ryu_droplog.endpoint import (
     UnixEndpoint,
     parse_connect,
     parse_listen,
+    parse_receive,
     unix,
 )
+from ryu_droplog.errors import ConfigError
 from ryu_droplog.pipelines import AUTO, LAST_TABLE, Pipeline, PipelineName, Prefix
+from ryu_droplog.prune import DEFAULTS as DEFAULT_FILTERS
+from ryu_droplog.prune import Filter, FilterError, parse_filter
 from ryu_droplog.settings import (
     ANY_BRIDGE,
     SYSLOG,
     Bridge,
+    Events,
     ExplicitDrops,
     Lease,
     Meter,
+    Opflex,
     Settings,
     Throttle,
 )
-from ryu_droplog.yamlfile import mistake, nearest, show
+from ryu_droplog.yamlfile import join, mistake, nearest, show
 
 __all__ = [
     "ANY_BRIDGE",
@@ -47,13 +53,16 @@ __all__ = [
     "Throttle",
     "UnixEndpoint",
     "check_pipelines",
-    "describe",
     "load",
     "ovs_rundir",
     "parse",
+    "run_directory",
 ]
 
+T = TypeVar("T")
+
 _TIME = re.compile(r"(?P<number>[0-9]{1,6}(?:\.[0-9]{1,3})?)(?P<unit>ms|s|m|h)", re.ASCII)
+_RUN_DIRECTORY = re.compile(r"^run_directory:\s+[\"']?(/[^\s\"'#]*)", re.MULTILINE)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 DEFAULTS = "defaults"
 """`Settings.source` where there is no file."""
@@ -94,15 +103,63 @@ class _Bridge(Struct, frozen=True, forbid_unknown_fields=True):
     explicit_drops: _Explicit | None = None
 
 
+_Time = Annotated[
+    int | float | str, Meta(description='a time such as "500ms", "1s" or "2m", or seconds')
+]
+
+
 class _Throttle(Struct, frozen=True, forbid_unknown_fields=True):
-    window: Annotated[
-        int | float | str, Meta(description='a time such as "500ms", "1s" or "2m", or seconds')
-    ]
+    window: _Time
     entries: Annotated[int, Meta(ge=1, le=10_000_000)] = 65_536
+
+
+class _Receive(Struct, frozen=True, forbid_unknown_fields=True):
+    geneve: Annotated[int | str | None, Meta(description="ADDRESS:PORT, a port, or null")] = None
+
+
+class _Prune(Struct, frozen=True, forbid_unknown_fields=True):
+    defaults: bool = True
+    filters: Annotated[tuple[dict[str, Any], ...], Meta(description="a list of filters")] = ()
+
+
+_Group = Annotated[int, Meta(ge=1, le=0xFFFFFFFF)]
+_Tenant = Annotated[
+    str,
+    Meta(
+        pattern=r"^[!-~]{1,64}\Z", description="1 to 64 printable ASCII characters without spaces"
+    ),
+]
+
+
+class _Opflex(Struct, frozen=True, forbid_unknown_fields=True):
+    droplog_directory: _Directory | None = None
+    ids_directory: _Directory = "/var/lib/opflex-agent-ovs/ids"
+    print_tenant: bool = False
+    tenants: Annotated[
+        dict[_Group, _Tenant],
+        Meta(description="a mapping of group numbers to tenants without spaces"),
+    ] = {}
 
 
 class _Books(Struct, frozen=True, forbid_unknown_fields=True):
     interval: Annotated[int, Meta(ge=0, le=86_400)] = 60
+
+
+_Node = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z",
+        description="the name of a node as `kubectl get nodes` shows it",
+    ),
+]
+
+
+class _Events(Struct, frozen=True, forbid_unknown_fields=True):
+    socket: str = Events().socket
+    max_age: _Time = Events().max_age
+    interval: _Time = Events().interval
+    node: _Node | None = None
+    kubeconfig: _Directory | None = None
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +179,10 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     lease: Lease | None = None
     throttle: _Throttle | None = None
     books: _Books | None = None
+    receive: _Receive | None = None
+    prune: _Prune | None = None
+    opflex: _Opflex | None = None
+    events: _Events | None = None
 
 
 def load(path: str | os.PathLike[str] | None, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -135,6 +196,22 @@ def load(path: str | os.PathLike[str] | None, environ: Mapping[str, str] = os.en
     return parse(yamlfile.read(os.fspath(path)), os.fspath(path), environ)
 
 
+def run_directory(path: str | os.PathLike[str] | None) -> str:
+    """Where the program has its sockets that was started with the file at `path`.
+
+    A running program goes on when somebody has made a mistake in its file: then the line counts
+    that names the directory. Raises ConfigError if the file cannot be read.
+    """
+    if path is None:
+        return _File().run_directory
+    text = yamlfile.read(os.fspath(path))
+    try:
+        return parse(text, os.fspath(path)).run_directory
+    except ConfigError:
+        found = _RUN_DIRECTORY.search(text)
+        return found[1] if found else _File().run_directory
+
+
 def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings in `text`, the content of the file named `source`; empty text is the defaults.
 
@@ -144,12 +221,9 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
     file = yamlfile.convert({} if data is None else data, _File, source)
     drop_log = file.drop_log_config or _DropLogConfig()
     meter, lease = file.meter or Meter(), file.lease or Lease()
-    listen = None
-    if file.listen is not None:
-        try:
-            listen = parse_listen(file.listen)
-        except ValueError as error:
-            raise mistake(source, "listen", f"got {show(file.listen)}", str(error)) from None
+    listen = _address(file.listen, parse_listen, "listen", source)
+    geneve = (file.receive or _Receive()).geneve
+    opflex = file.opflex or _Opflex()
     if lease.renew * 2 > lease.duration:
         raise mistake(
             source,
@@ -178,7 +252,13 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         lease=lease,
         throttle=_throttle(file.throttle, source),
         report_interval=(file.books or _Books()).interval,
+        receive=_address(geneve, parse_receive, "receive.geneve", source),
+        prune=_prune(file.prune or _Prune(), source),
+        opflex=Opflex(
+            opflex.droplog_directory, opflex.ids_directory, opflex.print_tenant, opflex.tenants
+        ),
         format=file.format,
+        events=_events(file.events or _Events(), source),
     )
 
 
@@ -199,104 +279,67 @@ def check_pipelines(settings: Settings, pipelines: Mapping[str, Pipeline]) -> No
             )
 
 
-def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
-    """What was understood, defaults included: a page of text for people, without a final newline.
-
-    Raises ConfigError if a bridge has a pipeline that is not in `pipelines`.
-    """
-    check_pipelines(settings, pipelines)
-    meter, lease = settings.meter, settings.lease
-    drop_log = "on" if settings.enable else "off, nothing is added to the switch"
-    lines = [
-        ("configuration", settings.source),
-        ("drop log", drop_log),
-        ("drop lines go to", _output_in_words(settings.output)),
-        ("format", settings.format),
-        ("packet events", "off" if settings.disable_events else "on"),
-        ("log directory", settings.log_directory),
-        ("run directory", settings.run_directory),
-        (
-            "pipelines",
-            f"{', '.join(pipelines)}; own files: {settings.pipeline_directory or 'none'}",
-        ),
-        ("listens on", str(settings.listen or "nothing")),
-        ("meter", f"{meter.rate} packets per second and table, burst of {meter.burst} packets"),
-        (
-            "without meters",
-            "no flow is added" if meter.required else "flows are added all the same",
-        ),
-        ("lease", f"{lease.duration} s, renewed every {lease.renew} s"),
-        ("repeats", _throttle_in_words(settings.throttle)),
-        (
-            "books",
-            f"reported every {settings.report_interval} s"
-            if settings.report_interval
-            else "not reported",
-        ),
-    ]
-    page = [f"{name + ':':<18}{value}" for name, value in lines]
-    for bridge in settings.bridges:
-        pipeline = pipelines[bridge.pipeline]
-        prefix = pipeline.prefix if bridge.prefix is None else bridge.prefix
-        anyone = bridge.name == ANY_BRIDGE
-        page += [
-            "",
-            "any bridge that connects" if anyone else f"bridge {bridge.name}",
-            f"  {'reached at:':<16}{_endpoint_in_words(bridge.endpoint)}",
-            f"  {'prefix:':<16}{show(prefix) if prefix else 'none'}",
-            f"  {'pipeline:':<16}{pipeline.name}, {_tables_in_words(pipeline)}",
-            f"  {'explicit drops:':<16}{_explicit_in_words(bridge.explicit_drops)}",
-        ]
-    return "\n".join(page)
-
-
-def _throttle_in_words(throttle: Throttle | None) -> str:
-    if throttle is None:
-        return "each has its own line"
-    return f"folded within {throttle.window:g} s, {throttle.entries} at a time"
-
-
-def _output_in_words(output: str | None) -> str:
-    if output is None:
-        return "standard output"
-    return output if output == SYSLOG else f"the file {output}"
-
-
-def _endpoint_in_words(endpoint: Endpoint) -> str:
-    return "listens for it" if isinstance(endpoint, Accepted) else str(endpoint)
-
-
-def _tables_in_words(pipeline: Pipeline) -> str:
-    count = len(pipeline.tables)
-    words = [f"{count} named table{'' if count == 1 else 's'}"]
-    if pipeline.drop_table is not None:
-        words.append(f"drop table {pipeline.drop_table}")
-    if pipeline.discover:
-        words.append("the tables that the bridge's flows use")
-    return ", ".join(words)
-
-
-def _explicit_in_words(wish: ExplicitDrops) -> str:
-    if wish.log is False:
-        return "counted"
-    where = "all" if wish.log is True else f"those of table {', '.join(map(str, sorted(wish.log)))}"
-    how = "; where need be, the owner's drop flows are changed" if wish.modify else ""
-    return f"{where} logged{how}"
-
-
 def _throttle(throttle: _Throttle | None, source: str) -> Throttle | None:
     if throttle is None:
         return None
-    window = throttle.window
-    if isinstance(window, str):
-        match = _TIME.fullmatch(window)
-        seconds = float(match["number"]) * _UNITS[match["unit"]] if match else -1.0
-    else:
-        seconds = float(window)
+    seconds = _seconds(throttle.window)
     if not 0.1 <= seconds <= 3600:
-        wrong = f"got {show(window)}"
+        wrong = f"got {show(throttle.window)}"
         raise mistake(source, "throttle.window", wrong, 'a time from "100ms" to "1h"')
     return Throttle(seconds, throttle.entries)
+
+
+def _address(
+    value: int | str | None, parse: Callable[[int | str], T], key: str, source: str
+) -> T | None:
+    if value is None:
+        return None
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise mistake(source, key, f"got {show(value)}", str(error)) from None
+
+
+def _prune(prune: _Prune, source: str) -> tuple[Filter, ...]:
+    filters: dict[str, Filter] = {f.name: f for f in DEFAULT_FILTERS} if prune.defaults else {}
+    for index, fields in enumerate(prune.filters):
+        key = f"prune.filters[{index}]"
+        try:
+            made = parse_filter(fields)
+        except FilterError as error:
+            where = join(key, error.key) if error.key else key
+            raise mistake(source, where, error.wrong, error.expected) from None
+        if made.name in filters:
+            wrong = f"{show(made.name)} is the name of another filter already"
+            raise mistake(source, f"{key}.name", wrong, "a name for each filter")
+        filters[made.name] = made
+    return tuple(filters.values())
+
+
+def _seconds(time: int | float | str) -> float:
+    """A time in seconds; -1 where it is none."""
+    if isinstance(time, str):
+        match = _TIME.fullmatch(time)
+        return float(match["number"]) * _UNITS[match["unit"]] if match else -1.0
+    try:
+        return float(time)
+    except OverflowError:
+        return -1.0
+
+
+def _events(events: _Events, source: str) -> Events:
+    try:
+        path = unix(events.socket).path
+    except ValueError as error:
+        raise mistake(source, "events.socket", f"got {show(events.socket)}", str(error)) from None
+    max_age, interval = _seconds(events.max_age), _seconds(events.interval)
+    if not 1 <= max_age <= 86_400:
+        wrong = f"got {show(events.max_age)}"
+        raise mistake(source, "events.max_age", wrong, 'a time from "1s" to "24h"')
+    if not 0 <= interval <= 86_400:
+        wrong = f"got {show(events.interval)}"
+        raise mistake(source, "events.interval", wrong, 'a time from "0s" to "24h"')
+    return Events(path, max_age, interval, events.node, events.kubeconfig)
 
 
 def _output(name: str | None, log_directory: str, source: str) -> str | None:

@@ -133,6 +133,8 @@ class Origin(NamedTuple):
     """The drop reason as the line shows it: `Acc-SEC_GROUP_IN_TABLE MISS`."""
     book: TableBook
     """Where the table's drops are counted."""
+    tenants: str = ""
+    """Behind the label in a drop line, where tenants are asked for: ` STID=a DTID=b`."""
     named: bool = True
     """False when neither the pipeline nor the bridge has a name for the table."""
     explain: Explainer | None = None

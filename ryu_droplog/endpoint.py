@@ -35,8 +35,20 @@ class TcpEndpoint:
     """1 to 65535."""
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"tcp:{host}:{self.port}"
+        return f"tcp:{_host_port(self.host, self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class UdpEndpoint:
+    """A UDP port to receive on."""
+
+    host: str
+    """IPv4 or IPv6 address without brackets."""
+    port: int
+    """1 to 65535."""
+
+    def __str__(self) -> str:
+        return _host_port(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,10 @@ class ServiceEndpoint:
 Endpoint: TypeAlias = UnixEndpoint | TcpEndpoint | Accepted | ServiceEndpoint
 
 
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def parse_connect(text: str) -> Endpoint:
     """`unix:/absolute/path`, `tcp:HOST:PORT` (an IPv6 address in brackets) or `listen`.
 
@@ -85,6 +101,12 @@ def parse_listen(value: int | str) -> TcpEndpoint:
     """
     text = str(value) if isinstance(value, str) or 0 <= value <= 65535 else ""
     return _tcp(text if ":" in text else f"127.0.0.1:{text}", names=False)
+
+
+def parse_receive(value: int | str) -> UdpEndpoint:
+    """As `parse_listen`, for datagrams."""
+    found = parse_listen(value)
+    return UdpEndpoint(found.host, found.port)
 
 
 def unix(path: str) -> UnixEndpoint:

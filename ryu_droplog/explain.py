@@ -60,6 +60,20 @@ def neutron(drop: Drop, port_names: Mapping[int, str]) -> dict[str, str | int]:
     return {key: value for key, value in told.items() if value is not None}
 
 
+def opflex(drop: Drop) -> dict[str, str | int]:
+    """What the OpFlex agent noted of a packet: its groups, and the port where it was to go out.
+
+    In registers 0, 2 and 7 (opflex, agent-ovs/ovs/PacketDecoderLayers.cpp). Never raises.
+    """
+    registers = context(drop.metadata).registers
+    told = {
+        "source_group": registers.get(wire.OPFLEX_SOURCE_GROUP),
+        "destination_group": registers.get(wire.OPFLEX_DESTINATION_GROUP),
+        "out_port": registers.get(wire.OPFLEX_OUTPUT_PORT),
+    }
+    return {key: value for key, value in told.items() if value}
+
+
 def _direction(table_id: int, in_port: int, port: int) -> str | None:
     """By the table; for the one where both end, by whether the packet came in at the port."""
     if table_id in _EGRESS_TABLES:

@@ -3,7 +3,7 @@
 For each table:
 
     counted = held back by the meter + lost in the switch + received
-    received = logged + folded + refused + failed + waiting
+    received = logged + pruned + folded + refused + failed + waiting
 
 The switch tells what it counted and what its meter held back; `lost in the switch` and `waiting`
 are what is missing between those numbers and ours. What flows of the bridge's owner drop without
@@ -12,6 +12,7 @@ telling us is counted beside that, as `explicit`. Each counter is written by one
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 
@@ -28,6 +29,8 @@ class TableBook:
     """PacketIns that reached the program."""
     logged: int = 0
     """Written, each by a line of its own."""
+    pruned: int = 0
+    """Left out: by a filter, or because no flow asked for it (`prune`, `capture`)."""
     folded: int = 0
     """Written, as a number at the end of a repeated drop's line."""
     refused: int = 0
@@ -53,7 +56,8 @@ class TableBook:
     @property
     def waiting(self) -> int:
         """On the way: in a queue, or in a window of the throttle that is still open."""
-        return self.received - self.logged - self.folded - self.refused - self.failed
+        gone = self.logged + self.pruned + self.folded + self.refused + self.failed
+        return self.received - gone
 
     @property
     def lost(self) -> int:
@@ -80,10 +84,14 @@ class Ledger:
     """What the drop line calls these tables."""
     overrun: int = 0
     """PacketIns that came while the queue before the chain was full; nobody looked at them."""
+    missed: int = 0
+    """Datagrams that the kernel dropped, because the socket's buffer was full."""
+    pruned_by: Counter[str] = field(default_factory=Counter)
+    """Drops that were left out, by the name of the filter."""
     malformed: int = 0
-    """PacketIns whose lengths contradicted their bytes; of which table, they do not say."""
+    """PacketIns and datagrams that contradict themselves; of which table, they do not say."""
     strangers: int = 0
-    """PacketIns that no flow of this run sent; they are not in the books."""
+    """PacketIns that no flow of this run sent, datagrams without a drop log; not in the books."""
     truncated: int = 0
     """Drops whose frame was cut inside a header; logged all the same."""
     unnamed: int = 0
@@ -105,8 +113,8 @@ class Ledger:
             for name in asdict(book):
                 setattr(total, name, getattr(total, name) + getattr(book, name))
         # These were counted by the switch, and did not get lost there.
-        total.received += self.overrun + self.malformed
-        total.refused += self.overrun
+        total.received += self.overrun + self.malformed + self.missed
+        total.refused += self.overrun + self.missed
         total.failed += self.malformed
         return total
 

@@ -85,7 +85,7 @@ class Pipeline:
     """True: a cookie other than 0 belongs to one rule of the owner for as long as that rule lives,
     so that a flow can be told by it from every later one in its place."""
     explain: str = ""
-    """Whose registers the packet carries when it is dropped: `neutron`, `ovn`, or empty."""
+    """Whose registers a dropped packet carries: `neutron`, `opflex`, `ovn`, or empty."""
 
     def table_name(self, table_id: int, names: Mapping[int, str]) -> str:
         """What the drop line calls the table `table_id` (0 to 254).
@@ -111,7 +111,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     discover: bool = False
     misses: bool = True
     own_cookies: bool = False
-    explain: Literal["", "neutron", "ovn"] = ""
+    explain: Literal["", "neutron", "opflex", "ovn"] = ""
     tables: dict[Any, Any] | None = None
 
 

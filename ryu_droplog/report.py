@@ -9,6 +9,7 @@ from ryu_droplog.ledger import COLUMNS, Ledger, TableBook
 
 _LOSSES = (
     ("metered", "held back by the meter"),
+    ("pruned", "left out by filters"),
     ("folded", "folded into repeats"),
     ("lost_in_switch", "lost in the switch"),
     ("refused", "lost before a full queue"),
@@ -19,6 +20,7 @@ _NEWS = ("dropped", "lost_in_switch", "refused", "failed", "explicit")
 _HEADINGS = {
     "dropped": "dropped",
     "logged": "logged",
+    "pruned": "left out",
     "folded": "folded",
     "metered": "metered",
     "lost_in_switch": "lost in switch",

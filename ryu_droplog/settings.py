@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ryu_droplog.endpoint import Endpoint, TcpEndpoint
+from ryu_droplog.capture import FlowSpec
+from ryu_droplog.endpoint import Endpoint, TcpEndpoint, UdpEndpoint
+from ryu_droplog.prune import DEFAULTS, Filter
 
 ANY_BRIDGE = "*"
 """Name of a bridge entry that stands for any switch that connects to `listen`."""
@@ -73,6 +77,34 @@ class Bridge(Struct, frozen=True):
     explicit_drops: ExplicitDrops = ExplicitDrops()
 
 
+class Opflex(Struct, frozen=True):
+    """What is taken from the files of an OpFlex agent, and what its numbers mean."""
+
+    droplog_directory: str | None = None
+    """Where its control files are obeyed; None: they are not."""
+    ids_directory: str = "/var/lib/opflex-agent-ovs/ids"
+    """Where it keeps the names of its policies."""
+    print_tenant: bool = False
+    """True: drop lines name the tenants of source and destination."""
+    tenants: Mapping[int, str] = MappingProxyType({})
+    """By the number of the group."""
+
+
+class Events(Struct, frozen=True):
+    """The listener that turns packet events into events of pods: `ryu-droplog events`."""
+
+    socket: str = "/usr/local/var/run/aci-containers-packet-event-notification.sock"
+    """Path of the Unix stream socket where it listens, the field's by default."""
+    max_age: float = 600.0
+    """Seconds after which a packet event is not told any more, 1 to 86400."""
+    interval: float = 120.0
+    """Seconds after an event within which the same two addresses make no other, 0 to 86400."""
+    node: str | None = None
+    """The node whose pods get events; None: what the environment or the host says."""
+    kubeconfig: str | None = None
+    """Absolute path of the file with credentials; None: the cluster's own, or the user's."""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What droplog.yaml says, defaults filled in and all of it checked."""
 
@@ -97,5 +129,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     """None: repeats are not folded."""
     report_interval: int = 60
     """Seconds between two reports of the books in the program's log; 0: none."""
+    receive: UdpEndpoint | None = None
+    """Where drop logs of the OpFlex agent's switch are received; None: nowhere."""
+    prune: tuple[Filter, ...] = DEFAULTS
+    """What is left out: the default rules, where they are wanted, and the user's filters."""
+    opflex: Opflex = Opflex()
+    flows: tuple[FlowSpec, ...] | None = None
+    """What is captured, in the agent's mode `flow-based`; None: everything."""
     format: str = "opflex"
     """How a drop is written: `opflex`, `extended` or `json`."""
+    events: Events = Events()

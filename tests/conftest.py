@@ -21,7 +21,29 @@ WANTED = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ip", "etht
 """Commands without which no test marked `ovs` can run."""
 
 _switches = pytest.StashKey[PrivateSwitch]()
+_left_out = pytest.StashKey[int]()
 _hindrance = pytest.StashKey[str]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked `kube` where no API server is named."""
+    left_out = [item for item in items if item.get_closest_marker("kube")]
+    if left_out and not os.environ.get("KUBEBUILDER_ASSETS"):
+        config.stash[_left_out] = len(left_out)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what was left out, and why."""
+    count = config.stash.get(_left_out, 0)
+    if count:
+        terminalreporter.write_line(
+            f"left out: {count} tests with a Kubernetes API server; KUBEBUILDER_ASSETS is not set"
+            " (a folder with kube-apiserver and etcd)"
+        )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

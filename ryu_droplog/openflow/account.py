@@ -38,7 +38,9 @@ def news(
     ]
     if refused:
         told.append(f"not watched for now: {'; '.join(refused)}")
-    logged = sum(key.slot > 0 for key in flows) + len(tellers)
+    explicit = {drop.place for drop in plan.explicit}
+    above = [standing[key] for key in flows if key.slot]  # or one of several that a table has
+    logged = sum(one.wanted.below in explicit for one in above) + len(tellers)
     counted = len(plan.explicit) - logged
     if logged:
         told.append(

@@ -91,6 +91,11 @@ class Session:
             self.failure = self.failure or self._channel.refusal
             self.ended = True
 
+    @property
+    def name(self) -> str | None:
+        """The bridge's name as its LOCAL port has it; None until it is known."""
+        return self._name
+
     def stop(self) -> None:
         """Take our flows back, then end the connection."""
         self._stopping = True
@@ -256,7 +261,7 @@ class Listener:
         claims: Claims,
     ) -> None:
         """The bridge named `*` takes all others. Raises ConfigError: cannot listen."""
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._bridges = bridges
         self._begin = begin
         self._claims = claims
@@ -275,7 +280,7 @@ class Listener:
 
     def run(self) -> None:
         """Accept until `stop`."""
-        LOG.info("listening on %s", self._endpoint)
+        LOG.info("listening on %s", self.endpoint)
         self._socket.settimeout(1.0)
         while not self._stopping:
             try:
@@ -301,6 +306,13 @@ class Listener:
         self._stopping = True
         for session in list(self._sessions):
             session.stop()
+
+    def change(self, bridges: Sequence[Bridge]) -> None:
+        """Take other bridges; those that are no longer asked for are left as they were found."""
+        self._bridges = bridges
+        for session in list(self._sessions):
+            if session.name is not None and self._find(session.name) is None:
+                session.stop()
 
     def _serve(self, session: Session) -> None:
         session.serve()

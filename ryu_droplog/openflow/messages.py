@@ -159,10 +159,19 @@ def dump_flows(
 
 def add_meter(datapath: Any, meter_id: int, rate: int, burst: int) -> Message:
     """OFPT_METER_MOD: `rate` packets per second with bursts of `burst` packets pass."""
+    return _meter_mod(datapath, datapath.ofproto.OFPMC_ADD, meter_id, rate, burst)
+
+
+def modify_meter(datapath: Any, meter_id: int, rate: int, burst: int) -> Message:
+    """OFPT_METER_MOD with OFPMC_MODIFY: the meter's flows stay as they are."""
+    return _meter_mod(datapath, datapath.ofproto.OFPMC_MODIFY, meter_id, rate, burst)
+
+
+def _meter_mod(datapath: Any, command: int, meter_id: int, rate: int, burst: int) -> Message:
     ofproto, parser = datapath.ofproto, datapath.ofproto_parser
     flags = ofproto.OFPMF_PKTPS | ofproto.OFPMF_BURST | ofproto.OFPMF_STATS
     bands = [parser.OFPMeterBandDrop(rate, burst)]
-    return parser.OFPMeterMod(datapath, ofproto.OFPMC_ADD, flags, meter_id, bands)
+    return parser.OFPMeterMod(datapath, command, flags, meter_id, bands)
 
 
 def delete_meter(datapath: Any, meter_id: int) -> Message:
@@ -210,18 +219,26 @@ class OurFlow:
         self.lease = lease
         self.actions = actions
 
-    def add(self, datapath: Any, bundle_id: int) -> list[Message]:
-        """Messages that add the flow, or fail as a whole: the answers tell."""
+    def add(
+        self, datapath: Any, bundle_id: int, instead_of: OurFlow | None = None
+    ) -> list[Message]:
+        """Messages that add the flow, or fail as a whole: the answers tell.
+
+        `instead_of` is one of ours that goes at the same moment.
+        """
         ofproto = datapath.ofproto
+        first = [instead_of.delete(datapath)] if instead_of is not None else []
         if self.match:
             flags = ofproto.OFPFF_CHECK_OVERLAP | ofproto.OFPFF_SEND_FLOW_REM
-            return [self._add(datapath, self.match, flags)]
+            add = self._add(datapath, self.match, flags)
+            return bundle(datapath, bundle_id, [*first, add]) if first else [add]
         # ADD would silently replace a flow with the same match and priority. The first message of
         # the bundle cannot do that, and is refused if anyone has a flow at this priority.
         return bundle(
             datapath,
             bundle_id,
             [
+                *first,
                 self._add(datapath, ANY_BUT_REG15_BIT_31, ofproto.OFPFF_CHECK_OVERLAP),
                 self._add(datapath, b"", ofproto.OFPFF_SEND_FLOW_REM),
                 self._strict(datapath, ofproto.OFPFC_DELETE_STRICT, ANY_BUT_REG15_BIT_31),

@@ -53,6 +53,16 @@ class Meters:
             self._counters.forget_meters([table_id])
         return meter_id
 
+    def change(self, wish: Meter) -> None:
+        """Give those that are there another rate; they go on counting."""
+        if (wish.rate, wish.burst) != (self._wish.rate, self._wish.burst):
+            modify = [
+                messages.modify_meter(self._channel, meter_id, wish.rate, wish.burst)
+                for meter_id in sorted(self._held)
+            ]
+            exchange_many(self._channel, modify)
+        self._wish = wish
+
     def forget_lost(self) -> set[int]:
         """Note which of them somebody has deleted; returns their tables, which need new ones."""
         lost = self._held - set(meter_ids(self._channel)) if self._held else set()

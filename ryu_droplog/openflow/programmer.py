@@ -10,15 +10,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from os_ken.lib import hub
 
 from ryu_droplog import cookie
-from ryu_droplog.drop import DropFlow
 from ryu_droplog.errors import SwitchRefusal
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.account import describe, news
+from ryu_droplog.openflow.capture_match import matches
 from ryu_droplog.openflow.channel import Channel, error_text
 from ryu_droplog.openflow.counters import Counters, DropCount, FlowRemoved
 from ryu_droplog.openflow.explicit import Place, Way
@@ -32,7 +32,6 @@ from ryu_droplog.openflow.flows import (
     parse_updates,
 )
 from ryu_droplog.openflow.introduction import Facts, introduce
-from ryu_droplog.openflow.match import text as match_text
 from ryu_droplog.openflow.messages import OurFlow
 from ryu_droplog.openflow.meters import Meters
 from ryu_droplog.openflow.plan import Plan, Snapshot, is_ours, plan
@@ -46,7 +45,7 @@ from ryu_droplog.openflow.requests import (
 from ryu_droplog.openflow.standing import Key, Slots, Standing, Wanted, wanted_flows
 from ryu_droplog.openflow.surroundings import Surroundings
 from ryu_droplog.openflow.tellers import Tellers
-from ryu_droplog.openflow.threads import start
+from ryu_droplog.openflow.words import OwnersWords
 from ryu_droplog.settings import Bridge, Settings
 
 LOG = logging.getLogger(__name__)
@@ -76,6 +75,13 @@ class _Words:
     """The news that the owner's words for its flows have come."""
 
 
+class _Change(NamedTuple):
+    """Other settings."""
+
+    bridge: Bridge
+    settings: Settings
+
+
 class Programmer:
     """Adds, renews and removes our flows on one bridge, over one connection."""
 
@@ -97,6 +103,7 @@ class Programmer:
         self._unmetered = not settings.meter.required
         """Whether flows are added where the switch has no meters."""
         self._lease = settings.lease
+        self._capture = _capture(settings)
         self._generation = generation
         self._counters = counters
         self._around = around
@@ -111,6 +118,7 @@ class Programmer:
             FlowRemoved: self._handle_removed,
             _Reading: self._handle_reading,
             _Words: self._handle_words,
+            _Change: self._handle_change,
         }
         self._stopping = False
         self._standing: dict[Key, Standing] = {}
@@ -118,11 +126,10 @@ class Programmer:
         self._tellers = Tellers(channel)
         self._meters = Meters(channel, settings.meter, generation, counters, self._name)
         self._bundle_id = 0
+        self._renewal = 0.0
         self._look_again = 0.0
         """When to plan anew although nothing has changed; 0: with the next renewal."""
-        self._asked: Collection[Flow] = ()
-        """Flows whose names are asked for again at each renewal."""
-        self._asking = False
+        self._words = OwnersWords(around, lambda: self._inbox.put(_Words()))
         self._awaited: set[int] = set()
         """Cookies of flows whose last count is still to come."""
         self._changed = False
@@ -151,6 +158,10 @@ class Programmer:
             return bool(reading.done.get(timeout=seconds))
         except hub.QueueEmpty:
             return False
+
+    def change(self, bridge: Bridge, settings: Settings) -> None:
+        """Go on with other settings; never blocks. Flows that stay are not touched."""
+        self._inbox.put(_Change(bridge, settings))
 
     def stop(self) -> None:
         """Make `run` take everything back and return."""
@@ -181,19 +192,19 @@ class Programmer:
                 self._bridge,
             )
         self._replan(first=True)
-        renewal = self._clock() + self._lease.renew
+        self._renewal = self._clock() + self._lease.renew
         while not self._stopping:
-            self._wait(min([renewal, *self._retries()]) - self._clock())
+            self._wait(min([self._renewal, *self._retries()]) - self._clock())
             now = self._clock()
             if self._stopping:
                 break
-            if now >= renewal:
+            if now >= self._renewal:
                 self._renew()
-                renewal = now + self._lease.renew
+                self._renewal = now + self._lease.renew
                 if self._changed or not self._facts.monitored:
                     self._replan()
                 else:
-                    self._ask_again()
+                    self._words.ask_again()
             elif any(retry <= now for retry in self._retries()):
                 self._replan()
         self._take_back()
@@ -251,6 +262,15 @@ class Programmer:
     def _handle_words(self, words: _Words) -> None:
         self._look_again = self._clock()
 
+    def _handle_change(self, change: _Change) -> None:
+        settings = change.settings
+        self._wish, self._lease = change.bridge.explicit_drops, settings.lease
+        self._unmetered = not settings.meter.required
+        self._meters.change(settings.meter)
+        self._capture = _capture(settings)
+        self._look_again = self._clock()
+        self._renewal = min(self._renewal, self._clock() + self._lease.renew)
+
     def _withdraw(self, reasons: Mapping[Key, str]) -> None:
         """Take these flows of ours away at once, and put off the next try."""
         now = self._clock()
@@ -303,12 +323,13 @@ class Programmer:
         self._pipeline = self._around.pipeline(flows)
         self._around.learn_ports(port_names(self._channel))
         made = plan(self._pipeline, self._snapshot(flows), self._wish, self._around.is_drop)
-        self._ask_owner(made, flows)
+        if self._pipeline.explain == "ovn":
+            self._words.ask(made, flows)
         self._plan = made
-        wanted = {one.key: one for one in wanted_flows(made, self._slots)}
+        wanted = {one.key: one for one in wanted_flows(made, self._slots, self._capture)}
         self._write_will(made, wanted.values())
         self._count_explicit(count_of(flow) for flow in flows if not is_ours(flow))
-        self._learn_drops(made, wanted.values())
+        self._words.hand_on(made, wanted.values())
         self._tellers.follow(made.explicit, self._meters.provide)
         for key, standing in list(self._standing.items()):
             if key not in wanted:
@@ -321,6 +342,8 @@ class Programmer:
             if not standing.fits(one, made.managed):
                 self._remove(standing)
             standing.wanted = one
+            if standing.flow is not None and standing.flow.lease != self._lease.duration:
+                self._add(standing, made.managed)
             if standing.flow is None and self._clock() >= standing.not_before:
                 self._handle_waiting()
                 if self._was_changed(one):
@@ -342,53 +365,6 @@ class Programmer:
             self._look_again = self._clock() + ASK_AGAIN
         return Snapshot(flows, facts.names, facts.limits, facts.monitored, asks)
 
-    def _ask_owner(self, made: Plan, flows: Iterable[Flow]) -> None:
-        """Have the owner's words for its drops fetched, where there are any, without waiting."""
-        if self._pipeline.explain != "ovn":
-            return
-        asked = [
-            flow
-            for flow in flows
-            if flow.table_id in made.lossy and not flow.effect.leaves and not is_ours(flow)
-        ]
-        self._asked = asked
-        self._ask_again()
-
-    def _ask_again(self) -> None:
-        """Ask for what is not known yet, and for names that may have changed."""
-        if self._asked and not self._asking:
-            self._asking = True
-            start(self._fetch_words, self._asked)
-
-    def _fetch_words(self, flows: Collection[Flow]) -> None:
-        try:
-            if self._around.ask_owner(flows):
-                self._inbox.put(_Words())
-        finally:
-            self._asking = False
-
-    def _learn_drops(self, made: Plan, wanted: Iterable[Wanted]) -> None:
-        in_words = {
-            drop.place: self._in_words(drop.flow)
-            for drop in made.explicit
-            if drop.way is not Way.COUNT
-        }
-        drops = {
-            (one.key.table_id, one.key.slot): in_words[one.below]
-            for one in wanted
-            if one.key.slot and one.below
-        }
-        tellers = {
-            drop.flow.cookie: in_words[drop.place]
-            for drop in made.explicit
-            if drop.way is Way.MODIFY
-        }
-        self._around.learn_drops(drops, tellers)
-
-    def _in_words(self, flow: Flow) -> DropFlow:
-        words = self._around.words(flow.cookie)
-        return DropFlow(flow.cookie, flow.priority, match_text(flow.match), words)
-
     def _sweep(self, flows: Sequence[Flow]) -> None:
         """Remove what a run that crashed left: flows that live on their lease, and meters."""
         channel = self._channel
@@ -400,24 +376,25 @@ class Programmer:
             exchange_many(channel, removals)
 
     def _add(self, standing: Standing, managed: bool) -> None:
+        """Add a flow as it is wanted; one of ours that stands there goes at the same moment."""
         now = self._clock()
         wanted = standing.wanted
         try:
             meter_id = self._meters.provide(wanted.key.table_id)
         except SwitchRefusal as error:
+            self._remove(standing)
             standing.put_off(now, str(error))
             return
         standing.additions += 1
         flow = self._new_flow(wanted, managed, meter_id, standing.additions)
         self._bundle_id += 1
         # The flow counts as ours from before it stands, so that no change by others is missed.
-        standing.flow = flow
-        errors = [
-            answer.error
-            for answer in self._channel.exchange(flow.add(self._channel, self._bundle_id))
-            if answer.error
-        ]
+        former, standing.flow = standing.flow, flow
+        adding = flow.add(self._channel, self._bundle_id, instead_of=former)
+        errors = [answer.error for answer in self._channel.exchange(adding) if answer.error]
         if errors:
+            if former is not None:
+                self._channel.exchange([former.delete(self._channel)])
             standing.put_off(now, error_text(errors[0]))
         else:
             standing.stands(now)
@@ -537,6 +514,11 @@ class Programmer:
             if text not in self._said:
                 LOG.info("%s: %s", self._bridge, text)
         self._said = told
+
+
+def _capture(settings: Settings) -> Sequence[bytes] | None:
+    """Matches of what the switch is to capture; None: everything."""
+    return None if settings.flows is None else matches(settings.flows)
 
 
 def _contention(standing: Standing, update: Update) -> str | None:

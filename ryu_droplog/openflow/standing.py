@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,12 +11,14 @@ from ryu_droplog.cookie import SLOT_MAX, TABLE_DROP
 from ryu_droplog.openflow.explicit import Place, Way
 from ryu_droplog.openflow.flows import Event, Update, actions_of, effect_of
 from ryu_droplog.openflow.match import overlap, with_free_bit
-from ryu_droplog.openflow.messages import ANY_BUT_REG15_BIT_31, OurFlow
+from ryu_droplog.openflow.messages import OurFlow
 from ryu_droplog.openflow.plan import Plan, Verdict
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 """Seconds until a flow that was swept away or contended with is tried again; doubles each time."""
+ANY_REGISTER = 15
+"""Its bit 31 makes a match ours: nobody sets it, and a match of what to capture names none."""
 CALM = 120.0
 """Seconds that a flow must stand before its pause is forgotten."""
 
@@ -115,6 +117,13 @@ class Slots:
         self._slots: dict[Place, int] = {}
         self._used: dict[int, int] = {}
         self._free: dict[int, deque[int]] = {}
+        self._first: dict[int, bytes] = {}
+
+    def first(self, table_id: int, matches: Sequence[bytes]) -> bytes:
+        """Which of the matches has slot 0 of a table: the one that had it, where it is there."""
+        if matches and self._first.get(table_id) not in matches:
+            self._first[table_id] = matches[0]
+        return self._first.get(table_id, b"")
 
     def take(self, place: Place) -> int | None:
         """The number of a place, the same each time; None when the table has none left."""
@@ -140,15 +149,27 @@ class Slots:
                 self._free.setdefault(place.table_id, deque()).append(slot)
 
 
-def wanted_flows(plan: Plan, slots: Slots) -> Iterator[Wanted]:
-    """The flows of ours that a plan asks for."""
+def wanted_flows(
+    plan: Plan, slots: Slots, capture: Sequence[bytes] | None = None
+) -> Iterator[Wanted]:
+    """The flows of ours that a plan asks for.
+
+    `capture` are the matches, raw and disjoint, of what is to be captured where a table misses it;
+    None: everything.
+    """
     for table in plan.watched:
-        key = Key(table.table_id, 0)
-        if table.verdict is Verdict.SHADOW:
-            below = Place(table.table_id, table.priority - 1, b"")
-            yield Wanted(key, table.priority, ANY_BUT_REG15_BIT_31, below)
-        else:
-            yield Wanted(key, table.priority, b"")
+        chosen = (b"",) if capture is None else capture
+        first = slots.first(table.table_id, chosen)
+        for match in sorted(chosen, key=first.__ne__):  # slot 0 is made free before the others
+            others = match != first
+            below = None
+            if table.verdict is Verdict.SHADOW:
+                below = Place(table.table_id, table.priority - 1, b"")
+            if below or match:
+                match = with_free_bit(match, ANY_REGISTER)
+            slot = slots.take(Place(table.table_id, table.priority, match)) if others else 0
+            if slot is not None:
+                yield Wanted(Key(table.table_id, slot), table.priority, match, below)
     for drop in plan.explicit:
         if drop.way is Way.ABOVE:
             slot = slots.take(drop.place)

@@ -6,7 +6,7 @@ The native hub of os-ken 4 takes any exception for an orderly end (os_ken/lib/hu
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from os_ken.lib import hub
@@ -24,3 +24,8 @@ def start(function: Callable[..., None], *arguments: object) -> Any:
             LOG.exception("%s has ended with an error", getattr(function, "__qualname__", function))
 
     return hub.spawn(guarded)
+
+
+def join(threads: Iterable[Any]) -> None:
+    """Wait until all of these have ended."""
+    hub.joinall(list(threads))

@@ -116,24 +116,38 @@ def oxm_fields(metadata: bytes) -> Iterator[OxmField]:
             yield OxmField(oxm_class, field, metadata[value_start:middle], metadata[middle:start])
 
 
-def drop_record(metadata: bytes) -> tuple[int | None, int | None]:
-    """Read what the OpFlex agent recorded of a drop on its way to EXP_DROP_TABLE.
+class DropRecord(NamedTuple):
+    """What the OpFlex agent records of a drop on its way to EXP_DROP_TABLE.
 
-    :param metadata: the OXM fields of a PacketIn's match
-    :returns: the id of the table that dropped the packet (tun_metadata12) and the capture reason
-        (tun_metadata13: 0 MISS, 1 DENY, 2 PERMIT), as they were recorded; each None where absent.
-        The numbers are not checked: a value has up to 255 bytes. Nothing is raised
+    The numbers are as they were recorded: a value has up to 255 bytes. None where absent.
     """
-    table_id: int | None = None
-    reason: int | None = None
+
+    table_id: int | None
+    """The table that dropped the packet (tun_metadata12)."""
+    reason: int | None
+    """Why it was captured (tun_metadata13): 0 MISS, 1 DENY, 2 PERMIT."""
+    policy: int | None
+    """Cookie of the policy that denied or permitted it (tun_metadata14)."""
+    source_group: int
+    """Register 0; 0: none."""
+    destination_group: int
+    """Register 2; 0: none."""
+
+
+def drop_record(metadata: bytes) -> DropRecord:
+    """Read a drop's record from the OXM fields of a PacketIn's match; raises nothing."""
+    found: dict[int, int] = {}
     for oxm_class, field, value, _mask in oxm_fields(metadata):
         if oxm_class != wire.OXM_CLASS_NXM_1 or not value:
             continue
-        if field == wire.NXM_TUN_METADATA_TABLE:
-            table_id = int.from_bytes(value, "big")
-        elif field == wire.NXM_TUN_METADATA_REASON:
-            reason = int.from_bytes(value, "big")
-    return table_id, reason
+        found[field] = int.from_bytes(value, "big")
+    return DropRecord(
+        found.get(wire.NXM_TUN_METADATA_TABLE),
+        found.get(wire.NXM_TUN_METADATA_REASON),
+        found.get(wire.NXM_TUN_METADATA_POLICY),
+        found.get(wire.OPFLEX_SOURCE_GROUP, 0),
+        found.get(wire.OPFLEX_DESTINATION_GROUP, 0),
+    )
 
 
 class Context(NamedTuple):

@@ -43,6 +43,9 @@ class Sink(ABC):
     which eventlet does not replace, and takes `threading` from its caller.
     """
 
+    keeps_books = True
+    """Whether a drop's way ends here for the books; one sink of a chain keeps them."""
+
     def __init__(self, name: str, threads: ModuleType, queue_size: int = QUEUE_SIZE) -> None:
         """`threads` is the `threading` module as it was before eventlet changed it."""
         self.name = name
@@ -118,7 +121,9 @@ class Sink(ABC):
         for book, lines, repeated in shares:
             good = min(lines, written)
             written -= good
-            if repeated:
+            if not self.keeps_books:
+                pass
+            elif repeated:
                 book.folded += repeated * good
                 book.failed += repeated * (lines - good)
             else:
@@ -129,17 +134,18 @@ class Sink(ABC):
 
     def _refuse(self, drops: Sequence[Drop]) -> None:
         self.refused += len(drops)
-        for drop in drops:
+        for drop in drops if self.keeps_books else ():
             drop.origin.book.refused += drop.repeated or 1
 
     def note(self, failure: str | None) -> None:
         """For `write`: say once that writing fails and why, and once that it works again."""
+        missing = self.failed + self.refused
         if failure is None and self._failing_since >= 0:
-            lost = self.failed - self._failing_since
+            lost = missing - self._failing_since
             self._failing_since = -1
             self.notices.append(f"{self.name}: writing again; {lost} drops were not written")
         elif failure is not None and self._failing_since < 0:
-            self._failing_since = self.failed
+            self._failing_since = missing
             self.notices.append(f"{self.name}: cannot write: {failure}; counting the drops")
 
     def render(self, drops: Sequence[Drop]) -> Sequence[Any]:

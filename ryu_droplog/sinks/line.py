@@ -32,9 +32,14 @@ PROTOCOL_NAMES = {
     wire.PROTOCOL_TCP: "TCP",
     wire.PROTOCOL_UDP: "UDP",
 }
-_PROTOCOL_TEXT = tuple(
+PROTOCOL_TEXT = tuple(
     PROTOCOL_NAMES.get(protocol, f"{protocol}_unrecognized") for protocol in range(256)
 )
+
+
+def ethertype_name(ethertype: int) -> str:
+    """What the line calls an EtherType, 0 to 65535."""
+    return ETHERTYPE_NAMES.get(ethertype) or f"{ethertype}_unrecognized"
 
 
 def flag_names(flags: int) -> str:
@@ -92,18 +97,19 @@ def packet_text(drop: Drop) -> str:
 
 def full(drop: Drop) -> str:
     """Write the line of the program's own log: time, severity, origin, drop reason, packet."""
-    time_text = timestamp(drop.time)
-    return f"[{time_text}] [info] [ryu_droplog] {drop.origin.label} {packet_text(drop)}"
+    head, origin = f"[{timestamp(drop.time)}] [info] [ryu_droplog]", drop.origin
+    return f"{head} {origin.label}{origin.tenants} {packet_text(drop)}"
 
 
 def redirected(drop: Drop) -> str:
     """Write the line of a file of drops alone: time, drop reason, packet."""
-    return f"[{timestamp(drop.time)}] {drop.origin.label} {packet_text(drop)}"
+    origin = drop.origin
+    return f"[{timestamp(drop.time)}] {origin.label}{origin.tenants} {packet_text(drop)}"
 
 
 def bare(drop: Drop) -> str:
     """Write the line for syslog, which has its own time and severity: drop reason, packet."""
-    return f"{drop.origin.label} {packet_text(drop)}"
+    return f"{drop.origin.label}{drop.origin.tenants} {packet_text(drop)}"
 
 
 @lru_cache(maxsize=4)
@@ -144,7 +150,7 @@ def _ethernet_text(drop: Drop) -> str:
 def _spell_ethernet(drop: Drop) -> str:
     if drop.ethertype < 0:
         return ""
-    name = ETHERTYPE_NAMES.get(drop.ethertype) or f"{drop.ethertype}_unrecognized"
+    name = ethertype_name(drop.ethertype)
     addresses = f" SMAC={MAC_TEXT[drop.smac]} DMAC={MAC_TEXT[drop.dmac]}"
     if not drop.vlans:
         return f"{addresses} ETYP={name}"
@@ -165,7 +171,7 @@ def _ipv4_text(ip: IPv4) -> str:
         f" DSCP={ip.tos >> wire.IPV4_DSCP_SHIFT} TTL={ip.ttl} ID={ip.identification}"
         f" FLAGS={ip.flags_offset >> wire.IPV4_FLAGS_SHIFT}"
         f" FRAG={ip.flags_offset & wire.IPV4_OFFSET_MASK}"
-        f" PROTO={_PROTOCOL_TEXT[ip.protocol]}"
+        f" PROTO={PROTOCOL_TEXT[ip.protocol]}"
     )
 
 
@@ -175,7 +181,7 @@ def _ipv6_text(ip: IPv6) -> str:
         f" SRC={IPV6_TEXT[ip.src]} DST={IPV6_TEXT[ip.dst]} LEN={ip.payload_length}"
         f" TC={class_flow >> wire.IPV6_CLASS_SHIFT & wire.IPV6_CLASS_MASK}"
         f" HL={ip.hop_limit} FL={class_flow & wire.IPV6_FLOW_MASK}"
-        f" PROTO={_PROTOCOL_TEXT[ip.next_header]}"
+        f" PROTO={PROTOCOL_TEXT[ip.next_header]}"
     )
 
 

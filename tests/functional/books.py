@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from benchmarks import sender
 from private_ovs import PrivateSwitch, in_netns, run, stop_process
 
@@ -24,7 +23,7 @@ from .program import BIN, OURS, Program, eventually
 
 OPEN_METER = "meter: {rate: 1000000, burst: 1000000}"
 """A meter that holds nothing back in these tests."""
-ENDS = ("logged", "folded", "refused", "failed", "waiting")
+ENDS = ("logged", "pruned", "folded", "refused", "failed", "waiting")
 LINE = re.compile(
     r"^\[\d{4}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{6}\] (?:\[info\] \[ryu_droplog\] )?"
     r"\S+ MISS  SMAC=.* URGP=\d+(?: REPEATED=\d+)?$"
@@ -115,8 +114,9 @@ def status(program: Program) -> dict[str, Any]:
 
     Asked without that command, whose start takes as long as many answers.
     """
-    folder = yaml.safe_load(program.config.read_text())["run_directory"]
-    [answer] = [told for told in ask_all(folder) if told["pid"] == program.process.pid]
+    [answer] = [
+        told for told in ask_all(program.run_directory) if told["pid"] == program.process.pid
+    ]
     return answer
 
 

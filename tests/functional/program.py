@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -107,17 +108,18 @@ class Program:
     ) -> None:
         """`config` is the content of droplog.yaml; its path takes the place of `{config}`.
 
-        The run directory is in the switch's folder. Two that run at once need different names.
+        The run directory is in the switch's folder; all else is in a folder of its own.
         """
-        folder = switch.folder / name
-        folder.mkdir(exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=switch.folder))
         self.config = folder / "droplog.yaml"
-        self.config.write_text(f"run_directory: {switch.folder}/locks\n{config}\n")
+        self.run_directory = f"{switch.folder}/locks"
+        self.config.write_text(f"run_directory: {self.run_directory}\n{config}\n")
         self.output = folder / "output"
         self.errors = folder / "errors"
-        self._command = [part.replace("{config}", str(self.config)) for part in command]
+        config_path = str(self.config)
+        self._command = [part.replace("{config}", config_path) for part in command]
         ovs = {key: value for key, value in switch.env.items() if key.startswith("OVS_")}
-        self._env = {**env, **ovs}
+        self._env = {k: v.replace("{config}", config_path) for k, v in {**env, **ovs}.items()}
 
     def __enter__(self) -> Program:
         with self.output.open("wb") as output, self.errors.open("wb") as errors:

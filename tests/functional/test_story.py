@@ -23,6 +23,7 @@ BRIDGE = "br-story"
 CONFIG = f"""
 bridges:
   - {{name: {BRIDGE}, prefix: "Acc-", pipeline: opflex-access}}
+prune: {{defaults: false}}
 """
 
 FOREIGN = [
@@ -156,8 +157,7 @@ def test_program_started_logs_drops_and_ended_leaves_nothing(
 ) -> None:
     (name, *arguments), by_environment, number = WAYS[way]
     command = (str(runtime.bin / name), *arguments)
-    config = switch.folder / "program" / "droplog.yaml"
-    env = {**runtime.env, "RYU_DROPLOG_CONFIG": str(config)} if by_environment else runtime.env
+    env = {**runtime.env, "RYU_DROPLOG_CONFIG": "{config}"} if by_environment else runtime.env
     assert sorted(FOREIGN) == sorted(switch.flows(bridge))
     with Program(switch, CONFIG, command=command, env=env) as program:
         assert OURS == eventually(OURS, lambda: our_flows(switch, bridge))

@@ -61,10 +61,14 @@ def test_any_packet_is_explained_on_one_line_in_every_format(
 ) -> None:
     def everything(drop: Drop) -> dict[str, str | int]:
         directory = Directory(datapaths, ports)
-        return {**explain.neutron(drop, port_names), **explain.ovn(drop, directory)}
+        return {
+            **explain.neutron(drop, port_names),
+            **explain.ovn(drop, directory),
+            **explain.opflex(drop),
+        }
 
     flow = DropFlow(1, 2, "tcp", names)
-    origin = Origin("br-int", table, "T", "DENY", "T DENY", TableBook(), True, everything, flow)
+    origin = Origin("br-int", table, "T", "DENY", "T DENY", TableBook(), "", True, everything, flow)
     drop = decode(frame, 1.5, origin, metadata)
     for form in FORMATS.values():
         for text in (form.full(drop), form.redirected(drop), form.bare(drop)):

@@ -115,4 +115,4 @@ def test_seeds_are_whole() -> None:
         printed(parse(message(frame)).frame, b"")[0].truncated for frame in FRAMES
     ]
     expected = (4, 1)
-    assert expected == drop_record(parse(message(FRAMES[0])).metadata)
+    assert expected == drop_record(parse(message(FRAMES[0])).metadata)[:2]

@@ -21,11 +21,11 @@ from ryu_droplog.config import (
     TcpEndpoint,
     UnixEndpoint,
     check_pipelines,
-    describe,
     load,
     ovs_rundir,
     parse,
 )
+from ryu_droplog.describe import describe
 from ryu_droplog.errors import ConfigError
 from ryu_droplog.pipelines import load_pipelines
 
@@ -76,7 +76,7 @@ REDIRECT = 'expected the name of a file inside log_directory, "syslog", or null 
 TOP = (
     "drop_log_config, format, log_directory, run_directory, pipeline_directory, bridges, "
     "explicit_drops, listen, meter, "
-    "lease, throttle, books"
+    "lease, throttle, books, receive, prune, opflex, events"
 )
 
 
@@ -653,10 +653,13 @@ drop log:         on
 drop lines go to: standard output
 format:           opflex
 packet events:    off
+left out:         lldp, igmp, icmpv6-multicast, ipv6-hop-by-hop-multicast, mdns-ipv6, mdns
 log directory:    /var/log/ryu-droplog
 run directory:    /run/ryu-droplog
 pipelines:        auto, neutron, opflex-access, opflex-int, ovn; own files: none
 listens on:       nothing
+receives at:      nothing
+opflex:           obeys no files; names of policies in /var/lib/opflex-agent-ovs/ids
 meter:            1000 packets per second and table, burst of 100 packets
 without meters:   no flow is added
 lease:            60 s, renewed every 20 s
@@ -677,13 +680,20 @@ def test_description_shows_what_the_file_changed() -> None:
         " opflex_redirect_drop_logs: d.log}\n"
         'bridges: [{name: b, pipeline: opflex-int}, {name: "*", pipeline: opflex-access,'
         ' prefix: "X-"}]\n'
-        "listen: 6653\nmeter: {required: false}\n"
+        "listen: 6653\nmeter: {required: false}\nreceive: {geneve: 50000}\n"
+        "events: {socket: /run/e.sock}\n"
+        "prune: {defaults: false, filters: [{name: dns, dport: 53}]}\n"
+        "opflex: {droplog_directory: /d, print_tenant: true, tenants: {1: common}}\n"
     )
     page = describe(parse_clean(text), load_pipelines(None)).splitlines()
     for line in (
         "drop log:         off, nothing is added to the switch",
         "drop lines go to: the file /var/log/ryu-droplog/d.log",
-        "packet events:    on",
+        "packet events:    to unix:/run/e.sock; there, within 600 s, one in 120 s for a pair",
+        "left out:         dns",
+        "receives at:      geneve 127.0.0.1:50000",
+        "opflex:           obeys /d; names of policies in /var/lib/opflex-agent-ovs/ids;"
+        " tenants in the line, 1 known",
         "listens on:       tcp:127.0.0.1:6653",
         "without meters:   flows are added all the same",
         '  prefix:         "Int-"',

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ryu_droplog.config import describe, parse
+from ryu_droplog.config import parse
+from ryu_droplog.describe import describe
 from ryu_droplog.errors import ConfigError
 from ryu_droplog.pipelines import load_pipelines
 from ryu_droplog.settings import ExplicitDrops

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ryu_droplog.ledger import COLUMNS, Ledger, TableBook
 
-ENDS = ("logged", "folded", "refused", "failed")
+ENDS = ("logged", "folded", "pruned", "refused", "failed")
 FATES = (*ENDS, "waiting", "metered", "lost", "overrun", "malformed")
 """All that can become of a packet that our flow has counted."""
 TABLES = (0, 4, 254)
@@ -64,6 +64,7 @@ def test_drops_of_every_fate_balance_in_total(drops: list[tuple[int, str]]) -> N
         "lost_in_switch": seen["lost"],
         "logged": seen["logged"],
         "folded": seen["folded"],
+        "pruned": seen["pruned"],
         "refused": seen["refused"] + seen["overrun"],
         "failed": seen["failed"] + seen["malformed"],
         "waiting": seen["waiting"],

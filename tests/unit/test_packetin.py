@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from ryu_droplog.errors import MalformedMessage
-from ryu_droplog.packet.packetin import PacketIn, drop_record, oxm_fields, parse
+from ryu_droplog.packet.packetin import DropRecord, PacketIn, drop_record, oxm_fields, parse
 
 COOKIE = 0x4000000000000004
 FRAME = bytes(range(60))
@@ -201,19 +201,20 @@ def test_field_cut_anywhere_ends_the_way(size: int) -> None:
 
 def test_record_of_the_opflex_agent_is_read() -> None:
     metadata = IN_PORT + tun_metadata(12, bytes.fromhex("0000000c"))
-    metadata += tun_metadata(13, bytes.fromhex("00000001")) + tun_metadata(14, bytes(8))
-    expected = (12, 1)
+    metadata += tun_metadata(13, bytes.fromhex("00000001")) + tun_metadata(14, bytes(7) + b"\x05")
+    metadata += REG0
+    expected = DropRecord(12, 1, 5, int.from_bytes(REG0[4:], "big"), 0)
     assert expected == drop_record(metadata)
 
 
 @pytest.mark.parametrize("value", [b"\x04", b"\x00\x04", bytes(7) + b"\x04", bytes(123) + b"\x04"])
 def test_record_of_any_width_is_read(value: bytes) -> None:
-    expected = (4, None)
+    expected = DropRecord(4, None, None, 0, 0)
     assert expected == drop_record(tun_metadata(12, value))
 
 
 def test_record_is_big_endian() -> None:
-    expected = (None, 0x0102)
+    expected = DropRecord(None, 0x0102, None, 0, 0)
     assert expected == drop_record(tun_metadata(13, b"\x01\x02"))
 
 
@@ -222,12 +223,11 @@ def test_record_is_big_endian() -> None:
     [
         b"",
         IN_PORT + REG0,
-        tun_metadata(11, b"\x04") + tun_metadata(14, b"\x04"),
+        tun_metadata(11, b"\x04") + tun_metadata(15, b"\x04"),
         tun_metadata(12, b""),
         struct.pack("!HBB", 0x8000, 52 << 1, 1) + b"\x04",
         experimenter(52, 1, b"\x04"),
     ],
 )
 def test_no_record_gives_none(metadata: bytes) -> None:
-    expected = (None, None)
-    assert expected == drop_record(metadata)
+    assert (None, None, None) == drop_record(metadata)[:3]

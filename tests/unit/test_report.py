@@ -142,13 +142,13 @@ def test_table_has_a_line_for_each_table_and_one_for_all() -> None:
     numbers = {"counted": 1234, "metered": 1000, "received": 233, "logged": 200, "refused": 33}
     text = as_table({"br-int": state(ledger(("A", ALL_LOGGED), ("LONGER", numbers)))})
     assert [
-        "bridge  table       dropped  logged  folded  metered  lost in switch  queue full"
+        "bridge  table       dropped  logged  left out  folded  metered  lost in switch  queue full"
         "  not written  waiting  not captured",
-        "br-int  A                 3       3       0        0               0           0"
+        "br-int  A                 3       3         0       0        0               0           0"
         "            0        0             0",
-        "br-int  LONGER         1234     200       0     1000               1          33"
+        "br-int  LONGER         1234     200         0       0     1000               1          33"
         "            0        0             0",
-        "br-int  all tables     1237     203       0     1000               1          33"
+        "br-int  all tables     1237     203         0       0     1000               1          33"
         "            0        0             0",
     ] == text.splitlines()
 
@@ -160,11 +160,11 @@ def rows(text: str) -> list[list[str]]:
 
 def test_only_table_has_no_line_for_all() -> None:
     text = as_table({"br-int": state(ledger(("A", ALL_LOGGED)))})
-    assert [["br-int", "A", "3", "3", *["0"] * 7]] == rows(text)
+    assert [["br-int", "A", "3", "3", *["0"] * 8]] == rows(text)
 
 
 def test_bridge_without_tables_has_a_line_for_all() -> None:
-    assert [["br-int", "*", *["0"] * 9]] == rows(as_table({"br-int": state(Ledger())}))
+    assert [["br-int", "*", *["0"] * 10]] == rows(as_table({"br-int": state(Ledger())}))
 
 
 def test_no_bridge_is_a_heading_alone() -> None:
@@ -175,7 +175,7 @@ def test_losses_of_unknown_table_show_where_there_is_one_table_only() -> None:
     """What nobody looked at was not lost in the switch."""
     books = ledger(("A", {"counted": 10, "received": 3, "logged": 3}), overrun=5, malformed=2)
     last = rows(as_table({"br-int": state(books)}))[-1]
-    assert ["0", "5", "2"] == last[6:9], "lost in switch, queue full, not written"
+    assert ["0", "5", "2"] == last[7:10], "lost in switch, queue full, not written"
 
 
 def test_numbers_of_a_book_are_all_its_columns() -> None:

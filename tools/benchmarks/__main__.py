@@ -9,10 +9,10 @@ from pathlib import Path
 
 from private_ovs import CommandError, enter_private_namespaces
 
-from benchmarks import chain, live, memory, storm
+from benchmarks import chain, live, memory, prune, receive, storm
 from benchmarks.report import Report
 
-SECTIONS = ("chain", "live", "storm", "memory", "idle")
+SECTIONS = ("chain", "prune", "receive", "live", "storm", "memory", "idle")
 LIVE_SECONDS, STORM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 30.0
 QUICK_SECONDS = 3.0
 
@@ -29,6 +29,10 @@ def main() -> int:
     try:
         if "chain" in arguments.only:
             chain.run(report, quick)
+        if "prune" in arguments.only:
+            prune.run(report, quick)
+        if "receive" in arguments.only:
+            receive.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "live" in arguments.only:
             live.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "storm" in arguments.only:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
+from random import Random
 
 VARIETY = 256
 """Frames of each kind, all with different addresses and ports."""
@@ -77,6 +78,16 @@ def vlan(number: int) -> bytes:
     return _ethernet(_VLAN, tag + _ipv4(number, _TCP, _tcp(number)))
 
 
+def strangers(count: int, seed: int) -> list[bytes]:
+    """Frames of all kinds in turn, with addresses and ports at random, hardly two the same.
+
+    :param seed: the same one gives the same frames
+    """
+    random = Random(seed)
+    makers = list(KINDS.values())
+    return [_scatter(makers[number % len(makers)](number), random) for number in range(count)]
+
+
 KINDS: dict[str, Callable[[int], bytes]] = {
     "TCP": tcp,
     "UDP": udp,
@@ -94,6 +105,27 @@ def of_kind(kind: str, variety: int = VARIETY) -> list[bytes]:
         makers = list(KINDS.values())
         return [makers[number % len(makers)](number) for number in range(variety)]
     return [KINDS[kind](number) for number in range(variety)]
+
+
+def _scatter(frame: bytes, random: Random) -> bytes:
+    """The frame with other MACs (of unicast, as most are), IP addresses and ports."""
+    ethertype = int.from_bytes(frame[12:14], "big")
+    start = 14
+    if ethertype == _VLAN:
+        ethertype, start = int.from_bytes(frame[16:18], "big"), 18
+    changed = bytearray(frame)
+    changed[0:12] = random.randbytes(12)
+    changed[0] &= 0xFE
+    changed[6] &= 0xFE
+    if ethertype == _ARP:
+        changed[start + 14 : start + 18] = random.randbytes(4)
+        changed[start + 24 : start + 28] = random.randbytes(4)
+        return bytes(changed)
+    first, end = (start + 8, start + 40) if ethertype == _IPV6 else (start + 12, start + 20)
+    changed[first:end] = random.randbytes(end - first)
+    if ethertype == _IPV6 or frame[start + 9] != _ICMP:
+        changed[end : end + 4] = random.randbytes(4)
+    return bytes(changed)
 
 
 def _addresses(number: int) -> tuple[bytes, bytes]:

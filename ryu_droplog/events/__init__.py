@@ -1,0 +1,1 @@
+"""Packet events become events of Kubernetes pods: a process of its own, `ryu-droplog events`."""

@@ -1,0 +1,83 @@
+"""The command `ryu-droplog events`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+
+import click
+import msgspec
+
+from ryu_droplog import config
+from ryu_droplog.endpoint import unix
+from ryu_droplog.errors import ConfigError, DropLogError
+from ryu_droplog.options import CONFIG_VARIABLE
+
+USAGE_ERROR = 2
+
+
+@click.command()
+@click.option(
+    "--config",
+    "path",
+    metavar="FILE",
+    envvar=CONFIG_VARIABLE,
+    help="droplog.yaml; its keys events and drop_log_config.disable_events are obeyed.",
+)
+@click.option("--socket", "socket_path", metavar="PATH", help="Where to listen.")
+@click.option(
+    "--node",
+    metavar="NAME",
+    help="The node whose pods get events; default: NODE_NAME in the environment, else the host's.",
+)
+@click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    help="Credentials; default: the cluster's own, then KUBECONFIG, then ~/.kube/config.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
+def events(
+    path: str | None,
+    socket_path: str | None,
+    node: str | None,
+    kubeconfig: str | None,
+    verbose: bool,
+) -> None:
+    """Turn packet events into events of Kubernetes pods, until SIGTERM or SIGINT.
+
+    Listens on a Unix socket for what the exporter of packet events sends, and posts it for the
+    pods of this node, so that `kubectl describe pod` shows the packets that were dropped. Options
+    win over the file. Without a file, packet events are on.
+    """
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    for name in ("urllib3", "kubernetes"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from ryu_droplog.events import program
+    from ryu_droplog.events.api import connect
+
+    try:
+        settings = config.load(path)
+        if path is not None and settings.disable_events:
+            program.idle()
+            return
+        chosen = settings.events
+        if socket_path is not None:
+            chosen = msgspec.structs.replace(chosen, socket=_checked(socket_path))
+        node = node or chosen.node or os.environ.get("NODE_NAME") or socket.gethostname().lower()
+        program.run(chosen, node, connect(kubeconfig or chosen.kubeconfig))
+    except DropLogError as error:
+        click.echo(f"ryu-droplog: {error}", err=True)
+        sys.exit(USAGE_ERROR if isinstance(error, ConfigError) else 1)
+
+
+def _checked(path: str) -> str:
+    try:
+        return unix(os.path.abspath(path)).path
+    except ValueError as error:
+        raise ConfigError(f"--socket: got {path}; expected {error}") from None

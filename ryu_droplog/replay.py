@@ -1,0 +1,178 @@
+"""`ryu-droplog replay`: the drops whose logs are in a capture, as if they came now."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import click
+
+from ryu_droplog import explain
+from ryu_droplog.capturefile import CaptureError, Packet, packets
+from ryu_droplog.chain import Chain
+from ryu_droplog.drop import Drop
+from ryu_droplog.errors import why
+from ryu_droplog.ledger import Ledger
+from ryu_droplog.opflex import PolicyNames, Words
+from ryu_droplog.packet import wire
+from ryu_droplog.packet.outer import datagram
+from ryu_droplog.pipelines import Pipeline
+from ryu_droplog.prune import Prune
+from ryu_droplog.settings import Settings
+from ryu_droplog.sinks.formats import FORMATS
+from ryu_droplog.sinks.packet_events import packet_event
+from ryu_droplog.tunnelled import DropLogs, senders
+
+PORTS = (wire.GENEVE_PORT, wire.DROP_LOG_PORT)
+"""UDP ports whose datagrams are looked at."""
+EVENT = "event"
+"""The format of packet events, beside those of the log."""
+STEP = 1000
+"""Packets between two looks at how far the file is read."""
+CHUNK = 64 * 1024
+"""Characters that are written at once, where nobody waits for them."""
+
+
+class Replay:
+    """Sends what is in captures down the chain, and writes what comes out."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pipelines: Mapping[str, Pipeline],
+        form: str,
+        *,
+        prune: bool,
+        live: bool,
+    ) -> None:
+        """`form` is a format's name; `live`: every line is written at once."""
+        self.ledger = Ledger()
+        self.packets = 0
+        self.others = 0
+        """Packets that are no datagrams to one of `PORTS`."""
+        self.written = 0
+        self.permitted = 0
+        self.complaints: list[str] = []
+        """The first of what was wrong with datagrams."""
+        bridges = {bridge.pipeline: (bridge.name, bridge.prefix) for bridge in settings.bridges}
+        logs = DropLogs(senders(pipelines, bridges), self.ledger, explain.opflex)
+        opflex = settings.opflex
+        policies = PolicyNames(opflex.ids_directory)
+        policies.poll()
+        logs.learn_words(Words(policies.names, opflex.tenants if opflex.print_tenant else None))
+        filters = [Prune(settings.prune)] if prune and settings.prune else []
+        self._chain = Chain(logs, self.ledger, None, [self], filters)
+        self._events = form == EVENT
+        self._spell = (
+            (lambda drop: packet_event(drop).decode()) if self._events else FORMATS[form].full
+        )
+        self._live = live
+        self._waiting: list[str] = []
+        self._size = 0
+
+    def run(self, packets: Iterable[Packet]) -> None:
+        """Replay them all; raises CaptureError where the capture is damaged, and OSError where
+        nobody takes the lines.
+        """
+        try:
+            for packet in packets:
+                self.packets += 1
+                found = datagram(packet.link_type, packet.data)
+                if found is None or found.port not in PORTS:
+                    self.others += 1
+                    continue
+                self._chain.take([found.payload], packet.time)
+                if self._chain.complaints and len(self.complaints) < 10:
+                    complaint = self._chain.complaints.popleft()
+                    self.complaints.append(f"packet {self.packets}: {complaint}")
+        finally:
+            self._flush()
+
+    def put(self, drops: Sequence[Drop]) -> None:
+        """The chain's sink."""
+        for drop in drops:
+            if self._events and drop.origin.reason == "PERMIT":
+                self.permitted += 1
+                continue
+            text = self._spell(drop)
+            self.written += 1
+            self._waiting.append(text)
+            self._size += len(text)
+        if self._live or self._size >= CHUNK:
+            self._flush()
+
+    def summary(self) -> str:
+        """What became of all packets, in a line."""
+        ledger = self.ledger
+        told = [(n, f"left out by {name}") for name, n in ledger.pruned_by.most_common()]
+        told += [
+            (self.permitted, "permitted packets, which are no events"),
+            (ledger.malformed, "datagrams that contradict themselves"),
+            (ledger.strangers, "geneve datagrams without a drop log"),
+            (self.others, "other packets"),
+        ]
+        rest = "".join(f", {number} {words}" for number, words in told if number)
+        return f"{self.packets} packets: {self.written} drops written{rest}"
+
+    def _flush(self) -> None:
+        if self._waiting:
+            data = "".join(f"{text}\n" for text in self._waiting)
+            self._waiting, self._size = [], 0
+            sys.stdout.buffer.write(data.encode("ascii", "backslashreplace"))
+            sys.stdout.buffer.flush()
+
+
+def replay(
+    path: str, settings: Settings, pipelines: Mapping[str, Pipeline], form: str, prune: bool
+) -> int:
+    """Replay a file, or standard input for `-`, and tell of it; returns the exit status."""
+    live = path == "-"
+    name = "standard input" if live else path
+    play = Replay(settings, pipelines, form, prune=prune, live=live)
+    status = 0
+    try:
+        with _opened(path) as file, _progress(file, live) as seen:
+            play.run(seen(packets(file)))
+    except KeyboardInterrupt:
+        pass  # the end of what is live
+    except BrokenPipeError:
+        # Nobody reads any more. Python flushes standard output at its end: let it have none.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        click.echo(f"ryu-droplog: {name}: {why(error)}", err=True)
+        status = 1
+    except CaptureError as error:
+        click.echo(f"ryu-droplog: {name}: {error}", err=True)
+        status = 1
+    for complaint in play.complaints:
+        click.echo(f"{name}: {complaint}", err=True)
+    click.echo(play.summary(), err=True)
+    return status
+
+
+def _opened(path: str) -> BinaryIO:
+    return os.fdopen(os.dup(0), "rb") if path == "-" else open(path, "rb")
+
+
+@contextmanager
+def _progress(
+    file: BinaryIO, live: bool
+) -> Iterator[Callable[[Iterable[Packet]], Iterator[Packet]]]:
+    """Shows how far a file is read, on a terminal that shows nothing else."""
+    if live or sys.stdout.isatty() or not sys.stderr.isatty():
+        yield iter
+        return
+    size = os.fstat(file.fileno()).st_size
+    with click.progressbar(length=size, label="replaying", file=sys.stderr) as bar:
+
+        def seen(found: Iterable[Packet]) -> Iterator[Packet]:
+            for number, packet in enumerate(found):
+                if number % STEP == 0:
+                    bar.update(file.tell() - bar.pos)
+                yield packet
+            bar.update(size - bar.pos)
+
+        yield seen
