@@ -7,14 +7,19 @@ from typing import BinaryIO, Literal, NamedTuple
 
 import dpkt.pcap
 import pcapng
-from pcapng.blocks import BasePacketBlock, SimplePacket
+from pcapng.blocks import BasePacketBlock, InterfaceStatistics
 
 from ryu_droplog.errors import DropLogError
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of a record or block, at most: what claims to be larger is damaged, and is not read."""
+INTERFACES = 10_000
+"""Interfaces that a section of a pcapng file describes, at most."""
+LATEST = 253_370_764_800
+"""Seconds since the epoch, the year 9999: what is later is no time, and counts as none."""
 
 _ORDERS: tuple[Literal["big", "little"], ...] = ("big", "little")
+_LINK_TYPE_MASK = 0xFFFF  # above: the length of an FCS (draft-ietf-opsawg-pcap section 4)
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
 _PCAP = tuple(magic.to_bytes(4, order) for magic in (0xA1B2C3D4, 0xA1B23C4D) for order in _ORDERS)
 
@@ -27,7 +32,7 @@ class Packet(NamedTuple):
     """A captured packet."""
 
     time: float
-    """Seconds since the epoch."""
+    """Seconds since the epoch; 0 where the capture has none that can be."""
     link_type: int
     data: bytes
 
@@ -50,12 +55,18 @@ def packets(file: BinaryIO) -> Iterator[Packet]:
 
 
 class _Stream:
-    """Reads whole pieces of a reasonable size, or raises CaptureError; b"" at the end."""
+    """Reads whole pieces of a reasonable size, or raises CaptureError; b"" at the end.
+
+    The end is where a record may begin, and nowhere else.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._first = b""
         self._position = 0
+        self._between = False
+        self.ended = False
+        """Whether all was read, up to the end of the last record."""
 
     def peek(self) -> bytes:
         """The first four bytes, which are read again."""
@@ -68,9 +79,15 @@ class _Stream:
         data, self._first = self._first[:size], self._first[size:]
         data += self._file.read(size - len(data))
         self._position += len(data)
-        if 0 < len(data) < size:
+        self.ended = self._between and size > 0 and not data
+        self._between = False
+        if len(data) < size and not self.ended:
             raise CaptureError(f"it is cut, in the middle of a record at byte {self._position}")
         return data
+
+    def begin_record(self) -> None:
+        """What is read next is the beginning of a record."""
+        self._between = True
 
     def tell(self) -> int:
         """How many bytes were read."""
@@ -80,20 +97,48 @@ class _Stream:
 def _pcap(stream: _Stream) -> Iterator[Packet]:
     try:
         reader = dpkt.pcap.Reader(stream)
-        link_type = reader.datalink()
+        link_type = reader.datalink() & _LINK_TYPE_MASK
+        stream.begin_record()
         for time, data in reader:
-            yield Packet(float(time), link_type, data)
+            yield Packet(_time(float(time)), link_type, data)
+            stream.begin_record()
     except dpkt.dpkt.Error as error:
-        raise CaptureError(f"it is damaged: {error or type(error).__name__}") from error
+        raise CaptureError(f"it is damaged: {_text(error)}") from error
 
 
 def _pcapng(stream: _Stream) -> Iterator[Packet]:
-    try:
-        for block in pcapng.FileScanner(stream):
-            if isinstance(block, (BasePacketBlock, SimplePacket)):
-                time = float(getattr(block, "timestamp", 0.0))
-                yield Packet(time, block.interface.link_type, block.packet_data)
-    except CaptureError:
-        raise
-    except Exception as error:  # the library raises what it meets: KeyError, struct.error, ...
-        raise CaptureError(f"it is damaged: {error or type(error).__name__}") from error
+    scanner = pcapng.FileScanner(stream)
+    blocks = iter(scanner)
+    while True:
+        try:
+            stream.begin_record()
+            block = next(blocks, None)
+            if block is None and not stream.ended:  # the library takes an empty block for the end
+                raise CaptureError("a block has less in it than it says")
+            if block is None:
+                return
+            packet = _packet(block) if isinstance(block, BasePacketBlock) else None
+        except CaptureError:
+            raise
+        except Exception as error:  # the library raises what it meets: KeyError, struct.error, ...
+            raise CaptureError(f"it is damaged: {_text(error)}") from error
+        if packet is not None:
+            yield packet
+        elif isinstance(block, InterfaceStatistics):
+            scanner.current_section.interface_stats.clear()  # which it would hold for ever
+        elif len(scanner.current_section.interfaces) > INTERFACES:
+            raise CaptureError(f"it describes more than {INTERFACES} interfaces")
+
+
+def _packet(block: BasePacketBlock) -> Packet:
+    offset = block.interface.options.get("if_tsoffset", 0)
+    time = _time(float(getattr(block, "timestamp", 0.0)) + offset)
+    return Packet(time, block.interface.link_type, block.packet_data)
+
+
+def _time(seconds: float) -> float:
+    return seconds if 0 <= seconds < LATEST else 0.0
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")

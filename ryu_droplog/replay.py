@@ -14,7 +14,7 @@ from ryu_droplog import explain
 from ryu_droplog.capturefile import CaptureError, Packet, packets
 from ryu_droplog.chain import Chain
 from ryu_droplog.drop import Drop
-from ryu_droplog.errors import why
+from ryu_droplog.errors import DropLogError, why
 from ryu_droplog.ledger import Ledger
 from ryu_droplog.opflex import PolicyNames, Words
 from ryu_droplog.packet import wire
@@ -34,6 +34,10 @@ STEP = 1000
 """Packets between two looks at how far the file is read."""
 CHUNK = 64 * 1024
 """Characters that are written at once, where nobody waits for them."""
+
+
+class _Unwritable(DropLogError):
+    """Standard output takes no more lines."""
 
 
 class Replay:
@@ -74,8 +78,10 @@ class Replay:
         self._size = 0
 
     def run(self, packets: Iterable[Packet]) -> None:
-        """Replay them all; raises CaptureError where the capture is damaged, and OSError where
-        nobody takes the lines.
+        """Replay them all.
+
+        Raises CaptureError where the capture is damaged, OSError where it cannot be read,
+        BrokenPipeError where nobody reads the lines.
         """
         try:
             for packet in packets:
@@ -98,7 +104,6 @@ class Replay:
                 self.permitted += 1
                 continue
             text = self._spell(drop)
-            self.written += 1
             self._waiting.append(text)
             self._size += len(text)
         if self._live or self._size >= CHUNK:
@@ -120,15 +125,26 @@ class Replay:
     def _flush(self) -> None:
         if self._waiting:
             data = "".join(f"{text}\n" for text in self._waiting)
+            count = len(self._waiting)
             self._waiting, self._size = [], 0
-            sys.stdout.buffer.write(data.encode("ascii", "backslashreplace"))
-            sys.stdout.buffer.flush()
+            self.written += count  # before a signal can come between
+            try:
+                sys.stdout.buffer.write(data.encode("ascii", "backslashreplace"))
+                sys.stdout.buffer.flush()
+            except OSError as error:
+                self.written -= count
+                if isinstance(error, BrokenPipeError):
+                    raise
+                raise _Unwritable(why(error)) from error
 
 
 def replay(
     path: str, settings: Settings, pipelines: Mapping[str, Pipeline], form: str, prune: bool
 ) -> int:
     """Replay a file, or standard input for `-`, and tell of it; returns the exit status."""
+    if sys.stdout is None:
+        click.echo("ryu-droplog: standard output is closed", err=True)
+        return 1
     live = path == "-"
     name = "standard input" if live else path
     play = Replay(settings, pipelines, form, prune=prune, live=live)
@@ -139,8 +155,11 @@ def replay(
     except KeyboardInterrupt:
         pass  # the end of what is live
     except BrokenPipeError:
-        # Nobody reads any more. Python flushes standard output at its end: let it have none.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _leave_output()  # nobody reads any more
+    except _Unwritable as error:
+        click.echo(f"ryu-droplog: standard output: {error}", err=True)
+        _leave_output()
+        status = 1
     except OSError as error:
         click.echo(f"ryu-droplog: {name}: {why(error)}", err=True)
         status = 1
@@ -151,6 +170,11 @@ def replay(
         click.echo(f"{name}: {complaint}", err=True)
     click.echo(play.summary(), err=True)
     return status
+
+
+def _leave_output() -> None:
+    """Python flushes standard output at its end: let that have none."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _opened(path: str) -> BinaryIO:

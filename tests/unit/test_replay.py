@@ -1,0 +1,253 @@
+"""`ryu-droplog replay`: what it writes of a capture, what it says of it, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import subprocess
+from pathlib import Path
+from typing import IO
+
+import pytest
+from captures import MICROSECONDS, enhanced, interface, packet, pcap, section
+from datagrams import INT, drop_log, header, number, record
+from frames import ARP, IPV4, arp, ethernet, ipv4, syn, udp
+from test_cli import COMMAND, PATIENCE, environment, write
+
+POLICY = 0x4000000000000007
+ACC_LABEL = "Acc-SEC_GROUP_IN_TABLE MISS"
+STAMP = "[2024-Feb-20 07:59:16.845663]"
+SYN_TEXT = (
+    " SMAC=00:22:bd:f8:19:ff DMAC=0a:58:0a:02:00:c3 ETYP=IPv4 SRC=10.2.0.229 DST=10.2.0.195"
+    " LEN=60 DSCP=0 TTL=62 ID=58352 FLAGS=2 FRAG=0 PROTO=TCP SPT=42934 DPT=80 SEQ=2794802783"
+    " ACK=0 LEN=10 WINDOWS=62020 SYN  URGP=0"
+)
+SYN_LINE = f"{STAMP} [info] [ryu_droplog] {ACC_LABEL} {SYN_TEXT}"
+LLDP = ethernet(0x88CC, bytes(46), dmac="01:80:c2:00:00:0e")
+QUERY = ethernet(IPV4, ipv4("10.2.0.229", "10.2.0.53", 17, udp(5000, 53)))
+GROUPS = number(0, 10) + number(2, 11) + number(7, 5)
+
+
+def capture(*datagrams: bytes, port: int = 6081) -> bytes:
+    """A pcap whose first packet has the time of the worked line."""
+    return pcap(*(packet(datagram, port) for datagram in datagrams), part=845_663)
+
+
+def replay(
+    *arguments: str, data: bytes = b"", zone: str = "UTC", **streams: int | IO[bytes]
+) -> tuple[int, list[str], str]:
+    """Exit status, the lines, and what was said."""
+    done = subprocess.run(
+        [*COMMAND, "replay", *arguments],
+        env={**environment(Path("/nonexistent")), "TZ": zone},
+        input=data, timeout=PATIENCE, stderr=subprocess.PIPE,
+        stdout=streams.get("stdout", subprocess.PIPE),
+    )  # fmt: skip
+    return done.returncode, (done.stdout or b"").decode().splitlines(), done.stderr.decode()
+
+
+@pytest.fixture
+def drops(tmp_path: Path) -> str:
+    """A capture with one of each that is told apart."""
+    path = tmp_path / "drops.pcap"
+    path.write_bytes(
+        pcap(
+            packet(drop_log()),
+            packet(drop_log(LLDP), port=50000),
+            packet(header(record(12, 1, POLICY), GROUPS, vni=INT) + QUERY),
+            packet(drop_log(syn(), 4, 2)),
+            packet(drop_log(), port=53),
+            ethernet(ARP, arp("10.0.0.1", "10.0.0.2")),
+            packet(header(number(0, 1)) + syn()),
+            packet(drop_log(table_id=256)),
+            part=845_663,
+        )
+    )
+    return str(path)
+
+
+LEFT = (
+    "1 datagrams that contradict themselves, 1 geneve datagrams without a drop log,"
+    " 2 other packets\n"
+)
+
+
+def test_drops_of_a_file_are_lines_and_the_rest_is_counted(drops: str) -> None:
+    status, lines, said = replay(drops)
+    assert 0 == status
+    assert SYN_LINE == lines[0]
+    labels = [ACC_LABEL, "Int-POL_TABLE DENY", "Acc-SEC_GROUP_IN_TABLE PERMIT"]
+    assert labels == [line.partition("  ")[0].partition("[ryu_droplog] ")[2] for line in lines]
+    complaint, summary = said.splitlines(keepends=True)
+    assert f"8 packets: 3 drops written, 1 left out by lldp, {LEFT}" == summary
+    assert complaint.startswith(
+        f"{drops}: packet 8: drop log names table 256, expected 0 to 255; it begins with 07006558"
+    )
+
+
+def test_without_pruning_all_drops_are_lines(drops: str) -> None:
+    status, lines, said = replay("--no-prune", drops)
+    assert (0, 4) == (status, len(lines))
+    assert said.endswith(f"8 packets: 4 drops written, {LEFT}")
+
+
+def test_json_has_groups_port_and_time(drops: str) -> None:
+    status, lines, _ = replay("--format", "json", drops, zone="Europe/Berlin")
+    told = [json.loads(line) for line in lines]
+    assert (0, 3) == (status, len(told))
+    assert "2024-02-20T08:59:16.845663+01:00" == told[0]["time"]
+    groups = {"source_group": 10, "destination_group": 11, "out_port": 5}
+    assert ("br-int", "DENY", groups) == tuple(told[1][k] for k in ("bridge", "reason", "owner"))
+
+
+def test_extended_line_is_the_line_and_more(drops: str) -> None:
+    status, lines, _ = replay("--format", "extended", drops)
+    assert (0, SYN_LINE) == (status, lines[0])
+    assert lines[1].endswith(" LEN=8 SOURCE_GROUP=10 DESTINATION_GROUP=11 OUT_PORT=5")
+
+
+def test_events_are_objects_and_none_is_of_a_permit(drops: str) -> None:
+    status, lines, said = replay("--format", "event", drops)
+    labels = [ACC_LABEL, "Int-POL_TABLE DENY"]
+    assert (0, labels) == (status, [json.loads(line)["DropReason"] for line in lines])
+    assert json.loads(lines[0])["TimeStamp"] == "Tue Feb 20 07:59:16 UTC 2024"
+    permits = "1 permitted packets, which are no events"
+    assert said.endswith(f"2 drops written, 1 left out by lldp, {permits}, {LEFT}")
+
+
+@pytest.mark.parametrize(
+    ("zone", "stamp"),
+    [
+        ("America/New_York", "[2024-Feb-20 02:59:16.845663]"),
+        ("Asia/Kathmandu", "[2024-Feb-20 13:44:16.845663]"),
+    ],
+)
+def test_time_is_local(zone: str, stamp: str) -> None:
+    assert (0, [SYN_LINE.replace(STAMP, stamp)]) == replay(
+        "-", data=capture(drop_log()), zone=zone
+    )[:2]
+
+
+def test_time_that_cannot_be_is_a_line_all_the_same() -> None:
+    data = section() + interface() + enhanced(packet(), 2**64 - 1)
+    status, lines, _ = replay("-", data=data)
+    assert (0, [SYN_LINE.replace(STAMP, "[1970-Jan-01 00:00:00.000000]")]) == (status, lines)
+
+
+def test_configuration_gives_names_filters_format_and_tenants(tmp_path: Path) -> None:
+    ids = tmp_path / "l24classifierRule.id"
+    ids.write_bytes(struct.pack("=8sI", b"opflexid", 1) + struct.pack("=IH", 7, 4) + b"rule")
+    path = write(
+        tmp_path,
+        f"""
+format: extended
+bridges: [{{name: br-fabric, pipeline: opflex-int, prefix: "F-"}}]
+prune: {{filters: [{{name: web, dport: 80, ip_proto: tcp}}]}}
+opflex: {{ids_directory: "{tmp_path}", print_tenant: true, tenants: {{10: red}}}}
+""",
+    )
+    deny = header(record(12, 1, POLICY), GROUPS, vni=INT) + QUERY
+    status, lines, said = replay("--config", path, "-", data=capture(deny, drop_log()))
+    assert (0, 1) == (status, len(lines))
+    assert (
+        f"{STAMP} [info] [ryu_droplog] F-POL_TABLE DENY rule STID=red DTID=N/A  SMAC=" in lines[0]
+    )
+    assert lines[0].endswith(" OUT_PORT=5")
+    assert "2 packets: 1 drops written, 1 left out by web\n" == said
+    told = replay("--config", path, "--format=json", "-", data=capture(deny))[1]
+    assert ["br-fabric"] == [json.loads(line)["bridge"] for line in told]
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+def test_line_comes_out_while_standard_input_stays_open(form: str) -> None:
+    head = pcap() if form == "pcap" else section() + interface()
+    one = capture(drop_log())[24:] if form == "pcap" else enhanced(packet(), MICROSECONDS)
+    with subprocess.Popen(
+        [*COMMAND, "replay", "-"],
+        env={**environment(Path("/nonexistent")), "TZ": "UTC"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(head)
+        for _ in range(3):
+            process.stdin.write(one)
+            process.stdin.flush()
+            assert SYN_LINE == process.stdout.readline().decode().rstrip("\n")
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(PATIENCE)
+        assert b"3 packets: 3 drops written\n" == process.stderr.read()
+
+
+def test_closed_pipe_ends_quietly(tmp_path: Path) -> None:
+    path = tmp_path / "drops.pcap"
+    path.write_bytes(capture(*[drop_log()] * 3000))
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        status, _, said = replay(str(path), stdout=writing)
+    finally:
+        os.close(writing)
+    assert (0, 1) == (status, len(said.splitlines()))
+    assert ": 0 drops written" in said
+
+
+def test_output_that_takes_nothing_is_an_error_of_the_output(drops: str) -> None:
+    with open("/dev/full", "wb") as full:
+        status, _, said = replay(drops, stdout=full)
+    assert 1 == status
+    assert said.startswith("ryu-droplog: standard output: No space left on device\n")
+    assert "8 packets: 0 drops written" in said
+    assert "Traceback" not in said
+
+
+def test_closed_output_is_an_error(drops: str) -> None:
+    command = ("sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "replay", drops)
+    env = environment(Path("/nonexistent"))
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE)
+    assert (1, "ryu-droplog: standard output is closed\n") == (done.returncode, done.stderr)
+
+
+def test_cut_capture_gives_its_lines_and_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "drops.pcap"
+    path.write_bytes(capture(drop_log(), drop_log())[:-1])
+    status, lines, said = replay(str(path))
+    assert (1, [SYN_LINE]) == (status, lines)
+    assert said.startswith(f"ryu-droplog: {path}: it is cut, in the middle of a record at byte ")
+    assert said.endswith("\n1 packets: 1 drops written\n")
+
+
+def test_what_is_no_capture_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("[2024-Feb-20 07:59:16.845663]")
+    said = f"ryu-droplog: {path}: it begins with 5b323032; expected pcap or pcapng\n"
+    assert (1, [], f"{said}0 packets: 0 drops written\n") == replay(str(path))
+    said = "ryu-droplog: standard input: it is empty; expected pcap or pcapng\n"
+    assert (1, [], f"{said}0 packets: 0 drops written\n") == replay("-")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("none", "No such file or directory"), (".", "Is a directory")]
+)
+def test_what_cannot_be_read_is_an_error(tmp_path: Path, name: str, text: str) -> None:
+    path = f"{tmp_path}/{name}"
+    said = f"ryu-droplog: {path}: {text}\n0 packets: 0 drops written\n"
+    assert (1, [], said) == replay(path)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--format", "xml", "-"], ["--config", "/none", "-"]])
+def test_wrong_command_line_or_configuration_is_status_2(arguments: list[str]) -> None:
+    assert (2, []) == replay(*arguments)[:2]
+
+
+def test_complaints_are_the_first_ten_a_minute_apart(tmp_path: Path) -> None:
+    bad = packet(drop_log(table_id=256))
+    status, lines, said = replay("--format=json", "-", data=pcap(*[bad] * 1000))
+    assert (0, []) == (status, lines)
+    *complaints, summary = said.splitlines()
+    expected = [f"standard input: packet {1 + 60 * n}: " for n in range(10)]
+    assert expected == [text.partition("drop log")[0] for text in complaints]
+    assert "1000 packets: 0 drops written, 1000 datagrams that contradict themselves" == summary
