@@ -64,6 +64,7 @@ class Configuration:
 
     def read(self) -> tuple[Settings, Mapping[str, Pipeline]]:
         """Read everything again; what is returned holds from `accept` on. Raises ConfigError."""
+        self._seen = self._known = self._look()
         self._read = self._load(self._accepted)
         return self._read.settings, self._read.pipelines
 
