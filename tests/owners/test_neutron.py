@@ -33,7 +33,12 @@ from .wire import ARP, ICMP, IP, TCP, UDP, Dot1Q, Ether, ICMPv6ND_RA, IPv6, Pack
 pytestmark = [pytest.mark.ovs, pytest.mark.timeout(300)]
 
 BRIDGE = "br-int"
-CONFIG = "format: json\nbridges: [{name: br-int}]\nlease: {duration: 30, renew: 3}"
+CONFIG = """\
+format: json
+bridges: [{name: br-int}]
+lease: {duration: 30, renew: 3}
+prune: {defaults: false}
+"""
 DATA = Raw(b"data" * 12)
 
 A_TO_B = Ether(src=MAC_A, dst=MAC_B)
