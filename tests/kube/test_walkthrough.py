@@ -49,6 +49,8 @@ def test_dropped_request_becomes_a_line_an_event_and_an_event_of_the_pod(
     client_ip = ("ip", "netns", "exec", CLIENT.name, "ip", "address", "add")
     subprocess.run([*client_ip, f"{SECOND}/16", "dev", "eth0"], env=switch.env, check=True)
     before = switch.flows(BRIDGE)
+    # The cluster is other tests', too, and addresses have one pod each.
+    cluster.kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
     cluster.run_pod("web", SERVER.ip)
     listener = start(config("1s"))
     listener.says(f"Listening for packet events on unix socket {listener.socket}\n")
