@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +40,8 @@ FLOW_BASED = "drop-log-mode flow-based"
 """Name, in the books, of what leaves out drops that no flow file asks for."""
 CLOSE_TIME = 5.0
 """Seconds that a sink has to write what still waits when it is no longer needed."""
+RETIRED = 10
+"""Sinks that are no longer needed whose last notices are waited for."""
 
 
 class Works:
@@ -61,7 +64,7 @@ class Works:
         self._filters: Sequence[Filter] = ()
         self._policies: PolicyNames | None = None
         self._running: list[Any] = []
-        self._retired: list[Sink] = []
+        self._retired: deque[Sink] = deque(maxlen=RETIRED)
 
     def change(self, settings: Settings, pipelines: Mapping[str, Pipeline]) -> None:
         """Go over to these settings, as a whole: raises DropLogError, and all stays as it was."""

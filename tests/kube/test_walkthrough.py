@@ -78,7 +78,7 @@ def test_dropped_request_becomes_a_line_an_event_and_an_event_of_the_pod(
         assert DROP_LINE.search(first), first
         shows(cluster, "web", line("_", MESSAGE.format(CLIENT.ip)))
 
-        time.sleep(1.2)  # the interval between two events of a pair
+        time.sleep(2.5)  # the interval between two events of a pair, whose times are whole seconds
         drop()
         twice = line("_ (x2 over _)", MESSAGE.format(CLIENT.ip))
         shows(cluster, "web", twice)
