@@ -61,12 +61,11 @@ class Replay:
         self.permitted = 0
         self.complaints: list[str] = []
         """The first of what was wrong with datagrams."""
-        bridges = {bridge.pipeline: (bridge.name, bridge.prefix) for bridge in settings.bridges}
-        logs = DropLogs(senders(pipelines, bridges), self.ledger, explain.opflex)
+        logs = DropLogs(senders(pipelines, settings.by_pipeline), self.ledger, explain.opflex)
         opflex = settings.opflex
         policies = PolicyNames(opflex.ids_directory)
         policies.poll()
-        logs.learn_words(Words(policies.names, opflex.tenants if opflex.print_tenant else None))
+        logs.learn_words(Words(policies.names, opflex.shown_tenants))
         filters = [Prune(settings.prune)] if prune and settings.prune else []
         self._chain = Chain(logs, self.ledger, None, [self], filters)
         self._events = form == EVENT

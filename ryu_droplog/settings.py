@@ -89,6 +89,11 @@ class Opflex(Struct, frozen=True):
     tenants: Mapping[int, str] = MappingProxyType({})
     """By the number of the group."""
 
+    @property
+    def shown_tenants(self) -> Mapping[int, str] | None:
+        """The tenants that drop lines name; None: they name none."""
+        return self.tenants if self.print_tenant else None
+
 
 class Events(Struct, frozen=True):
     """The listener that turns packet events into events of pods: `ryu-droplog events`."""
@@ -139,3 +144,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     format: str = "opflex"
     """How a drop is written: `opflex`, `extended` or `json`."""
     events: Events = Events()
+
+    @property
+    def by_pipeline(self) -> dict[str, tuple[str, str | None]]:
+        """Name and own prefix of the bridge that has a pipeline, by the pipeline's name."""
+        return {bridge.pipeline: (bridge.name, bridge.prefix) for bridge in self.bridges}

@@ -180,7 +180,7 @@ class Works:
             return held
         made = Reception(
             settings.receive,
-            senders(pipelines, _by_pipeline(settings)),
+            senders(pipelines, settings.by_pipeline),
             settings.throttle,
             list(sinks.values()),
             _filters(settings),
@@ -198,7 +198,7 @@ class Works:
             return
         assert self._settings is not None
         if reception is held:
-            reception.change(senders(self._pipelines, _by_pipeline(self._settings)))
+            reception.change(senders(self._pipelines, self._settings.by_pipeline))
         else:
             reception.start()
             LOG.info("%s: receiving, with a buffer of %d bytes", reception.name, reception.buffer)
@@ -276,9 +276,8 @@ class Works:
 
     def _words(self) -> Words:
         assert self._settings is not None
-        opflex = self._settings.opflex
-        tenants = opflex.tenants if opflex.print_tenant else None
-        return Words(self._policies.names if self._policies else {}, tenants)
+        names = self._policies.names if self._policies else {}
+        return Words(names, self._settings.opflex.shown_tenants)
 
     # Sinks that are no longer needed
 
@@ -312,7 +311,3 @@ def _filters(settings: Settings) -> list[Filter]:
     if settings.prune:
         filters.append(Prune(settings.prune))
     return filters
-
-
-def _by_pipeline(settings: Settings) -> dict[str, tuple[str, str | None]]:
-    return {bridge.pipeline: (bridge.name, bridge.prefix) for bridge in settings.bridges}
