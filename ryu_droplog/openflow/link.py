@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Any
 
 from os_ken.lib import hub
-from os_ken.ofproto import ofproto_v1_3
 
 from ryu_droplog.endpoint import TcpEndpoint, UnixEndpoint
 from ryu_droplog.errors import ConfigError, DropLogError, SwitchError, why
@@ -19,7 +18,7 @@ from ryu_droplog.openflow.channel import Channel, new_handshake
 from ryu_droplog.openflow.claims import Claims
 from ryu_droplog.openflow.counters import FlowRemoved
 from ryu_droplog.openflow.programmer import Programmer
-from ryu_droplog.openflow.threads import start
+from ryu_droplog.openflow.threads import join, start
 from ryu_droplog.settings import ANY_BRIDGE, Bridge
 
 LOG = logging.getLogger(__name__)
@@ -85,7 +84,7 @@ class Session:
         finally:
             if self._programmer is not None:
                 self._programmer.stop()
-            hub.joinall([thread for thread in (watchdog, self._thread) if thread is not None])
+            join([thread for thread in (watchdog, self._thread) if thread is not None])
             if self._name is not None:
                 self._claims.release(self._name)
             self.failure = self.failure or self._channel.refusal
@@ -127,8 +126,7 @@ class Session:
             self._programmer.flow_removed(removed)
 
     def _ready(self, channel: Channel) -> None:
-        local = channel.ports.get(ofproto_v1_3.OFPP_LOCAL)
-        name = local.name.rstrip(b"\0").decode("utf-8", "replace") if local else ""
+        name = channel.name
         bridge = self._find(name)
         try:
             if bridge is None or not name.isprintable():
@@ -299,7 +297,7 @@ class Listener:
             self._threads = [(one, thread) for one, thread in self._threads if not one.ended]
             self._threads.append((session, start(self._serve, session)))
         self._socket.close()
-        hub.joinall([thread for _, thread in self._threads])
+        join([thread for _, thread in self._threads])
 
     def stop(self) -> None:
         """Make `run` return, after our flows were taken back from all who are connected."""

@@ -15,7 +15,7 @@ from ryu_droplog.errors import SwitchError
 from ryu_droplog.openflow.claims import Claims
 from ryu_droplog.openflow.link import Link, NewProgrammer, Session
 from ryu_droplog.openflow.ovsdb import ServiceRow
-from ryu_droplog.openflow.threads import start
+from ryu_droplog.openflow.threads import join, start
 from ryu_droplog.openflow.will import LastWill
 from ryu_droplog.settings import Bridge
 
@@ -84,7 +84,7 @@ class ServiceLink(Link):
         session = Session(sock, peer, self._find, self._greet, self._claims)
         watcher = start(self._watch_limit, session)
         self._serve(session)
-        hub.joinall([watcher])
+        join([watcher])
         return session.failure or "the service connection has ended"
 
     def _watch_limit(self, session: Session) -> None:
@@ -139,4 +139,4 @@ class ServiceLink(Link):
             self._say(f"{trouble}; trying again")
             self._rest(min(1.0, max(deadline - time.monotonic(), 0.0)))
         over.put(True)
-        hub.joinall([timer])
+        join([timer])
