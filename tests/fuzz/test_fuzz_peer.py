@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lasting import lasting
 
@@ -279,6 +279,12 @@ def victim(request: pytest.FixtureRequest) -> Iterator[Victim]:
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@example((0, [Say(QUEUE_REPLY, False)], b""))
+@example((30, [Say(QUEUE_REPLY, False)], b""))
+@example((30, [Say(wire.message(wire.ECHO_REQUEST) * 8000, False)], b""))
+@example((30, [Say(wire.multipart(0xFFFF, update(3, 5), 0) * 2000, False)], b""))
+@example((30, [Say(wire.message(wire.FLOW_REMOVED, REMOVED) * 2000, False)], b""))
+@example((6, [Twist(999, bytes(8), True, True)], b""))
 def test_any_peer_is_outlived_within_bounds(
     victim: Victim, conversation: tuple[int, list[Step], bytes]
 ) -> None:

@@ -25,11 +25,10 @@ from fake_switch import DESCRIPTION, flow, table, update
 from test_fuzz_packet import mutated
 
 from ryu_droplog.errors import MalformedMessage, SwitchError
-from ryu_droplog.openflow import flows, replies, tables
+from ryu_droplog.openflow import flows, match, replies, tables
 from ryu_droplog.openflow.counters import parse_flow_removed
 from ryu_droplog.openflow.framing import Framer
 from ryu_droplog.openflow.handshake import Handshake
-from ryu_droplog.openflow.match import overlap
 from ryu_droplog.packet import packetin
 
 MOST_TIME = 0.05
@@ -75,7 +74,7 @@ def read_packet_in(message: bytes) -> None:
 def read_updates(body: bytes) -> None:
     for found in flows.parse_updates(body):
         flows.effect_of(found.instructions)
-        overlap(found.match, bytes.fromhex("80000a02 0806"))
+        match.overlap(found.match, bytes.fromhex("80000a02 0806"))
 
 
 def read_flows(body: bytes) -> None:
@@ -83,6 +82,15 @@ def read_flows(body: bytes) -> None:
         flows.without_controller(flows.actions_of(found.instructions), 7)
 
 
+def read_match(fields: bytes) -> None:
+    register = match.free_bit(fields)
+    if register is not None:
+        match.with_free_bit(fields, register)
+
+
+MATCH = bytes.fromhex(
+    "80000a02 0800 80001604 0a0000ff 00011f08 00000000 00000001 0001d204 00000021"
+)
 READERS: list[tuple[Callable[[bytes], Any], bytes]] = [
     (read_flows, FLOWS),
     (lambda body: list(flows.parse_counts(body, bool)), FLOWS),
@@ -97,6 +105,9 @@ READERS: list[tuple[Callable[[bytes], Any], bytes]] = [
     (replies.config_flags, CONFIG),
     (lambda message: replies.error_text(replies.error_of(message)), ERROR),
     (parse_flow_removed, REMOVED),
+    (match.text, MATCH),
+    (read_match, MATCH),
+    (lambda fields: match.overlap(fields, MATCH), MATCH),
     (read_packet_in, PACKET_IN),
     (lambda data: list(Framer().feed(data)), PACKET_IN + ERROR + wire.packet_in(bytes(65_500))),
     (lambda data: Handshake().receive(data), GREETING),
@@ -138,7 +149,7 @@ def _never(*arguments: object) -> None:
 @example(0, flow(0, instructions=applied(bytes.fromhex("0000000800000000") * 8000)))
 @example(2, UPDATES * 25)
 @example(2, update(0, 5, 0, applied(CONTROLLER2 * 2500))[8:])
-@example(13, wire.packet_in(b"", bytes(65_000)))
+@example(16, wire.packet_in(b"", bytes(65_000)))
 def test_any_bytes_are_read_at_once_or_refused(number: int, data: bytes) -> None:
     theirs, ofproto_parser.msg = ofproto_parser.msg, _never
     try:
