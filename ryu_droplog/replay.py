@@ -89,7 +89,7 @@ class Replay:
                 if found is None or found.port not in PORTS:
                     self.others += 1
                     continue
-                self._chain.take([found.payload], packet.time)
+                self._chain.take([found.payload], packet.time, packet.time)
                 if self._chain.complaints and len(self.complaints) < 10:
                     complaint = self._chain.complaints.popleft()
                     self.complaints.append(f"packet {self.packets}: {complaint}")
