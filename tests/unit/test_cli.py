@@ -62,6 +62,16 @@ def test_version_is_the_packages(tmp_path: Path) -> None:
     assert (0, f"ryu-droplog, version {__version__}\n", "") == droplog(tmp_path, "--version")
 
 
+def test_package_runs_as_the_command(tmp_path: Path) -> None:
+    """In a container without scripts on its PATH."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ryu_droplog", "check-config", "--help"],
+        env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("Usage: ryu-droplog check-config ")
+
+
 def test_command_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     status, output, errors = droplog(tmp_path, "plam")
     assert (2, "") == (status, output)

@@ -104,8 +104,10 @@ def test_json_has_groups_port_and_time(drops: str) -> None:
 
 def test_extended_line_is_the_line_and_more(drops: str) -> None:
     status, lines, _ = replay("--format", "extended", drops)
-    assert (0, SYN_LINE) == (status, lines[0])
-    assert lines[1].endswith(" LEN=8 SOURCE_GROUP=10 DESTINATION_GROUP=11 OUT_PORT=5")
+    zoned = SYN_LINE.replace("663]", "663 +0000]")
+    assert (0, f"{zoned} BRIDGE=br-access") == (status, lines[0])
+    noted = " SOURCE_GROUP=10 DESTINATION_GROUP=11 OUT_PORT=5"
+    assert lines[1].endswith(f" LEN=8{noted} BRIDGE=br-int")
 
 
 def test_events_are_objects_and_none_is_of_a_permit(drops: str) -> None:
@@ -151,10 +153,11 @@ opflex: {{ids_directory: "{tmp_path}", print_tenant: true, tenants: {{10: red}}}
     deny = header(record(12, 1, POLICY), GROUPS, vni=INT) + QUERY
     status, lines, said = replay("--config", path, "-", data=capture(deny, drop_log()))
     assert (0, 1) == (status, len(lines))
+    stamp = STAMP.replace("]", " +0000]")
     assert (
-        f"{STAMP} [info] [ryu_droplog] F-POL_TABLE DENY rule STID=red DTID=N/A  SMAC=" in lines[0]
+        f"{stamp} [info] [ryu_droplog] F-POL_TABLE DENY rule STID=red DTID=N/A  SMAC=" in lines[0]
     )
-    assert lines[0].endswith(" OUT_PORT=5")
+    assert lines[0].endswith(" OUT_PORT=5 BRIDGE=br-fabric")
     assert "2 packets: 1 drops written, 1 left out by web\n" == said
     told = replay("--config", path, "--format=json", "-", data=capture(deny))[1]
     assert ["br-fabric"] == [json.loads(line)["bridge"] for line in told]
