@@ -196,6 +196,42 @@ def test_run_that_cannot_write_its_file_is_one_line(tmp_path: Path) -> None:
     assert (1, "", expected) == droplog(tmp_path, "run", "--config", path)
 
 
+def test_fifo_that_nobody_reads_holds_up_neither_start_nor_reload_nor_end(tmp_path: Path) -> None:
+    def configuration(file: str) -> str:
+        return (
+            f"drop_log_config: {{opflex_redirect_drop_logs: {file}}}\n"
+            f"bridges: [{{name: br-none}}]\nlog_directory: {tmp_path}/logs\n"
+            f"run_directory: {tmp_path}\n"
+        )
+
+    (tmp_path / "logs").mkdir()
+    os.mkfifo(tmp_path / "logs" / "fifo")
+    path = write(tmp_path, configuration("fifo"))
+    wrong = f"{tmp_path}/logs/fifo: cannot be written: it is a FIFO that nobody reads"
+    assert (1, "", f"ryu_droplog: {wrong}\n") == droplog(tmp_path, "run", "--config", path)
+
+    write(tmp_path, configuration("drop.log"))
+    said = tmp_path / "said"
+
+    def waits_for(text: str) -> bool:
+        deadline = time.monotonic() + PATIENCE
+        while text not in said.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return text in said.read_text()
+
+    with (
+        said.open("wb") as errors,
+        subprocess.Popen(
+            [*COMMAND, "run", "--config", path], env=environment(tmp_path), stderr=errors
+        ) as run,
+    ):
+        assert waits_for("cannot connect")
+        write(tmp_path, configuration("fifo"))
+        assert waits_for(f"{wrong}: the configuration stays as it was")
+        run.terminate()
+        assert 0 == run.wait(PATIENCE)
+
+
 def test_run_that_is_disabled_says_so_and_ends_when_it_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, "drop_log_config: {enable: false}\n")
     said = tmp_path / "said"
