@@ -6,7 +6,6 @@ import difflib
 import json
 import re
 from collections.abc import Hashable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +16,8 @@ from ryu_droplog.errors import ConfigError
 
 T = TypeVar("T")
 
+LARGEST = 512 * 1024
+"""Bytes of a file at most: it takes some seconds to read, far more than anyone writes by hand."""
 _SHOWN = 60
 """Characters of a wrong value that an error message repeats."""
 _WHERE = re.compile(r" - at `(?:key` in `)?\$([^`]*)`\Z")
@@ -29,10 +30,10 @@ _SPECIAL_KEYS = ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:value")
 def read(path: str) -> str:
     """The text of the file at `path`, UTF-8.
 
-    Raises ConfigError if it cannot be read or is not UTF-8.
+    Raises ConfigError if it cannot be read, has more than `LARGEST` bytes, or is not UTF-8.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        text = _bounded(path).decode()
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read ({error.strerror}); expected a YAML file"
@@ -42,6 +43,16 @@ def read(path: str) -> str:
             f"{path}: byte 0x{error.object[error.start]:02x} at offset {error.start} is not UTF-8; "
             "expected a YAML file in UTF-8"
         ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _bounded(path: str) -> bytes:
+    """All bytes of a file, which may be one without an end: no more than needed is read."""
+    with open(path, "rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ConfigError(f"{path}: more than {LARGEST} bytes; expected at most so many")
+    return data
 
 
 def load(text: str, source: str) -> Any:

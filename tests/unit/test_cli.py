@@ -160,6 +160,42 @@ def test_configuration_named_by_the_environment_is_taken(tmp_path: Path) -> None
     assert errors.startswith("br-env: cannot connect to ")
 
 
+@pytest.mark.parametrize("size", [512 * 1024 + 1, 50_000_000, None], ids=str)
+def test_file_that_is_too_large_is_refused_at_once_in_little_memory(
+    tmp_path: Path, size: int | None
+) -> None:
+    path = tmp_path / "droplog.yaml"
+    if size is None:
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes(b"- a\n" * (size // 4 + 1))
+    code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (400_000_000,) * 2);"
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", f"{code} {COMMAND[-1]}", "check-config", str(path)],
+        env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    expected = f"ryu-droplog: {path}: more than 524288 bytes; expected at most so many\n"
+    assert (2, "", expected) == (done.returncode, done.stdout, done.stderr)
+    assert 10 > time.monotonic() - begin
+
+
+def test_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "bridges: [{name: br-ex}]\n")
+    with open(path, "a", encoding="ascii") as file:
+        file.write("#" * (512 * 1024 - file.tell()))
+    status, output, _ = droplog(tmp_path, "check-config", path)
+    assert (0, True) == (status, "bridge br-ex" in output.splitlines())
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_lines_may_end_as_elsewhere(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "droplog.yaml"
+    path.write_bytes(f"format: json{end}bridges:{end}- name: 7{end}".encode())
+    status, _, errors = droplog(tmp_path, "check-config", str(path))
+    assert (2, True) == (status, "bridges[0].name: got 7" in errors)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_run_without_its_bridge_says_so_once_and_ends_when_it_is_told(
     tmp_path: Path, number: signal.Signals
