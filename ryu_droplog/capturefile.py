@@ -6,11 +6,11 @@ What is compressed by gzip is read as it comes: no more of it is in memory than 
 from __future__ import annotations
 
 import gzip
+import struct
 import zlib
 from collections.abc import Iterator
 from typing import IO, BinaryIO, Literal, NamedTuple, Protocol, cast
 
-import dpkt.pcap
 import pcapng
 from pcapng.blocks import BasePacketBlock, InterfaceStatistics
 
@@ -27,6 +27,8 @@ _ORDERS: tuple[Literal["big", "little"], ...] = ("big", "little")
 _LINK_TYPE_MASK = 0xFFFF  # above: the length of an FCS (draft-ietf-opsawg-pcap section 4)
 _EXPECTED = "expected pcap or pcapng"
 _GZIP = b"\x1f\x8b"  # RFC 1952 section 2.3.1
+_PCAP_HEADER = 24
+"""Bytes before the first record."""
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
 _NANOSECONDS = 0xA1B23C4D
 _PCAP = tuple(magic.to_bytes(4, order) for magic in (0xA1B2C3D4, _NANOSECONDS) for order in _ORDERS)
@@ -140,21 +142,21 @@ class _Stream:
 
 
 def _pcap(stream: _Stream) -> Iterator[Packet]:
-    """By the library's headers: its reader does not tell how long a packet was."""
-    first = stream.read(dpkt.pcap.FileHdr.__hdr_len__)
-    little = first.startswith(tuple(magic for magic in _PCAP if magic[-1] == 0xA1))
-    head = dpkt.pcap.LEFileHdr(first) if little else dpkt.pcap.FileHdr(first)
-    record = dpkt.pcap.LEPktHdr if little else dpkt.pcap.PktHdr
-    units = 1e9 if head.magic == _NANOSECONDS else 1e6
+    """draft-ietf-opsawg-pcap sections 4 and 5."""
+    head = stream.read(_PCAP_HEADER)
+    order = "<" if head[0] != 0xA1 else ">"
+    magic, link_type = struct.unpack(f"{order}I16xI", head)
+    record = struct.Struct(f"{order}IIII")
+    units = 1e9 if magic == _NANOSECONDS else 1e6
+    link_type &= _LINK_TYPE_MASK
     while True:
         stream.begin_record()
-        header = stream.read(record.__hdr_len__)
+        header = stream.read(record.size)
         if not header:
             return
-        of = record(header)
-        data = stream.read(of.caplen)
-        time = _time(of.tv_sec + of.tv_usec / units)
-        yield Packet(time, head.linktype & _LINK_TYPE_MASK, data, len(data) < of.len)
+        second, part, captured, length = record.unpack(header)
+        data = stream.read(captured)
+        yield Packet(_time(second + part / units), link_type, data, captured < length)
 
 
 def _pcapng(stream: _Stream) -> Iterator[Packet]:

@@ -246,7 +246,7 @@ def test_gzip_that_is_damaged_gives_what_was_before_and_an_error() -> None:
 
 @pytest.mark.parametrize("kind", ["zeros", "one record", "many records"])
 def test_gzip_of_very_much_takes_no_memory(kind: str) -> None:
-    """200 MB, of which 200 kB are left."""
+    """Up to 200 MB, of which 200 kB are left."""
     pack, parts = zlib.compressobj(9, wbits=31), []
     million = bytes(1_000_000)
     if kind == "zeros":
@@ -256,7 +256,7 @@ def test_gzip_of_very_much_takes_no_memory(kind: str) -> None:
     else:
         parts.append(pack.compress(pcap()))
         million = (struct.pack("<IIII", 0, 0, 999_984, 999_984) + bytes(999_984))[:1_000_000]
-    parts += [pack.compress(million) for _ in range(200 if kind != "zeros" else 20)]
+    parts += [pack.compress(million) for _ in range(200 if kind != "zeros" else 5)]
     data = io.BytesIO(b"".join((*parts, pack.flush())))
     count = 0
     tracemalloc.start()
