@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
+import posix
 import re
+import select
+import stat
+import time
 from collections.abc import Hashable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +24,8 @@ T = TypeVar("T")
 
 LARGEST = 512 * 1024
 """Bytes of a file at most: it takes some seconds to read, far more than anyone writes by hand."""
+FIFO_TIME = 10.0
+"""Seconds that a FIFO has for all of its content."""
 _SHOWN = 60
 """Characters of a wrong value that an error message repeats."""
 _WHERE = re.compile(r" - at `(?:key` in `)?\$([^`]*)`\Z")
@@ -47,12 +55,34 @@ def read(path: str) -> str:
 
 
 def _bounded(path: str) -> bytes:
-    """All bytes of a file, which may be one without an end: no more than needed is read."""
-    with open(path, "rb") as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ConfigError(f"{path}: more than {LARGEST} bytes; expected at most so many")
-    return data
+    """All bytes of a file, which may be one without an end: no more than needed is read.
+
+    A FIFO (`<(…)` of a shell, say) has `FIFO_TIME`, because the running program reads here, too.
+    By the functions of C: eventlet's would wait without end.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = posix.open(path, flags)
+    try:
+        is_fifo = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        os.set_blocking(descriptor, not is_fifo)
+        deadline = time.monotonic() + FIFO_TIME
+        data, ready = b"", not is_fifo
+        while len(data) <= LARGEST:
+            part: bytes | None = None
+            with suppress(BlockingIOError):
+                part = posix.read(descriptor, LARGEST + 1 - len(data))
+            data += part or b""
+            if part == b"" and (data or ready):
+                return data  # all who wrote have closed it
+            if not part:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    wrong = f"a FIFO to which nobody wrote all within {FIFO_TIME:g} seconds"
+                    raise ConfigError(f"{path}: {wrong}; expected a file")
+                ready = bool(select.select([descriptor], [], [], left)[0])
+    finally:
+        os.close(descriptor)
+    raise ConfigError(f"{path}: more than {LARGEST} bytes; expected at most so many")
 
 
 def load(text: str, source: str) -> Any:

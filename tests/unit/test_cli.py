@@ -188,6 +188,47 @@ def test_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
     assert (0, True) == (status, "bridge br-ex" in output.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo 'bridges: [{name: br-pipe}]'", "bridge br-pipe"),
+        ("sleep 1; echo 'bridges:'; sleep 1; echo '- name: br-slow'", "bridge br-slow"),
+        ("true", "bridge br-int"),
+    ],
+    ids=["at once", "slowly", "nothing"],
+)
+def test_configuration_may_come_through_a_pipe(tmp_path: Path, script: str, expected: str) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with subprocess.Popen(["sh", "-c", f"({script}) >'{fifo}'"]):
+        status, output, errors = droplog(tmp_path, "check-config", str(fifo))
+    assert (0, "") == (status, errors)
+    assert expected in output.splitlines()
+
+
+def test_pipe_that_is_closed_already_is_read(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"bridges: [{name: br-pipe}]\n")
+    os.close(writer)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "check-config", f"/dev/fd/{reader}"], pass_fds=(reader,),
+            env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+    finally:
+        os.close(reader)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "bridge br-pipe" in done.stdout.splitlines()
+
+
+def test_configuration_that_is_a_fifo_without_a_writer_is_refused(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    wrong = "a FIFO to which nobody wrote all within 10 seconds; expected a file"
+    expected = (2, "", f"ryu-droplog: {fifo}: {wrong}\n")
+    assert expected == droplog(tmp_path, "check-config", str(fifo))
+
+
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
 def test_lines_may_end_as_elsewhere(tmp_path: Path, end: str) -> None:
     path = tmp_path / "droplog.yaml"
