@@ -1,11 +1,16 @@
-"""pcap and pcapng files, and streams of these: packets with their time and link type."""
+"""pcap and pcapng files, and streams of these: packets with their time and link type.
+
+What is compressed by gzip is read as it comes: no more of it is in memory than one record.
+"""
 
 from __future__ import annotations
 
+import gzip
+import struct
+import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, Literal, NamedTuple
+from typing import IO, BinaryIO, Literal, NamedTuple, Protocol, cast
 
-import dpkt.pcap
 import pcapng
 from pcapng.blocks import BasePacketBlock, InterfaceStatistics
 
@@ -20,8 +25,13 @@ LATEST = 253_370_764_800
 
 _ORDERS: tuple[Literal["big", "little"], ...] = ("big", "little")
 _LINK_TYPE_MASK = 0xFFFF  # above: the length of an FCS (draft-ietf-opsawg-pcap section 4)
+_EXPECTED = "expected pcap or pcapng"
+_GZIP = b"\x1f\x8b"  # RFC 1952 section 2.3.1
+_PCAP_HEADER = 24
+"""Bytes before the first record."""
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
-_PCAP = tuple(magic.to_bytes(4, order) for magic in (0xA1B2C3D4, 0xA1B23C4D) for order in _ORDERS)
+_NANOSECONDS = 0xA1B23C4D
+_PCAP = tuple(magic.to_bytes(4, order) for magic in (0xA1B2C3D4, _NANOSECONDS) for order in _ORDERS)
 
 
 class CaptureError(DropLogError):
@@ -35,6 +45,8 @@ class Packet(NamedTuple):
     """Seconds since the epoch; 0 where the capture has none that can be."""
     link_type: int
     data: bytes
+    cut: bool = False
+    """Whether the packet was longer than what was captured of it (the snap length)."""
 
 
 def packets(file: BinaryIO) -> Iterator[Packet]:
@@ -44,14 +56,49 @@ def packets(file: BinaryIO) -> Iterator[Packet]:
     """
     stream = _Stream(file)
     magic = stream.peek()
+    if magic.startswith(_GZIP):
+        stream = _Stream(_Gunzip(_Whole(magic, file)))
+        magic = stream.peek()
     if magic == _PCAPNG:
         yield from _pcapng(stream)
     elif magic in _PCAP:
         yield from _pcap(stream)
     elif not magic:
-        raise CaptureError("it is empty; expected pcap or pcapng")
+        raise CaptureError(f"it is empty; {_EXPECTED}")
     else:
-        raise CaptureError(f"it begins with {magic.hex()}; expected pcap or pcapng")
+        raise CaptureError(f"it begins with {magic.hex()}; {_EXPECTED}")
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes:
+        """So many bytes, fewer only at the end."""
+
+
+class _Whole:
+    """A file whose first bytes were read already, with them."""
+
+    def __init__(self, first: bytes, file: BinaryIO) -> None:
+        self._first = first
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        first, self._first = self._first[:size], self._first[size:]
+        return first or self._file.read(size)
+
+
+class _Gunzip:
+    """What gzip has compressed; raises CaptureError where it is damaged, or ends too soon."""
+
+    def __init__(self, file: _Whole) -> None:
+        self._file = gzip.GzipFile(fileobj=cast(IO[bytes], file), mode="rb")
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except EOFError as error:
+            raise CaptureError("it is cut: the compressed data has no end") from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise CaptureError(f"what gzip has compressed is damaged: {error}") from error
 
 
 class _Stream:
@@ -60,7 +107,7 @@ class _Stream:
     The end is where a record may begin, and nowhere else.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: _Readable) -> None:
         self._file = file
         self._first = b""
         self._position = 0
@@ -95,15 +142,21 @@ class _Stream:
 
 
 def _pcap(stream: _Stream) -> Iterator[Packet]:
-    try:
-        reader = dpkt.pcap.Reader(stream)
-        link_type = reader.datalink() & _LINK_TYPE_MASK
+    """draft-ietf-opsawg-pcap sections 4 and 5."""
+    head = stream.read(_PCAP_HEADER)
+    order = "<" if head[0] != 0xA1 else ">"
+    magic, link_type = struct.unpack(f"{order}I16xI", head)
+    record = struct.Struct(f"{order}IIII")
+    units = 1e9 if magic == _NANOSECONDS else 1e6
+    link_type &= _LINK_TYPE_MASK
+    while True:
         stream.begin_record()
-        for time, data in reader:
-            yield Packet(_time(float(time)), link_type, data)
-            stream.begin_record()
-    except dpkt.dpkt.Error as error:
-        raise CaptureError(f"it is damaged: {_text(error)}") from error
+        header = stream.read(record.size)
+        if not header:
+            return
+        second, part, captured, length = record.unpack(header)
+        data = stream.read(captured)
+        yield Packet(_time(second + part / units), link_type, data, captured < length)
 
 
 def _pcapng(stream: _Stream) -> Iterator[Packet]:
@@ -133,7 +186,8 @@ def _pcapng(stream: _Stream) -> Iterator[Packet]:
 def _packet(block: BasePacketBlock) -> Packet:
     offset = block.interface.options.get("if_tsoffset", 0)
     time = _time(float(getattr(block, "timestamp", 0.0)) + offset)
-    return Packet(time, block.interface.link_type, block.packet_data)
+    data = block.packet_data
+    return Packet(time, block.interface.link_type, data, len(data) < block.packet_len)
 
 
 def _time(seconds: float) -> float:

@@ -75,10 +75,11 @@ class Chain:
         """
         self._sinks, self._filters, self._next_throttle = sinks, filters, throttle
 
-    def take(self, messages: Sequence[bytes], now: float) -> None:
+    def take(self, messages: Sequence[bytes], read_at: float, now: float) -> None:
         """Send a batch of messages on its way; never waits, never raises on their content.
 
-        `now` is when they were read, in seconds since the epoch.
+        :param read_at: when they were read, in seconds since the epoch: the time that is written
+        :param now: the same moment by the clock of `tick`
         """
         self._change_throttle()
         ledger = self._ledger
@@ -96,7 +97,7 @@ class Chain:
                 ledger.strangers += 1
                 continue
             origin, metadata, raw = arrival
-            drop = frame.decode(raw, now, origin, metadata)
+            drop = frame.decode(raw, read_at, origin, metadata)
             book = origin.book
             book.received += 1
             if drop.truncated:
@@ -111,10 +112,10 @@ class Chain:
                     break
             else:
                 drops.append(drop)
-        self._pass_on(self._fold(drops))
+        self._pass_on(self._fold(drops, now))
 
     def tick(self, now: float) -> None:
-        """Close the throttle's windows that have ended; `now` in seconds since the epoch."""
+        """Close the throttle's windows that have ended by `now`, seconds of a clock never set."""
         self._change_throttle()
         if self._throttle is not None:
             self._pass_on(self._throttle.expire(now))
@@ -125,10 +126,10 @@ class Chain:
             if held is not None:
                 self._pass_on(held.expire(float("inf")))
 
-    def _fold(self, drops: list[Drop]) -> list[Drop]:
+    def _fold(self, drops: list[Drop], now: float) -> list[Drop]:
         if self._throttle is None:
             return drops
-        return [kept for drop in drops for kept in self._throttle.take(drop)]
+        return [kept for drop in drops for kept in self._throttle.take(drop, now)]
 
     def _pass_on(self, drops: Sequence[Drop]) -> None:
         if drops:

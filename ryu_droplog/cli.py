@@ -259,13 +259,16 @@ def replay(path: str, config_path: str | None, form: str | None, prune: bool) ->
     """Write the drops whose logs are in FILE, a pcap or pcapng capture, with the capture's time.
 
     A drop log is what the switch of an OpFlex agent sends: Geneve in UDP, to port 6081 or 50000.
-    FILE may be - for standard input, also live:
+    FILE may be compressed by gzip, and may be - for standard input, also live:
 
         tcpdump -U -i lo -w - udp port 50000 | ryu-droplog replay -
 
-    What was found is told on standard error. Exit status: 0 all was read, 1 the capture is damaged
-    (what could be read is written) or cannot be read, 2 the configuration or the command line is
-    wrong.
+    Of a drop log that the capture has cut (tcpdump -s, editcap -s), what is there is written, and
+    TRUNCATED behind it; what an option that is missing would tell counts as not told.
+
+    What was found is told on standard error. Exit status: 0 all was read, also where it had no drop
+    log, 1 the capture is damaged (what could be read is written) or cannot be read, 2 the
+    configuration or the command line is wrong.
     """
     from ryu_droplog.replay import replay as play
 

@@ -147,7 +147,8 @@ class Drop(Struct, gc=False):
     """A dropped packet: when and where, and its headers as far as they were whole."""
 
     time: float
-    """Seconds since the epoch, when the program read the packet from the switch."""
+    """Seconds since the epoch, when the program read the packet from the switch: to be written. The
+    time of day may be set meanwhile, so it measures nothing."""
     origin: Origin
     metadata: bytes
     """What the switch knew of the packet: the OXM fields of the PacketIn's match, raw."""

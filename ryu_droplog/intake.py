@@ -10,9 +10,9 @@ import time
 import traceback
 from _queue import Empty, SimpleQueue
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ryu_droplog.ledger import Ledger
 
@@ -28,14 +28,24 @@ TICK = 0.2
 _POLL = 0.005
 
 
+class _Batch(NamedTuple):
+    messages: Sequence[bytes]
+    size: int
+    """Bytes of all of them."""
+    read_at: float
+    """Seconds since the epoch."""
+    came: float
+    """Seconds of the intake's clock."""
+
+
 class Way(Protocol):
     """What is behind an intake: a chain."""
 
-    def take(self, messages: Sequence[bytes], now: float) -> None:
-        """Send PacketIns on their way."""
+    def take(self, messages: Sequence[bytes], read_at: float, now: float) -> None:
+        """Send PacketIns on their way, which came at `read_at` by the time of day."""
 
     def tick(self, now: float) -> None:
-        """Close what time has ended."""
+        """Close what time has ended; `now` here and in `take` is of a clock that is never set."""
 
 
 class Intake:
@@ -48,12 +58,14 @@ class Intake:
         ledger: Ledger,
         threads: ModuleType,
         queue_size: int = QUEUE_SIZE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`threads` is `threading` as it was before eventlet changed it."""
+        """`threads` is `threading` as it was before eventlet changed it; `clock` is never set."""
         self._way = way
         self._ledger = ledger
         self._queue_size = queue_size
-        self._queue: SimpleQueue[tuple[Sequence[bytes], int, float] | None] = SimpleQueue()
+        self._clock = clock
+        self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
         self._accepted = 0
         self._taken = 0
         self._bytes_accepted = 0
@@ -64,11 +76,12 @@ class Intake:
         self._thread = threads.Thread(target=self._run, name=f"chain-{name}", daemon=True)
         self._thread.start()
 
-    def put(self, messages: Sequence[bytes], now: float) -> None:
+    def put(self, messages: Sequence[bytes], read_at: float) -> None:
         """Take PacketIns, or refuse and count them when the queue is full; never waits.
 
-        One thread calls this, the reader of the bridge; `now` is when it read them, in seconds
-        since the epoch.
+        One thread calls this, the reader of the bridge; `read_at` is when it read them, in
+        seconds since the epoch: what is written. What is measured, the throttle's windows, is
+        measured by a clock of the intake's own, because the time of day may be set.
         """
         size = sum(map(len, messages))
         room = self._queue_size - (self._accepted - self._taken)
@@ -81,7 +94,7 @@ class Intake:
         if messages:
             self._accepted += len(messages)
             self._bytes_accepted += size
-            self._queue.put((messages, size, now))
+            self._queue.put(_Batch(messages, size, read_at, self._clock()))
 
     def settle(self, seconds: float) -> bool:
         """Wait until what was put so far is through the chain; False if the time is over first."""
@@ -99,31 +112,30 @@ class Intake:
         self._ending.set()
         self._thread.join(seconds)
 
-    def _take(self, messages: Sequence[bytes], read_at: float) -> None:
+    def _take(self, batch: _Batch) -> None:
         try:
-            self._way.take(messages, read_at)
+            self._way.take(batch.messages, batch.read_at, batch.came)
         except Exception:  # a mistake of ours costs one batch, and not the thread
-            self._ledger.malformed += len(messages)
+            self._ledger.malformed += len(batch.messages)
             self.notices.append(f"PacketIns could not be handled: {traceback.format_exc()}")
-        self._taken += len(messages)
+        self._taken += len(batch.messages)
+        self._bytes_taken += batch.size
 
     def _run(self) -> None:
-        next_tick = 0.0
+        next_tick = self._clock()
         while True:
             try:
                 batch = self._queue.get(timeout=TICK)
             except Empty:
-                batch = (), 0, 0.0
-            if batch is None:
-                self._way.tick(float("inf"))
-                return
-            messages, size, read_at = batch
-            if messages:
-                self._take(messages, read_at)
-                self._bytes_taken += size
+                pass
+            else:
+                if batch is None:
+                    self._way.tick(float("inf"))
+                    return
+                self._take(batch)
                 if self._queue.empty():
                     self._ending.wait(LINGER)
-            now = time.time()
+            now = self._clock()
             if now >= next_tick:
                 next_tick = now + TICK
                 self._way.tick(now)

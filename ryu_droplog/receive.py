@@ -117,13 +117,13 @@ class Reception(Source):
                 if stopping:
                     return
                 continue
-            now = time.time()
+            read_at = time.time()
             try:
                 while len(batch) < BATCH:
                     batch.append(receive(LONGEST, socket.MSG_DONTWAIT))
             except OSError:  # that was all
                 pass
-            put(batch, now)
+            put(batch, read_at)
 
     def _count_missed(self) -> None:
         """What SO_RXQ_OVFL would tell with the next datagram, if there ever is one."""

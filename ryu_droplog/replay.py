@@ -14,11 +14,11 @@ from ryu_droplog import explain
 from ryu_droplog.capturefile import CaptureError, Packet, packets
 from ryu_droplog.chain import Chain
 from ryu_droplog.drop import Drop
-from ryu_droplog.errors import DropLogError, why
+from ryu_droplog.errors import DropLogError, MalformedMessage, why
 from ryu_droplog.ledger import Ledger
 from ryu_droplog.opflex import PolicyNames, Words
-from ryu_droplog.packet import wire
-from ryu_droplog.packet.outer import datagram
+from ryu_droplog.packet import geneve, wire
+from ryu_droplog.packet.outer import Datagram, datagram
 from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.prune import Prune
 from ryu_droplog.settings import Settings
@@ -28,6 +28,7 @@ from ryu_droplog.tunnelled import DropLogs, senders
 
 PORTS = (wire.GENEVE_PORT, wire.DROP_LOG_PORT)
 """UDP ports whose datagrams are looked at."""
+_PORTS = "port " + " or ".join(map(str, PORTS))
 EVENT = "event"
 """The format of packet events, beside those of the log."""
 STEP = 1000
@@ -57,6 +58,10 @@ class Replay:
         self.packets = 0
         self.others = 0
         """Packets that are no datagrams to one of `PORTS`."""
+        self.snapped = 0
+        """Packets of which not all was captured."""
+        self.cut = 0
+        """Datagrams of which less was captured than what tells the table."""
         self.written = 0
         self.permitted = 0
         self.complaints: list[str] = []
@@ -85,11 +90,16 @@ class Replay:
         try:
             for packet in packets:
                 self.packets += 1
+                self.snapped += packet.cut
                 found = datagram(packet.link_type, packet.data)
                 if found is None or found.port not in PORTS:
                     self.others += 1
                     continue
-                self._chain.take([found.payload], packet.time)
+                message = _captured(found) if found.cut and packet.cut else found.payload
+                if message is None:
+                    self.cut += 1
+                    continue
+                self._chain.take([message], packet.time, packet.time)
                 if self._chain.complaints and len(self.complaints) < 10:
                     complaint = self._chain.complaints.popleft()
                     self.complaints.append(f"packet {self.packets}: {complaint}")
@@ -115,11 +125,21 @@ class Replay:
         told += [
             (self.permitted, "permitted packets, which are no events"),
             (ledger.malformed, "datagrams that contradict themselves"),
+            (self.cut, "datagrams whose capture ends before it tells the table of a drop"),
             (ledger.strangers, "geneve datagrams without a drop log"),
             (self.others, "other packets"),
         ]
         rest = "".join(f", {number} {words}" for number, words in told if number)
         return f"{self.packets} packets: {self.written} drops written{rest}"
+
+    @property
+    def nothing(self) -> str | None:
+        """What to say when no drop log was among all packets; None when there was one."""
+        if self.packets > self.others + self.ledger.strangers:
+            return None
+        cut = f"; {self.snapped} of them were cut by the capture" if self.snapped else ""
+        where = f"Geneve in UDP to {_PORTS}"
+        return f"no drop log found in {self.packets} packets: looked for {where}{cut}"
 
     def _flush(self) -> None:
         if self._waiting:
@@ -167,8 +187,21 @@ def replay(
         status = 1
     for complaint in play.complaints:
         click.echo(f"{name}: {complaint}", err=True)
+    if not status and play.nothing:
+        click.echo(f"{name}: {play.nothing}", err=True)
     click.echo(play.summary(), err=True)
     return status
+
+
+def _captured(found: Datagram) -> bytes | None:
+    """As much of a drop log as was captured; None where that does not tell its table."""
+    message = geneve.without_cut(found.payload)
+    if message is None or message is found.payload:
+        return message
+    try:
+        return message if geneve.parse(message) is not None else None
+    except MalformedMessage:
+        return message  # the chain says so
 
 
 def _leave_output() -> None:

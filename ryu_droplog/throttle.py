@@ -1,6 +1,7 @@
 """Repeats within a window become one line at its start, and one with their number at its end.
 
-Pure: the time is an argument.
+Pure: the time is an argument, of a clock that is never set (`time.monotonic`). The time in a drop
+is the time of day, which an administrator or NTP may move: it is written, and measures nothing.
 """
 
 from __future__ import annotations
@@ -33,11 +34,15 @@ class Throttle:
         self._entries = entries
         self._windows: OrderedDict[Hashable, _Window] = OrderedDict()
 
-    def take(self, drop: Drop) -> list[Drop]:
-        """What is to be written now that this drop came: it, or nothing, or also ended windows."""
+    def take(self, drop: Drop, now: float) -> list[Drop]:
+        """What is to be written now that this drop came: it, or nothing, or also ended windows.
+
+        `now` is when it came, in seconds; it never goes back from one call to the next by more
+        than drops may wait in their queue.
+        """
         key = flow_key(drop)
         window = self._windows.get(key)
-        if window is not None and drop.time < window.ends:
+        if window is not None and now < window.ends:
             window.repeated += 1
             window.last = drop
             self._windows.move_to_end(key)
@@ -47,11 +52,11 @@ class Throttle:
             ended += _end(self._windows.pop(key))
         elif len(self._windows) >= self._entries:
             ended += _end(self._windows.popitem(last=False)[1])
-        self._windows[key] = _Window(drop.time + self._length, drop)
+        self._windows[key] = _Window(now + self._length, drop)
         return [*ended, drop]
 
     def expire(self, now: float) -> list[Drop]:
-        """The last lines of the windows that have ended by `now` (seconds since the epoch)."""
+        """The last lines of the windows that have ended by `now`, of the clock of `take`."""
         over = [key for key, window in self._windows.items() if window.ends <= now]
         return [drop for key in over for drop in _end(self._windows.pop(key))]
 

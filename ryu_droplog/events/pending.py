@@ -39,13 +39,22 @@ class Known(msgspec.Struct, frozen=True, rename="camel"):
     last_timestamp: str | None = None
 
 
+class Moment(NamedTuple):
+    """When a packet was dropped."""
+
+    clock: float
+    """By a clock that is never set: it measures how old the packet event is."""
+    time: float
+    """In seconds since the epoch, as it was told: it is written."""
+
+
 class Waiting:
     """Packet events of one key that wait; times are those of the packets, as they came."""
 
     def __init__(self) -> None:
-        self.times: list[float] = []
+        self.times: list[Moment] = []
         """Of those that no try has yet."""
-        self.trying: list[float] = []
+        self.trying: list[Moment] = []
         """Of those that a try has, all in one Event."""
         self.unheard = False
         """True when a try may have come through without an answer; it is made again as it was."""
@@ -56,22 +65,22 @@ class Waiting:
 
     @property
     def oldest(self) -> float:
-        """When something of it will be too old."""
-        return min([*self.times, *([max(self.trying)] if self.trying else [])])
+        """When what will be too old first was dropped, by `Moment.clock`."""
+        return min([*self.times, *([max(self.trying)] if self.trying else [])]).clock
 
     def begin(self) -> list[float]:
-        """What the next try is to have."""
+        """The times of what the next try is to have, in seconds since the epoch."""
         if not self.unheard:
             self.trying, self.times = self.trying + self.times, []
-        return self.trying
+        return [moment.time for moment in self.trying]
 
     def forget(self, limit: float) -> int:
-        """Leave out what is older than `limit`; returns how many that were."""
+        """Leave out what is older than `limit` (`Moment.clock`); returns how many that were."""
         before = self.size
-        self.times = [time for time in self.times if time >= limit]
+        self.times = [moment for moment in self.times if moment.clock >= limit]
         if not self.unheard:
-            self.trying = [time for time in self.trying if time >= limit]
-        elif max(self.trying) < limit:
+            self.trying = [moment for moment in self.trying if moment.clock >= limit]
+        elif max(self.trying).clock < limit:
             self.trying, self.unheard = [], False
         return before - self.size
 

@@ -19,7 +19,7 @@ import msgspec
 
 from ryu_droplog.events.api import ApiError
 from ryu_droplog.events.backoff import Backoff
-from ryu_droplog.events.pending import Key, Known, Waiting, body, written
+from ryu_droplog.events.pending import Key, Known, Moment, Waiting, body, written
 from ryu_droplog.events.rules import PodEvent
 from ryu_droplog.events.tally import Tally
 
@@ -72,7 +72,7 @@ class Poster:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`max_age` in seconds; `clock` measures pauses, `now` is the time of day."""
+        """`max_age` in seconds; `clock` measures pauses and ages, `now` is the time of day."""
         self._api = api
         self._node = node
         self._max_age = max_age
@@ -95,11 +95,12 @@ class Poster:
         """Take an event, or refuse and count it when the queue is full; never waits."""
         pod = event.pod
         key = Key(pod.namespace, pod.name, pod.uid, event.reason, event.message)
+        moment = Moment(self._clock() - max(0.0, self._now() - event.time), event.time)
         with self._changed:
             if self._size >= self._queue:
                 self._tally.discard(FULL)
                 return False
-            self._waiting.setdefault(key, Waiting()).times.append(event.time)
+            self._waiting.setdefault(key, Waiting()).times.append(moment)
             self._size += 1
             self._changed.notify()
         return True
@@ -139,7 +140,7 @@ class Poster:
         return 0.0
 
     def _forget_aged(self) -> None:
-        limit = self._now() - self._max_age
+        limit = self._clock() - self._max_age
         for key, waiting in list(self._waiting.items()):
             self._lose(key, waiting, waiting.forget(limit), AGED)
 
@@ -157,7 +158,7 @@ class Poster:
             self._namespaces.clear()
             return None, IDLE
         oldest = min(waiting.oldest for waiting in self._waiting.values())
-        soonest = max(0.01, oldest + self._max_age - self._now())
+        soonest = max(0.01, oldest + self._max_age - clock)
         if clock < self._everything.until:
             return None, min(soonest, self._everything.until - clock)
         for key in self._waiting:

@@ -62,8 +62,12 @@ class Sorter:
         *,
         intake: int = INTAKE,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is sorted before `ready` is set: until then, nobody knows whose an address is."""
+        """Nothing is sorted before `ready` is set: until then, nobody knows whose an address is.
+
+        `now` is the time of day, `clock` measures intervals.
+        """
         self._rules = rules
         self._pods = pods
         self._ready = ready
@@ -71,6 +75,7 @@ class Sorter:
         self._tally = tally
         self._intake = intake
         self._now = now
+        self._clock = clock
         self._changed = threading.Condition()
         self._waiting: deque[PacketEvent] = deque()
         self._stopping = False
@@ -104,12 +109,12 @@ class Sorter:
                 if not self._waiting:
                     return
                 event = self._waiting.popleft()
-            now = self._now()
-            verdict = self._rules.judge(event, self._pods, now)
+            clock = self._clock()
+            verdict = self._rules.judge(event, self._pods, self._now(), clock)
             if isinstance(verdict, Discard):
                 self._tally.discard(verdict.value)
             elif self._poster.put(verdict):
-                self._rules.posted(verdict, now)
+                self._rules.posted(verdict, clock)
 
 
 def run(settings: Events, node: str, api: Api, report: float = REPORT) -> None:

@@ -65,11 +65,17 @@ class Rules:
         self._pairs = pairs
         self._posted: OrderedDict[tuple[Address, Address], float] = OrderedDict()
 
-    def judge(self, event: PacketEvent, pods: PodMap, now: float) -> PodEvent | Discard:
-        """What becomes of a packet event at the time `now`, in seconds since the epoch.
+    def judge(
+        self, event: PacketEvent, pods: PodMap, now: float, clock: float
+    ) -> PodEvent | Discard:
+        """What becomes of a packet event.
 
         A PodEvent that is handed on to be posted is to be told to `posted`; one that is not leaves
         no trace.
+
+        :param now: seconds since the epoch: the event's age is by the time of day, which is all
+            that another process can tell
+        :param clock: the same moment by a clock that is never set: it measures the interval
         """
         if is_permit(event.drop_reason):
             return Discard.PERMITTED
@@ -80,12 +86,13 @@ class Rules:
             return Discard.TOO_OLD
         # A clock that runs ahead must not get round the interval.
         time = min(time, now)
+        dropped = clock - (now - time)
         source, destination = pods.at(event.source_ip), pods.at(event.destination_ip)
         if source is None or destination is None:
             return Discard.NO_ADDRESS
         pair = (source.address, destination.address)
         last = self._posted.get(pair)
-        if last is not None and time - last <= self._interval:
+        if last is not None and dropped - last <= self._interval:
             return Discard.REPEATED
         for end in (source, destination):
             if end.pod is not None and end.pod.takes_events:
@@ -93,9 +100,12 @@ class Rules:
                 return PodEvent(pair, end.pod, reason_of(event.drop_reason), message, time)
         return Discard.NO_POD
 
-    def posted(self, event: PodEvent, now: float) -> None:
-        """The event was handed on to be posted at the time `now`: its pair's interval begins."""
-        self._posted[event.pair] = now
+    def posted(self, event: PodEvent, clock: float) -> None:
+        """The event was handed on to be posted: its pair's interval begins.
+
+        `clock` is when, by the clock of `judge`.
+        """
+        self._posted[event.pair] = clock
         self._posted.move_to_end(event.pair)
         if len(self._posted) > self._pairs:
             self._posted.popitem(last=False)

@@ -50,6 +50,29 @@ def header_length(datagram: bytes) -> int:
     return length
 
 
+def without_cut(datagram: bytes) -> bytes | None:
+    """A datagram whose end was not captured, with no more options than those that are whole.
+
+    Where the header with its options is whole, all is as it was; where it is not, nothing is left
+    of the frame. None where not even the fixed part of the header is there.
+    """
+    size, end = len(datagram), wire.GENEVE_LENGTH
+    if size < end:
+        return None
+    first = datagram[0]
+    if end + (first & wire.GENEVE_OPTIONS_MASK) * wire.GENEVE_UNIT <= size:
+        return datagram
+    option = wire.GENEVE_OPTION
+    while end + option.size <= size:
+        _, _, length = option.unpack_from(datagram, end)
+        behind = end + option.size + (length & wire.GENEVE_OPTION_LENGTH_MASK) * wire.GENEVE_UNIT
+        if behind > size:
+            break
+        end = behind
+    units = (end - wire.GENEVE_LENGTH) // wire.GENEVE_UNIT
+    return bytes([first & ~wire.GENEVE_OPTIONS_MASK | units]) + datagram[1:end]
+
+
 def parse(header: bytes) -> DropLog | None:
     """Read a Geneve header with all of its options; None when it is of no drop log.
 

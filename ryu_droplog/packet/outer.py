@@ -28,6 +28,8 @@ class Datagram(NamedTuple):
     port: int
     """Destination port."""
     payload: bytes
+    cut: bool = False
+    """Whether it is longer, by its own word and the IP packet's, than what is there."""
 
 
 def datagram(link_type: int, packet: bytes) -> Datagram | None:
@@ -88,4 +90,5 @@ def _udp(packet: bytes, start: int, end: int) -> Datagram | None:
     _, port, length, _ = wire.UDP.unpack_from(packet, start)
     if length < wire.UDP_LENGTH:
         return None
-    return Datagram(port, packet[payload : min(start + length, end)])
+    end = min(start + length, end)
+    return Datagram(port, packet[payload:end], end > len(packet))

@@ -65,6 +65,8 @@ class Sink(ABC):
         self._accepted = 0
         self._lock = threads.Lock()
         self._ending = threads.Event()
+        self._abandoned = threads.Event()
+        """Set when the time for what waits is over: `write` gives up what it waits for."""
         self._thread = threads.Thread(target=self._run, name=f"sink-{name}", daemon=True)
 
     def start(self) -> None:
@@ -88,7 +90,9 @@ class Sink(ABC):
         self._ending.set()
         if self._thread.ident is not None:
             self._thread.join(seconds)
-        return self.waiting
+        left = self.waiting
+        self._abandoned.set()
+        return left
 
     @property
     def waiting(self) -> int:

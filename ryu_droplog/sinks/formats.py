@@ -20,7 +20,7 @@ from ryu_droplog.packet import wire
 from ryu_droplog.packet.frame import icmpv6
 from ryu_droplog.packet.packetin import context
 from ryu_droplog.sinks import line
-from ryu_droplog.sinks.line import IPV4_TEXT, IPV6_TEXT, MAC_TEXT
+from ryu_droplog.sinks.line import IPV4_TEXT, IPV6_TEXT, MAC_TEXT, zoned_timestamp
 
 
 class Format(NamedTuple):
@@ -48,7 +48,10 @@ def as_json(drop: Drop) -> str:
 
 
 def additions(drop: Drop) -> str:
-    """What the extended line says behind the OpFlex one: ` KEY=value`, quoted where need be."""
+    """What the extended line says behind the OpFlex one: ` KEY=value`, quoted where need be.
+
+    The bridge is the last of them: it is the only one that every line has.
+    """
     told: dict[str, Any] = {"in_port": context(drop.metadata).in_port or None}
     found = icmpv6(drop)
     if found is not None:
@@ -62,16 +65,31 @@ def additions(drop: Drop) -> str:
             flow_match=flow.match,
             **flow.names,
         )
-    return "".join(f" {k.upper()}={_quoted(v)}" for k, v in told.items() if v is not None)
+    text = "".join(f" {k.upper()}={_quoted(v)}" for k, v in told.items() if v is not None)
+    return text + _bridge_text(drop.origin.bridge)
 
 
-def _extended(form: Callable[[Drop], str]) -> Callable[[Drop], str]:
-    return lambda drop: form(drop) + additions(drop)
+@lru_cache(maxsize=256)
+def _bridge_text(name: str) -> str:
+    return f" BRIDGE={_quoted(name)}"
+
+
+def _extended_full(drop: Drop) -> str:
+    return f"[{zoned_timestamp(drop.time)}] [info] [ryu_droplog] {_extended_bare(drop)}"
+
+
+def _extended_redirected(drop: Drop) -> str:
+    return f"[{zoned_timestamp(drop.time)}] {_extended_bare(drop)}"
+
+
+def _extended_bare(drop: Drop) -> str:
+    origin = drop.origin
+    return f"{origin.label}{origin.tenants} {line.packet_text(drop, additions(drop))}"
 
 
 FORMATS: Mapping[str, Format] = {
     "opflex": Format(line.full, line.redirected, line.bare),
-    "extended": Format(_extended(line.full), _extended(line.redirected), _extended(line.bare)),
+    "extended": Format(_extended_full, _extended_redirected, _extended_bare),
     "json": Format(as_json, as_json, as_json),
 }
 """By the name that the configuration has for them."""

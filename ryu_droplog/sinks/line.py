@@ -82,17 +82,17 @@ _TAGS_CACHED = 2
 """802.1Q tags that a header in the cache has at most."""
 
 
-def packet_text(drop: Drop) -> str:
+def packet_text(drop: Drop, more: str = "") -> str:
     """Spell the packet, layer by layer; each layer begins with a space.
 
     What was cut is left out, and ` TRUNCATED` stands in its place. The line that ends a window of
-    the throttle closes with ` REPEATED=<n>`.
+    the throttle closes with ` REPEATED=<n>`; `more` stands before that.
     """
     l3, l4 = drop.l3, drop.l4
     text = f"{_ethernet_text(drop)}{_TEXT_OF[type(l3)](l3)}{_TEXT_OF[type(l4)](l4)}"
     if drop.truncated:
         text += " TRUNCATED"
-    return f"{text} REPEATED={drop.repeated}" if drop.repeated else text
+    return f"{text}{more} REPEATED={drop.repeated}" if drop.repeated else text + more
 
 
 def full(drop: Drop) -> str:
@@ -121,6 +121,18 @@ def timestamp(seconds: float) -> str:
     microseconds = round(seconds * _MICROSECONDS)
     second = microseconds // _MICROSECONDS
     return f"{_second_text(second)}.{microseconds % _MICROSECONDS:06}"
+
+
+@lru_cache(maxsize=4)
+def zoned_timestamp(seconds: float) -> str:
+    """Spell a time as `timestamp` does, and the time zone's offset then: ` +HHMM` or ` -HHMM`."""
+    second = round(seconds * _MICROSECONDS) // _MICROSECONDS
+    return f"{timestamp(seconds)} {_offset_text(second)}"
+
+
+@lru_cache(maxsize=4)
+def _offset_text(second: int) -> str:
+    return time.strftime("%z", time.localtime(second))
 
 
 @lru_cache(maxsize=4)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import posix
+import stat
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,24 +14,29 @@ from types import ModuleType
 from ryu_droplog.drop import Drop
 from ryu_droplog.errors import ConfigError, why
 from ryu_droplog.sinks import line
-from ryu_droplog.sinks.base import Sink
+from ryu_droplog.sinks.appending import ends_in_mid_line, open_to_append
+from ryu_droplog.sinks.base import LINGER, Sink
 
-FILE_MODE = 0o640
 DIRECTORY_MODE = 0o750
 _STDOUT = 1
 
 
 class _Lines(Sink):
-    """Writes lines to a file descriptor."""
+    """Writes lines to a file descriptor, which may be one that does not block."""
 
     def __init__(self, name: str, threads: ModuleType, form: Callable[[Drop], str]) -> None:
         super().__init__(name, threads)
         self._form = form
         self._dangling = False
+        """Whether the last line was cut."""
 
     @abstractmethod
     def descriptor(self) -> int:
         """Where to write now; raises OSError."""
+
+    @abstractmethod
+    def nobody_reads(self) -> None:
+        """What is written there has no reader any more."""
 
     def render(self, drops: Sequence[Drop]) -> list[str]:
         form = self._form
@@ -37,26 +44,42 @@ class _Lines(Sink):
 
     def write(self, lines: Sequence[str]) -> int:
         data = "".join(lines).encode("ascii", "backslashreplace")
-        if self._dangling:
-            # A line was cut by an error in its middle: end it, so that it spoils no other.
-            data = b"\n" + data
-        done, failure = 0, None
+        begin, done, failure = 0, 0, None
         try:
             descriptor = self.descriptor()
+            if self._dangling:
+                # A line was cut by an error in its middle: end it, so that it spoils no other.
+                data, begin = b"\n" + data, 1
+            rest = memoryview(data)
             while done < len(data):
-                done += os.write(descriptor, data[done:])
+                done += self._write_some(descriptor, rest[done:])
         except OSError as error:
             failure = why(error)
-            self.broken = self.broken or error.errno == errno.EPIPE
-        written = data.count(b"\n", 1 if self._dangling else 0, done)
+            if error.errno == errno.EPIPE:
+                self.nobody_reads()
         if done:
             self._dangling = data[done - 1 : done] != b"\n"
         self.note(failure)
-        return written
+        return data.count(b"\n", begin, done)
+
+    def _write_some(self, descriptor: int, data: memoryview) -> int:
+        """Write as much as there is room for, once there is some; raises OSError.
+
+        By the function of C: eventlet's would wait in a hub of this thread's own, without end.
+        """
+        while True:
+            try:
+                return posix.write(descriptor, data)
+            except BlockingIOError:
+                if self._abandoned.wait(LINGER):
+                    raise
 
 
 class StandardOutput(_Lines):
-    """Full lines, as the OpFlex agent's own log has them."""
+    """Full lines, as the OpFlex agent's own log has them.
+
+    The descriptor is shared with others, so whether it blocks stays as it is.
+    """
 
     def __init__(self, threads: ModuleType, form: Callable[[Drop], str] = line.full) -> None:
         super().__init__("standard output", threads, form)
@@ -64,9 +87,15 @@ class StandardOutput(_Lines):
     def descriptor(self) -> int:
         return _STDOUT
 
+    def nobody_reads(self) -> None:
+        self.broken = True
+
 
 class File(_Lines):
-    """Redirected lines, appended to a file that logrotate may rename, remove or truncate."""
+    """Redirected lines, appended to a file that logrotate may rename, remove or truncate.
+
+    It may be a FIFO: its readers may come and go, and nothing here waits for them.
+    """
 
     def __init__(
         self, path: Path, threads: ModuleType, form: Callable[[Drop], str] = line.redirected
@@ -92,19 +121,20 @@ class File(_Lines):
             return self._open()
         if (found.st_dev, found.st_ino) != self._identity:
             return self._open()
+        if stat.S_ISREG(found.st_mode) and not found.st_size:
+            self._dangling = False  # it was truncated, and the cut line with it
         return self._descriptor
+
+    def nobody_reads(self) -> None:
+        self.finish()
 
     def _open(self) -> int:
         self.finish()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-        try:
-            descriptor = os.open(self._path, flags | os.O_CREAT | os.O_EXCL, FILE_MODE)
-            os.fchmod(descriptor, FILE_MODE)  # whatever the umask
-        except FileExistsError:
-            descriptor = os.open(self._path, flags)
+        descriptor = open_to_append(self._path)
         opened = os.fstat(descriptor)
         self._descriptor = descriptor
         self._identity = (opened.st_dev, opened.st_ino)
+        self._dangling = ends_in_mid_line(descriptor)
         return descriptor
 
     def finish(self) -> None:

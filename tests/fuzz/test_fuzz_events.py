@@ -105,7 +105,7 @@ def test_any_event_is_judged_and_what_is_posted_can_be_shown(
     pods = PodMap()
     for one in known:
         pods.put(one)
-    verdict = Rules(600.0, 120.0).judge(event, pods, NOW)
+    verdict = Rules(600.0, 120.0).judge(event, pods, NOW, NOW)
     if isinstance(verdict, PodEvent):
         assert verdict.pod.takes_events
         assert NOW - 600 <= verdict.time <= NOW

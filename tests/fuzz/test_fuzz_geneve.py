@@ -86,7 +86,7 @@ def test_any_datagrams_are_each_counted_once_and_nothing_grows(batches: list[lis
     chain = Chain(logs, ledger, None, [keeper])
     with little_memory():
         for batch in batches:
-            chain.take(batch, 0.0)
+            chain.take(batch, 0.0, 0.0)
             assert REMEMBERED >= len(logs._known)
             assert REMEMBERED >= max(len(some._origins) for some in logs._origins.values())
     received = sum(book.received for book in ledger.tables.values())
@@ -154,7 +154,7 @@ def test_any_id_file_gives_words_that_fit_into_a_line(data: bytes) -> None:
 def test_seeds_are_what_they_are_meant_to_be() -> None:
     """The mutations start from datagrams that would be read to their end."""
     ledger, keeper = Ledger(), Keeper()
-    Chain(DropLogs(SENDERS, ledger), ledger, None, [keeper]).take(DATAGRAMS, 0.0)
+    Chain(DropLogs(SENDERS, ledger), ledger, None, [keeper]).take(DATAGRAMS, 0.0, 0.0)
     assert (0, 3) == (ledger.malformed, ledger.strangers)
     assert (len(DATAGRAMS) - 3, 0) == (len(keeper.drops), ledger.truncated)
     assert 15 == len(list(oxm_fields(keeper.drops[0].metadata)))

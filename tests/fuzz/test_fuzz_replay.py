@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -27,7 +30,8 @@ from captures import (
 )
 
 from ryu_droplog import config
-from ryu_droplog.capturefile import LATEST, CaptureError, packets
+from ryu_droplog.capturefile import LATEST, CaptureError, Packet, packets
+from ryu_droplog.packet import geneve
 from ryu_droplog.packet.outer import LINK_TYPES, datagram
 from ryu_droplog.pipelines import load_pipelines
 from ryu_droplog.replay import Replay
@@ -79,6 +83,42 @@ def test_any_capture_is_read_or_refused_and_every_packet_is_told(
     assert lines.isascii()
     assert play.packets == told(play.summary())
     assert 12 * play.packets <= len(data)
+
+
+@given(anything, st.data())
+@settings(max_examples=300, deadline=None)
+def test_anything_compressed_and_damaged_is_read_or_refused(
+    data: bytes, choice: st.DataObject
+) -> None:
+    """What comes is the beginning of what comes without gzip, up to the damage."""
+    packed = gzip.compress(data, compresslevel=choice.draw(st.sampled_from([0, 9])))
+    damaged = choice.draw(st.one_of(st.just(packed), mutated([packed])))
+    count = 0
+    try:
+        for found in packets(io.BytesIO(damaged)):
+            assert 0 <= found.time < LATEST
+            count += 1
+    except CaptureError:
+        pass
+    if damaged == packed:
+        assert count == sum(1 for _ in whole_packets(data))
+
+
+def whole_packets(data: bytes) -> Iterator[Packet]:
+    """The packets of a capture, up to its error."""
+    with suppress(CaptureError):
+        yield from packets(io.BytesIO(data))
+
+
+@given(st.sampled_from(DATAGRAMS), st.integers(0, 200))
+@settings(max_examples=300, deadline=None)
+def test_snapped_datagram_is_never_longer_and_its_options_are_whole(data: bytes, size: int) -> None:
+    found = geneve.without_cut(data[:size])
+    if found is None:
+        assert size < 8
+    else:
+        assert len(found) <= size
+        assert geneve.header_length(found) <= len(found)
 
 
 @given(anything)

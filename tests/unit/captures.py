@@ -6,6 +6,7 @@ pcap by draft-ietf-opsawg-pcap, pcapng by draft-ietf-opsawg-pcapng.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 from datagrams import drop_log
 from frames import IPV4, ethernet, ipv4
@@ -30,14 +31,23 @@ def packet(payload: bytes | None = None, port: int = PORT) -> bytes:
 
 
 def pcap(
-    *packets: bytes, order: str = "<", nano: bool = False, link_type: int = ETHERNET, part: int = 0
+    *packets: bytes,
+    order: str = "<",
+    nano: bool = False,
+    link_type: int = ETHERNET,
+    part: int = 0,
+    lengths: Sequence[int] | None = None,
 ) -> bytes:
-    """A pcap file, its packets a second apart; `part` is the part of the second."""
+    """A pcap file, its packets a second apart; `part` is the part of the second.
+
+    `lengths` are what the packets had before they were cut; None: none was.
+    """
+    lengths = [len(data) for data in packets] if lengths is None else lengths
     magic = 0xA1B23C4D if nano else 0xA1B2C3D4
     head = struct.pack(f"{order}IHHiIII", magic, 2, 4, 0, 0, 65535, link_type)
     return head + b"".join(
-        struct.pack(f"{order}IIII", NOW + number, part, len(data), len(data)) + data
-        for number, data in enumerate(packets)
+        struct.pack(f"{order}IIII", NOW + number, part, len(data), length) + data
+        for number, (data, length) in enumerate(zip(packets, lengths, strict=True))
     )
 
 
@@ -68,9 +78,15 @@ def interface(
     return block(1, head + b"".join(options) + end, order)
 
 
-def enhanced(data: bytes, time: int = 0, interface: int = 0, order: str = "<") -> bytes:
-    """An Enhanced Packet Block; `time` in the units of its interface."""
-    head = (interface, time >> 32, time & 0xFFFFFFFF, len(data), len(data))
+def enhanced(
+    data: bytes, time: int = 0, interface: int = 0, order: str = "<", length: int | None = None
+) -> bytes:
+    """An Enhanced Packet Block; `time` in the units of its interface.
+
+    `length` is what the packet had before it was cut; None: it was not.
+    """
+    size = len(data) if length is None else length
+    head = (interface, time >> 32, time & 0xFFFFFFFF, len(data), size)
     return block(6, struct.pack(f"{order}IIIII", *head) + padded(data), order)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import tracemalloc
+import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -165,7 +168,7 @@ def test_time_that_cannot_be_is_none(resolution: int, offset: int, units: int) -
 
 def test_simple_packet_is_as_long_as_the_snap_length() -> None:
     data = section() + interface(snaplen=6) + simple(THREE[:6], length=len(THREE)) + simple(ONE)
-    assert ([Packet(0.0, 1, THREE[:6]), Packet(0.0, 1, ONE)], "") == read(data)
+    assert ([Packet(0.0, 1, THREE[:6], True), Packet(0.0, 1, ONE)], "") == read(data)
 
 
 def test_obsolete_packet_block_is_read() -> None:
@@ -181,6 +184,90 @@ def test_pcapng_written_by_scapy_is_read(tmp_path: Path) -> None:
         frame.time = TIME
         writer.write(frame)
     assert ([Packet(pytest.approx(TIME), 1, ONE * 5)], "") == read(Path(path).read_bytes())
+
+
+# The snap length
+
+
+@ORDERS
+def test_packet_of_which_not_all_was_captured_is_cut(order: str) -> None:
+    whole, snapped = b"0123456789", b"0123"
+    of_pcap = pcap(snapped, whole, order=order, lengths=(10, 10))
+    old = struct.pack(f"{order}HHIIII", 0, 0, 0, 7, len(snapped), 10) + snapped
+    of_pcapng = [
+        section(order),
+        interface(order=order),
+        enhanced(snapped, order=order, length=10),
+        enhanced(whole, order=order),
+        block(2, old, order),
+    ]
+    cut = [packet.cut for data in (of_pcap, b"".join(of_pcapng)) for packet in read(data)[0]]
+    assert [True, False, True, False, True] == cut
+
+
+# gzip
+
+
+@ORDERS
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+def test_capture_compressed_by_gzip_is_read_as_it_is(order: str, form: str) -> None:
+    data = pcap(ONE, TWO, THREE, order=order) if form == "pcap" else b"".join(pcapng(order)[0])
+    middle = len(data) // 2
+    two = gzip.compress(data[:middle]) + gzip.compress(data[middle:])
+    assert read(data) == read(gzip.compress(data)) == read(two)
+    assert "" == read(data)[1]
+
+
+def test_gzip_that_is_cut_anywhere_gives_what_is_whole_and_an_error() -> None:
+    """Stored without compression, so that it is known what is there."""
+    records = [bytes([number]) * 3000 for number in range(20)]
+    whole = gzip.compress(pcap(*records), compresslevel=0)
+    most = 0
+    for size in (*range(1, 40), *range(40, len(whole), 487), *range(len(whole) - 9, len(whole))):
+        found, error = read(whole[:size])
+        assert records[: len(found)] == data_of(found)
+        assert len(found) >= (size - 60) // 3016 - 1, "no more than the last record is missing"
+        assert error
+        most = max(most, len(found))
+    assert 20 == most, "only the end is missing"
+    assert "it is cut: the compressed data has no end" == read(whole[:-1])[1]
+
+
+def test_gzip_that_is_damaged_gives_what_was_before_and_an_error() -> None:
+    whole = bytearray(gzip.compress(pcap(*[ONE * 500] * 200), compresslevel=0))
+    whole[-8] ^= 1  # its checksum
+    found, error = read(bytes(whole))
+    assert 200 == len(found)
+    assert error.startswith("what gzip has compressed is damaged: CRC check failed ")
+    found, error = read(gzip.compress(pcap(ONE)) + b"rubbish")
+    assert [ONE] == data_of(found)
+    assert error.startswith("what gzip has compressed is damaged: Not a gzipped file ")
+
+
+@pytest.mark.parametrize("kind", ["zeros", "one record", "many records"])
+def test_gzip_of_very_much_takes_no_memory(kind: str) -> None:
+    """Up to 200 MB, of which 200 kB are left."""
+    pack, parts = zlib.compressobj(9, wbits=31), []
+    million = bytes(1_000_000)
+    if kind == "zeros":
+        parts.append(pack.compress(pcap()))
+    elif kind == "one record":
+        parts.append(pack.compress(pcap() + struct.pack("<IIII", 0, 0, 200_000_000, 200_000_000)))
+    else:
+        parts.append(pack.compress(pcap()))
+        million = (struct.pack("<IIII", 0, 0, 999_984, 999_984) + bytes(999_984))[:1_000_000]
+    parts += [pack.compress(million) for _ in range(200 if kind != "zeros" else 5)]
+    data = io.BytesIO(b"".join((*parts, pack.flush())))
+    count = 0
+    tracemalloc.start()
+    try:
+        with suppress(CaptureError):
+            for packet in packets(data):
+                count += len(packet.data) > 0
+        assert 6_000_000 > tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (200 if kind == "many records" else 0) == count
 
 
 # What is hostile
@@ -246,7 +333,13 @@ def test_statistics_of_interfaces_take_no_memory() -> None:
         (b"\xd4\xc3\xb2", "it begins with d4c3b2; expected pcap or pcapng"),
         (b"\x7fELF" + bytes(100), "it begins with 7f454c46; expected pcap or pcapng"),
         (b"snoop\0\0\0", "it begins with 736e6f6f; expected pcap or pcapng"),
-        (b"\x1f\x8b\x08\0" + bytes(30), "it begins with 1f8b0800; expected pcap or pcapng"),
+        (b"\x28\xb5\x2f\xfd" + bytes(9), "it begins with 28b52ffd; expected pcap or pcapng"),
+        (gzip.compress(b""), "it is empty; expected pcap or pcapng"),
+        (gzip.compress(b"text"), "it begins with 74657874; expected pcap or pcapng"),
+        (
+            gzip.compress(gzip.compress(pcap(ONE))),
+            "it begins with 1f8b0800; expected pcap or pcapng",
+        ),
     ],
 )
 def test_other_file_is_an_error_that_says_what_it_begins_with(data: bytes, expected: str) -> None:

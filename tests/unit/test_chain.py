@@ -48,7 +48,7 @@ def segment(number: int) -> bytes:
 
 
 def test_packet_in_becomes_a_drop_with_all_that_is_known_of_it(bed: Bed) -> None:
-    bed.chain.take([packet_in()], NOW)
+    bed.chain.take([packet_in()], NOW, NOW)
     assert [("Acc-NAMED MISS", 42934)] == bed.written()
     [drop] = bed.sink.drops
     assert (NOW, "br-int", 4) == (drop.time, drop.origin.bridge, drop.origin.table_id)
@@ -57,7 +57,7 @@ def test_packet_in_becomes_a_drop_with_all_that_is_known_of_it(bed: Bed) -> None
 
 def test_batches_come_out_in_the_order_of_their_packets(bed: Bed) -> None:
     for first in range(0, 100, 10):
-        bed.chain.take([packet_in(segment(first + n), n % 2 * 4) for n in range(10)], NOW)
+        bed.chain.take([packet_in(segment(first + n), n % 2 * 4) for n in range(10)], NOW, NOW)
     labels = ("Acc-TABLE_0 MISS", "Acc-NAMED MISS")
     assert [(labels[number % 2], number) for number in range(100)] == bed.written()
 
@@ -66,7 +66,7 @@ def test_malformed_packet_in_is_counted_and_spoils_no_other(bed: Bed) -> None:
     whole = packet_in(segment(1))
     broken = whole[:20] + b"\xff\xff" + whole[22:]
     bed.chain.take(
-        [whole[:20], packet_in(segment(2)), b"", broken[:-1], packet_in(segment(3))], NOW
+        [whole[:20], packet_in(segment(2)), b"", broken[:-1], packet_in(segment(3))], NOW, NOW
     )
     assert 3 == bed.ledger.malformed
     assert [2, 3] == [port for _, port in bed.written()]
@@ -76,7 +76,7 @@ def test_malformed_packet_in_is_counted_and_spoils_no_other(bed: Bed) -> None:
 
 def test_packet_in_cut_at_any_length_is_malformed_or_a_drop(bed: Bed) -> None:
     whole = packet_in()
-    bed.chain.take([whole[:length] for length in range(len(whole))], NOW)
+    bed.chain.take([whole[:length] for length in range(len(whole))], NOW, NOW)
     assert len(whole) == bed.ledger.malformed, "its own length says that each was cut"
     assert 0 == bed.ledger.strangers
 
@@ -87,26 +87,26 @@ def test_packet_in_cut_at_any_length_is_malformed_or_a_drop(bed: Bed) -> None:
     ids=["of another run", "of somebody else's flow"],
 )
 def test_stranger_is_counted_and_in_no_book(bed: Bed, message: bytes) -> None:
-    bed.chain.take([message, packet_in(segment(1)), message], NOW)
+    bed.chain.take([message, packet_in(segment(1)), message], NOW, NOW)
     assert 2 == bed.ledger.strangers
     assert [1] == [port for _, port in bed.written()]
     assert 1 == bed.ledger.total().received
 
 
 def test_frame_cut_inside_a_header_is_counted_and_logged(bed: Bed) -> None:
-    bed.chain.take([packet_in(syn()[:40]), packet_in(syn())], NOW)
+    bed.chain.take([packet_in(syn()[:40]), packet_in(syn())], NOW, NOW)
     assert 1 == bed.ledger.truncated
     assert 2 == len(bed.written())
 
 
 def test_table_without_a_name_is_counted_and_logged(bed: Bed) -> None:
-    bed.chain.take([packet_in(table_id=7), packet_in(table_id=4), packet_in(table_id=7)], NOW)
+    bed.chain.take([packet_in(table_id=7), packet_in(table_id=4), packet_in(table_id=7)], NOW, NOW)
     assert 2 == bed.ledger.unnamed
     assert ["Acc-TABLE_7 MISS", "Acc-NAMED MISS"] == [label for label, _ in bed.written()[:2]]
 
 
 def test_drops_are_booked_to_their_tables(bed: Bed) -> None:
-    bed.chain.take([packet_in(table_id=table) for table in (4, 0, 4, 4)], NOW)
+    bed.chain.take([packet_in(table_id=table) for table in (4, 0, 4, 4)], NOW, NOW)
     bed.written()
     books = {table: (book.received, book.logged) for table, book in bed.ledger.tables.items()}
     assert {0: (1, 1), 4: (3, 3)} == books
@@ -115,7 +115,7 @@ def test_drops_are_booked_to_their_tables(bed: Bed) -> None:
 
 def test_full_queue_of_the_sink_is_booked() -> None:
     bed = Bed(queue_size=3)
-    bed.chain.take([packet_in(segment(number)) for number in range(5)], NOW)
+    bed.chain.take([packet_in(segment(number)) for number in range(5)], NOW, NOW)
     book = bed.ledger.total()
     assert (5, 2, 3) == (book.received, book.refused, book.waiting)
     assert [0, 1, 2] == [port for _, port in bed.written()]
@@ -125,11 +125,11 @@ def test_full_queue_of_the_sink_is_booked() -> None:
 
 def test_repeats_are_folded_and_booked() -> None:
     bed = Bed(window=1.0)
-    bed.chain.take([packet_in(segment(number)) for number in (1, 1, 2, 1)], NOW)
+    bed.chain.take([packet_in(segment(number)) for number in (1, 1, 2, 1)], NOW, NOW)
     book = bed.ledger.total()
     assert (4, 4) == (book.received, book.waiting)
     bed.chain.tick(NOW + 0.9)
-    bed.chain.take([packet_in(segment(1))], NOW + 0.95)
+    bed.chain.take([packet_in(segment(1))], NOW, NOW + 0.95)
     bed.chain.tick(NOW + 1.0)
     bed.written()
     assert [(1, 0), (2, 0), (1, 3)] == [(d.l4.src_port, d.repeated) for d in bed.sink.drops]
@@ -139,7 +139,7 @@ def test_repeats_are_folded_and_booked() -> None:
 
 def test_repeats_before_a_full_queue_are_all_counted_as_refused() -> None:
     bed = Bed(window=1.0, queue_size=1)
-    bed.chain.take([packet_in(segment(1)) for _ in range(5)], NOW)
+    bed.chain.take([packet_in(segment(1)) for _ in range(5)], NOW, NOW)
     bed.chain.tick(NOW + 2)
     bed.written()
     book = bed.ledger.total()
@@ -147,14 +147,14 @@ def test_repeats_before_a_full_queue_are_all_counted_as_refused() -> None:
 
 
 def test_without_a_throttle_the_clock_changes_nothing(bed: Bed) -> None:
-    bed.chain.take([packet_in(), packet_in()], NOW)
+    bed.chain.take([packet_in(), packet_in()], NOW, NOW)
     bed.chain.tick(float("inf"))
     assert 2 == len(bed.written())
 
 
 def test_batch_of_nothing_good_reaches_no_sink(bed: Bed) -> None:
-    bed.chain.take([], NOW)
-    bed.chain.take([b"odd"], NOW)
+    bed.chain.take([], NOW, NOW)
+    bed.chain.take([b"odd"], NOW, NOW)
     assert [] == bed.written()
 
 

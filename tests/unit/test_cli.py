@@ -62,6 +62,16 @@ def test_version_is_the_packages(tmp_path: Path) -> None:
     assert (0, f"ryu-droplog, version {__version__}\n", "") == droplog(tmp_path, "--version")
 
 
+def test_package_runs_as_the_command(tmp_path: Path) -> None:
+    """In a container without scripts on its PATH."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ryu_droplog", "check-config", "--help"],
+        env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("Usage: ryu-droplog check-config ")
+
+
 def test_command_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     status, output, errors = droplog(tmp_path, "plam")
     assert (2, "") == (status, output)
@@ -150,6 +160,83 @@ def test_configuration_named_by_the_environment_is_taken(tmp_path: Path) -> None
     assert errors.startswith("br-env: cannot connect to ")
 
 
+@pytest.mark.parametrize("size", [512 * 1024 + 1, 50_000_000, None], ids=str)
+def test_file_that_is_too_large_is_refused_at_once_in_little_memory(
+    tmp_path: Path, size: int | None
+) -> None:
+    path = tmp_path / "droplog.yaml"
+    if size is None:
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes(b"- a\n" * (size // 4 + 1))
+    code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (400_000_000,) * 2);"
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", f"{code} {COMMAND[-1]}", "check-config", str(path)],
+        env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    expected = f"ryu-droplog: {path}: more than 524288 bytes; expected at most so many\n"
+    assert (2, "", expected) == (done.returncode, done.stdout, done.stderr)
+    assert 10 > time.monotonic() - begin
+
+
+def test_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "bridges: [{name: br-ex}]\n")
+    with open(path, "a", encoding="ascii") as file:
+        file.write("#" * (512 * 1024 - file.tell()))
+    status, output, _ = droplog(tmp_path, "check-config", path)
+    assert (0, True) == (status, "bridge br-ex" in output.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo 'bridges: [{name: br-pipe}]'", "bridge br-pipe"),
+        ("sleep 1; echo 'bridges:'; sleep 1; echo '- name: br-slow'", "bridge br-slow"),
+        ("true", "bridge br-int"),
+    ],
+    ids=["at once", "slowly", "nothing"],
+)
+def test_configuration_may_come_through_a_pipe(tmp_path: Path, script: str, expected: str) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with subprocess.Popen(["sh", "-c", f"({script}) >'{fifo}'"]):
+        status, output, errors = droplog(tmp_path, "check-config", str(fifo))
+    assert (0, "") == (status, errors)
+    assert expected in output.splitlines()
+
+
+def test_pipe_that_is_closed_already_is_read(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"bridges: [{name: br-pipe}]\n")
+    os.close(writer)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "check-config", f"/dev/fd/{reader}"], pass_fds=(reader,),
+            env=environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+    finally:
+        os.close(reader)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "bridge br-pipe" in done.stdout.splitlines()
+
+
+def test_configuration_that_is_a_fifo_without_a_writer_is_refused(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    wrong = "a FIFO to which nobody wrote all within 10 seconds; expected a file"
+    expected = (2, "", f"ryu-droplog: {fifo}: {wrong}\n")
+    assert expected == droplog(tmp_path, "check-config", str(fifo))
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_lines_may_end_as_elsewhere(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "droplog.yaml"
+    path.write_bytes(f"format: json{end}bridges:{end}- name: 7{end}".encode())
+    status, _, errors = droplog(tmp_path, "check-config", str(path))
+    assert (2, True) == (status, "bridges[0].name: got 7" in errors)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_run_without_its_bridge_says_so_once_and_ends_when_it_is_told(
     tmp_path: Path, number: signal.Signals
@@ -184,6 +271,42 @@ def test_run_that_cannot_write_its_file_is_one_line(tmp_path: Path) -> None:
     )
     expected = f"ryu_droplog: {tmp_path}/logs/drop.log: cannot be written: File exists\n"
     assert (1, "", expected) == droplog(tmp_path, "run", "--config", path)
+
+
+def test_fifo_that_nobody_reads_holds_up_neither_start_nor_reload_nor_end(tmp_path: Path) -> None:
+    def configuration(file: str) -> str:
+        return (
+            f"drop_log_config: {{opflex_redirect_drop_logs: {file}}}\n"
+            f"bridges: [{{name: br-none}}]\nlog_directory: {tmp_path}/logs\n"
+            f"run_directory: {tmp_path}\n"
+        )
+
+    (tmp_path / "logs").mkdir()
+    os.mkfifo(tmp_path / "logs" / "fifo")
+    path = write(tmp_path, configuration("fifo"))
+    wrong = f"{tmp_path}/logs/fifo: cannot be written: it is a FIFO that nobody reads"
+    assert (1, "", f"ryu_droplog: {wrong}\n") == droplog(tmp_path, "run", "--config", path)
+
+    write(tmp_path, configuration("drop.log"))
+    said = tmp_path / "said"
+
+    def waits_for(text: str) -> bool:
+        deadline = time.monotonic() + PATIENCE
+        while text not in said.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return text in said.read_text()
+
+    with (
+        said.open("wb") as errors,
+        subprocess.Popen(
+            [*COMMAND, "run", "--config", path], env=environment(tmp_path), stderr=errors
+        ) as run,
+    ):
+        assert waits_for("cannot connect")
+        write(tmp_path, configuration("fifo"))
+        assert waits_for(f"{wrong}: the configuration stays as it was")
+        run.terminate()
+        assert 0 == run.wait(PATIENCE)
 
 
 def test_run_that_is_disabled_says_so_and_ends_when_it_is_told(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ class Bed:
     def __init__(self, server: OddServer) -> None:
         self.server = server
         self.clock = NOW
+        self.set_by = 0.0
+        """Seconds by which somebody has set the time of day."""
         self.pauses: list[float] = []
         self.tally = Tally()
         self.poster = self.new_poster()
@@ -47,14 +49,14 @@ class Bed:
             memory=memory,
             backoff=lambda: Backoff(jitter=lambda: 1.0),
             clock=lambda: self.clock,
-            now=lambda: self.clock,
+            now=lambda: self.clock + self.set_by,
         )
 
     def put(self, ago: float = 0.0, whose: Pod = WEB, message: str = MESSAGE) -> bool:
         address = parse("10.2.0.229")
         assert address is not None
         self.tally.receive(1)
-        event = PodEvent((address, address), whose, REASON, message, self.clock - ago)
+        event = PodEvent((address, address), whose, REASON, message, self.clock + self.set_by - ago)
         return self.poster.put(event)
 
     def play(self, requests: int) -> list[str]:
@@ -255,6 +257,33 @@ def test_server_that_comes_back_on_its_port_is_found(bed: Make) -> None:
     assert ["create"] == here.play(1)
     here.server.end()
     assert (1, 0, {}) == here.books()
+
+
+@pytest.mark.parametrize("step", [-86400.0, -3600.0, 3600.0, 86400.0])
+def test_age_is_as_ever_when_the_time_of_day_is_set(bed: Make, step: float) -> None:
+    """What was dropped a minute ago is posted, with the time that it was told with."""
+    here = bed(create=[refuse(503)])
+    here.put(ago=5)
+    here.play(1)
+    here.set_by = step
+    here.clock += 60
+    here.server.scripts["create"] = [CREATED]
+    here.play(3)
+    assert (1, 0, {}) == here.books()
+    assert "2024-02-20T07:59:11" == here.server.bodies("create")[-1]["lastTimestamp"][:19]
+
+
+@pytest.mark.parametrize("step", [-86400.0, -3600.0])
+def test_what_waits_too_long_is_aged_when_the_time_of_day_is_set_back(
+    bed: Make, step: float
+) -> None:
+    here = bed(create=[refuse(503)])
+    here.put()
+    here.play(1)
+    here.set_by = step
+    here.clock += MAX_AGE + 1
+    here.poster.turn()
+    assert (0, 0, {"aged": 1}) == here.books()
 
 
 def test_outage_of_an_hour_leaves_the_last_ten_minutes(bed: Make) -> None:

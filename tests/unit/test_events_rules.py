@@ -30,13 +30,18 @@ WEB = pods(pod("web", DESTINATION))
 
 
 def judge(
-    event: PacketEvent, known: PodMap = WEB, now: float = NOW, rules: Rules | None = None
+    event: PacketEvent,
+    known: PodMap = WEB,
+    now: float = NOW,
+    rules: Rules | None = None,
+    clock: float | None = None,
 ) -> PodEvent | Discard:
-    """The verdict; what is to be posted is posted."""
+    """The verdict; what is to be posted is posted. Without a `clock`, nobody sets the time."""
     rules = Rules(600.0, 120.0) if rules is None else rules
-    verdict = rules.judge(event, known, now)
+    clock = now if clock is None else clock
+    verdict = rules.judge(event, known, now, clock)
     if isinstance(verdict, PodEvent):
-        rules.posted(verdict, now)
+        rules.posted(verdict, clock)
     return verdict
 
 
@@ -123,6 +128,18 @@ def test_pair_is_not_told_again_by_times_in_the_future() -> None:
     assert [False, True, True] == [verdict is Discard.REPEATED for verdict in verdicts]
 
 
+@pytest.mark.parametrize("step", [-86400.0, -3600.0, -300.0, 300.0, 86400.0])
+def test_interval_is_as_long_as_ever_when_the_time_of_day_is_set(step: float) -> None:
+    rules = Rules(600.0, 120.0)
+    verdicts = [
+        judge(packet(at=NOW + step * bool(clock) + clock), now=NOW + step * bool(clock) + clock,
+              rules=rules, clock=clock)
+        for clock in (0.0, 1.0, 119.0, 121.0, 240.0, 242.0)
+    ]  # fmt: skip
+    repeated = [verdict is Discard.REPEATED for verdict in verdicts]
+    assert [False, True, True, False, True, False] == repeated
+
+
 def test_way_back_and_other_pairs_are_told_at_once() -> None:
     rules = Rules(600.0, 120.0)
     events = (packet(), packet(DESTINATION, SOURCE), packet("10.2.0.230"))
@@ -140,7 +157,7 @@ def test_pair_is_the_same_in_another_notation() -> None:
 def test_what_nobody_took_leaves_no_interval() -> None:
     rules = Rules(600.0, 120.0)
     assert Discard.NO_POD is judge(packet(), pods(), rules=rules)
-    assert isinstance(rules.judge(packet(), WEB, NOW), PodEvent)
+    assert isinstance(rules.judge(packet(), WEB, NOW, NOW), PodEvent)
     assert isinstance(judge(packet(), rules=rules), PodEvent)
 
 
@@ -150,7 +167,7 @@ def test_memory_of_pairs_is_bounded_and_the_oldest_goes_first() -> None:
     for source in sources:
         judge(packet(source), rules=rules)
     assert 3 == len(rules)
-    verdicts = [rules.judge(packet(source), WEB, NOW) for source in sources]
+    verdicts = [rules.judge(packet(source), WEB, NOW, NOW) for source in sources]
     repeated = [verdict is Discard.REPEATED for verdict in verdicts]
     assert [False, False, True, True, True] == repeated
 

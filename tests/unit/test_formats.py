@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,14 @@ from ryu_droplog.sinks.text import File
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs/formats.md").read_text(encoding="utf-8")
 
+CACHED = (
+    formats._iso_second,
+    line.timestamp,
+    line.zoned_timestamp,
+    line._offset_text,
+    line._second_text,
+)
+"""Texts of times, which a program with one time zone keeps."""
 FLOW = DropFlow(0xDA8BEF6A, 2000, "tcp,tp_dst=80", {"stage": "ls_out_acl", "acl": 'no "http"'})
 # in_port=2, reg5=3, reg6=1, ct_state=+new+trk
 TRACKED = bytes.fromhex("8000000400000002 00010a0400000003 00010c0400000001 0001d20400000021")
@@ -30,6 +39,24 @@ TRACKED = bytes.fromhex("8000000400000002 00010a0400000003 00010c0400000001 0001
 def drop(frame: bytes, metadata: bytes = b"", table: int = 93, **origin: Any) -> Drop:
     where = Origin("br-int", table, "T", "MISS", "T MISS", TableBook(), **origin)
     return decode(frame, 1700000000.25, where, metadata)
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Sets the time zone, for a test."""
+
+    def put(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        refresh()
+
+    def refresh() -> None:
+        time.tzset()
+        for cached in CACHED:
+            cached.cache_clear()
+
+    yield put
+    monkeypatch.undo()
+    refresh()
 
 
 def told(one: Drop) -> dict[str, Any]:
@@ -71,20 +98,76 @@ def test_explicit_drop_is_told_with_its_flow() -> None:
     } == told(one)["flow"]
     assert additions(one) == (
         " FLOW_COOKIE=0xda8bef6a FLOW_PRIORITY=2000 FLOW_MATCH=tcp,tp_dst=80"
-        ' STAGE=ls_out_acl ACL="no \\"http\\""'
+        ' STAGE=ls_out_acl ACL="no \\"http\\"" BRIDGE=br-int'
     )
 
 
-def test_extended_line_begins_as_the_opflex_line() -> None:
+def test_extended_line_is_the_opflex_line_with_the_offset_of_its_time_and_more(
+    zone: Callable[[str], None],
+) -> None:
+    zone("CET-1CEST,M3.5.0,M10.5.0/3")
     one = drop(ethernet(ARP, arp("10.0.0.1", "10.0.0.2")), TRACKED)
-    assert line.bare(one) + " IN_PORT=2" == FORMATS["extended"].bare(one)
-    assert line.full(one) + " IN_PORT=2" == FORMATS["extended"].full(one)
+    for name, offset in (("full", " +0100]"), ("redirected", " +0100]"), ("bare", "]")):
+        opflex, extended = (getattr(FORMATS[form], name)(one) for form in ("opflex", "extended"))
+        assert f"{opflex} IN_PORT=2 BRIDGE=br-int".replace("]", offset, 1) == extended
+    assert FORMATS["extended"].full(one).startswith("[2023-Nov-14 23:13:20.250000 +0100] [info] ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (1708415956.845663, "2024-Feb-20 08:59:16.845663 +0100"),
+        (1711846799.9999999, "2024-Mar-31 03:00:00.000000 +0200"),
+        (1711846799.5, "2024-Mar-31 01:59:59.500000 +0100"),
+        (1729990799.5, "2024-Oct-27 02:59:59.500000 +0200"),
+        (1729990800.5, "2024-Oct-27 02:00:00.500000 +0100"),
+    ],
+)
+def test_offset_is_that_of_the_moment(
+    zone: Callable[[str], None], seconds: float, expected: str
+) -> None:
+    """Also in the hour that comes twice, and in a second that rounding begins."""
+    zone("CET-1CEST,M3.5.0,M10.5.0/3")
+    assert expected == line.zoned_timestamp(seconds)
+
+
+@pytest.mark.parametrize(
+    ("name", "offset"), [("UTC0", "+0000"), ("<+0545>-5:45", "+0545"), ("NST3:30", "-0330")]
+)
+def test_offset_has_hours_and_minutes(zone: Callable[[str], None], name: str, offset: str) -> None:
+    zone(name)
+    assert line.zoned_timestamp(1708415956.0).endswith(f" {offset}")
+
+
+def test_times_of_a_clock_that_is_set_back_have_their_own_text(
+    zone: Callable[[str], None],
+) -> None:
+    zone("CET-1CEST,M3.5.0,M10.5.0/3")
+    texts = [line.zoned_timestamp(1711846801.5 + step) for step in (0, 1, -2, -1, 0, 86400, 1)]
+    assert texts[0] == texts[4]
+    assert texts[1] == texts[6]
+    assert "2024-Mar-31 01:59:59.500000 +0100" == texts[2]
+
+
+def test_bridge_stands_last_and_before_the_repeats_only() -> None:
+    one = drop(ethernet(ARP, arp("10.0.0.1", "10.0.0.2"))[:20], flow=FLOW)
+    one.repeated = 7
+    text = FORMATS["extended"].bare(one)
+    assert text.endswith(' ACL="no \\"http\\"" BRIDGE=br-int REPEATED=7')
+    assert " TRUNCATED FLOW_COOKIE=" in text
+    assert FORMATS["opflex"].bare(one).endswith(" TRUNCATED REPEATED=7")
+
+
+def test_name_of_a_bridge_cannot_forge_what_is_behind_it() -> None:
+    where = Origin("br\n[x] REPEATED=9", 4, "T", "MISS", "T MISS", TableBook())
+    text = FORMATS["extended"].bare(decode(b"", 0.0, where, b""))
+    assert 'T MISS  TRUNCATED BRIDGE="br\\n[x] REPEATED=9"' == text
 
 
 def test_icmpv6_is_told_where_the_opflex_line_says_nothing() -> None:
     message = bytes([135, 0]) + bytes(22)
     one = drop(ethernet(IPV6, ipv6("fe80::1", "ff02::1", 58, message)))
-    assert " ICMP6_TYPE=135 ICMP6_CODE=0" == additions(one)
+    assert " ICMP6_TYPE=135 ICMP6_CODE=0 BRIDGE=br-int" == additions(one)
     assert (135, 0) == (told(one)["icmp_type"], told(one)["icmp_code"])
 
 
@@ -149,25 +232,18 @@ def test_repeats_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "zone", ["UTC0", "<+0545>-5:45", "NST3:30NDT,M3.2.0,M11.1.0", "CET-1CEST,M3.5.0,M10.5.0/3"]
+    "name", ["UTC0", "<+0545>-5:45", "NST3:30NDT,M3.2.0,M11.1.0", "CET-1CEST,M3.5.0,M10.5.0/3"]
 )
 @pytest.mark.parametrize("seconds", [0.0, 1700000000.9999999, 1729990799.5, 1729990800.5])
 def test_time_is_the_local_time_with_its_offset(
-    zone: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+    name: str, seconds: float, zone: Callable[[str], None]
 ) -> None:
     """Also within the hour that a change from daylight saving time gives twice."""
-    monkeypatch.setenv("TZ", zone)
-    time.tzset()
-    formats._iso_second.cache_clear()
-    try:
-        one = drop(ethernet(ARP, arp("10.0.0.1", "10.0.0.2")))
-        one.time = seconds
-        expected = datetime.fromtimestamp(seconds).astimezone()
-        assert expected.isoformat(timespec="microseconds") == told(one)["time"]
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-        formats._iso_second.cache_clear()
+    zone(name)
+    one = drop(ethernet(ARP, arp("10.0.0.1", "10.0.0.2")))
+    one.time = seconds
+    expected = datetime.fromtimestamp(seconds).astimezone()
+    assert expected.isoformat(timespec="microseconds") == told(one)["time"]
 
 
 @pytest.mark.parametrize("name", ["réseau", "Ā", "\U0001d11e", "tab\t", "line\nend", "\ud800"])
@@ -184,4 +260,5 @@ def test_name_in_any_language_is_one_line_of_a_file(name: str, form: str, tmp_pa
     if form == "json":
         assert name == json.loads(line_of_file)["flow"]["acl"]
     if form == "extended":
-        assert name == json.loads(line_of_file[line_of_file.index(b" ACL=") + 5 :])
+        acl = line_of_file.partition(b" ACL=")[2].removesuffix(b" BRIDGE=br-int")
+        assert name == json.loads(acl)

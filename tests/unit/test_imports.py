@@ -20,6 +20,7 @@ PURE = (
 )
 PURE_MAY_IMPORT = {"drop", "errors", "filters", "packet", "cookie", "ledger"}
 TOP = {
+    "__main__",
     "app",
     "around",
     "cli",

@@ -24,12 +24,15 @@ class Gate:
         self.entered = threading.Event()
         """Set when a batch waits at the gate."""
         self.batches: list[tuple[list[bytes], float]] = []
+        self.came: list[float] = []
+        """When each batch came, by the clock of the ticks."""
         self.ticks: list[float] = []
 
-    def take(self, messages: Sequence[bytes], now: float) -> None:
+    def take(self, messages: Sequence[bytes], read_at: float, now: float) -> None:
         self.entered.set()
         self.opened.wait()
-        self.batches.append((list(messages), now))
+        self.batches.append((list(messages), read_at))
+        self.came.append(now)
 
     def tick(self, now: float) -> None:
         self.ticks.append(now)
@@ -178,10 +181,10 @@ def test_intake_without_anything_is_settled(begin: Callable[..., Intake]) -> Non
 
 def test_chain_hears_the_clock_while_nothing_comes(begin: Callable[..., Intake]) -> None:
     gate = Gate()
-    before = time.time()
+    before = time.monotonic()
     begin(gate)
     assert eventually(lambda: len(gate.ticks) >= 3)
-    assert before <= gate.ticks[0] < gate.ticks[1] < gate.ticks[2] <= time.time()
+    assert before <= gate.ticks[0] < gate.ticks[1] < gate.ticks[2] <= time.monotonic()
     assert [] == gate.batches
 
 
@@ -193,6 +196,32 @@ def test_chain_hears_the_clock_under_load(begin: Callable[..., Intake]) -> None:
         intake.put([b"more"], 0.0)
         time.sleep(0.001)
     assert 3 <= len(gate.ticks)
+
+
+def test_batch_has_both_times_of_the_moment_when_it_came(begin: Callable[..., Intake]) -> None:
+    gate = Gate(is_open=False)
+    intake = begin(gate)
+    before = time.monotonic()
+    intake.put([b"one"], 1_700_000_000.0)
+    after = time.monotonic()
+    gate.opened.set()
+    assert intake.settle(PATIENCE)
+    assert [([b"one"], 1_700_000_000.0)] == gate.batches
+    assert before <= gate.came[0] <= after
+
+
+@pytest.mark.parametrize("step", [-86400.0, -3600.0, -300.0, 86400.0])
+def test_chain_hears_the_clock_when_the_time_of_day_is_set(
+    step: float, begin: Callable[..., Intake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    begin(gate)
+    assert eventually(lambda: len(gate.ticks) >= 1)
+    there = time.time
+    monkeypatch.setattr(time, "time", lambda: there() + step)
+    count = len(gate.ticks)
+    assert eventually(lambda: len(gate.ticks) >= count + 3)
+    assert sorted(gate.ticks) == gate.ticks
 
 
 def test_close_sends_on_what_waits_and_ends_all_windows(begin: Callable[..., Intake]) -> None:

@@ -69,7 +69,7 @@ def test_cut_packet_gives_what_was_captured(link_type: int, before: bytes, packe
     data = before + packet
     headers = len(data) - len(PAYLOAD)
     for size in range(len(data)):
-        expected = Datagram(PORT, PAYLOAD[: size - headers]) if size >= headers else None
+        expected = Datagram(PORT, PAYLOAD[: size - headers], True) if size >= headers else None
         assert (size, expected) == (size, datagram(link_type, data[:size]))
 
 

@@ -104,6 +104,30 @@ def test_datagrams_arrive_in_order_as_drops(bed: Bed) -> None:
     assert (100, 100, 0) == (total.received, total.logged, total.waiting)
 
 
+@pytest.mark.parametrize("step", [-3600.0, -300.0, 86400.0])
+def test_window_ends_in_time_when_the_time_of_day_is_set(
+    step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drops have the new time of day, and their number comes no later than ever."""
+    bed = Bed(fold=Fold(1.0, 100))
+    try:
+        bed.reception.start()
+        bed.send(datagram(1))
+        assert bed.all_came(1)
+        there = time.time
+        monkeypatch.setattr(time, "time", lambda: there() + step)
+        bed.send(*[datagram(1)] * 9)
+        assert bed.all_came(10)
+        assert wait_until(lambda: bed.sink.written == 2)
+        assert [0, 9] == [drop.repeated for drop in bed.sink.drops]
+        first, last = (drop.time for drop in bed.sink.drops)
+        assert step == pytest.approx(last - first, abs=PATIENCE)
+        bed.send(datagram(1))
+        assert wait_until(lambda: bed.sink.written == 3), "a new window begins"
+    finally:
+        bed.close()
+
+
 def test_datagrams_become_lines_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "drop.log"
     file = File(path, threading)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
 import struct
 import subprocess
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 from captures import MICROSECONDS, enhanced, interface, packet, pcap, section
@@ -104,8 +105,10 @@ def test_json_has_groups_port_and_time(drops: str) -> None:
 
 def test_extended_line_is_the_line_and_more(drops: str) -> None:
     status, lines, _ = replay("--format", "extended", drops)
-    assert (0, SYN_LINE) == (status, lines[0])
-    assert lines[1].endswith(" LEN=8 SOURCE_GROUP=10 DESTINATION_GROUP=11 OUT_PORT=5")
+    zoned = SYN_LINE.replace("663]", "663 +0000]")
+    assert (0, f"{zoned} BRIDGE=br-access") == (status, lines[0])
+    noted = " SOURCE_GROUP=10 DESTINATION_GROUP=11 OUT_PORT=5"
+    assert lines[1].endswith(f" LEN=8{noted} BRIDGE=br-int")
 
 
 def test_events_are_objects_and_none_is_of_a_permit(drops: str) -> None:
@@ -151,10 +154,11 @@ opflex: {{ids_directory: "{tmp_path}", print_tenant: true, tenants: {{10: red}}}
     deny = header(record(12, 1, POLICY), GROUPS, vni=INT) + QUERY
     status, lines, said = replay("--config", path, "-", data=capture(deny, drop_log()))
     assert (0, 1) == (status, len(lines))
+    stamp = STAMP.replace("]", " +0000]")
     assert (
-        f"{STAMP} [info] [ryu_droplog] F-POL_TABLE DENY rule STID=red DTID=N/A  SMAC=" in lines[0]
+        f"{stamp} [info] [ryu_droplog] F-POL_TABLE DENY rule STID=red DTID=N/A  SMAC=" in lines[0]
     )
-    assert lines[0].endswith(" OUT_PORT=5")
+    assert lines[0].endswith(" OUT_PORT=5 BRIDGE=br-fabric")
     assert "2 packets: 1 drops written, 1 left out by web\n" == said
     told = replay("--config", path, "--format=json", "-", data=capture(deny))[1]
     assert ["br-fabric"] == [json.loads(line)["bridge"] for line in told]
@@ -218,6 +222,101 @@ def test_cut_capture_gives_its_lines_and_an_error(tmp_path: Path) -> None:
     assert (1, [SYN_LINE]) == (status, lines)
     assert said.startswith(f"ryu-droplog: {path}: it is cut, in the middle of a record at byte ")
     assert said.endswith("\n1 packets: 1 drops written\n")
+
+
+# The snap length
+
+
+def snapped(size: int, *packets: bytes) -> bytes:
+    """A capture of these, with a snap length."""
+    lengths = [len(whole) for whole in packets]
+    return pcap(*[whole[:size] for whole in packets], lengths=lengths, part=845_663)
+
+
+def test_snapped_drop_log_is_a_line_as_far_as_it_goes() -> None:
+    """`editcap -s 60`: of the options, only the table is whole."""
+    status, lines, said = replay("-", data=snapped(60, packet(drop_log())))
+    expected = f"{STAMP} [info] [ryu_droplog] {ACC_LABEL}  TRUNCATED"
+    assert (0, [expected]) == (status, lines)
+    assert "1 packets: 1 drops written\n" == said
+
+
+def test_drop_log_that_is_snapped_anywhere_is_told_and_never_called_wrong() -> None:
+    """A packet for each length from the end of its UDP header on; the lines in this order."""
+    whole = packet(drop_log())
+    sizes = range(14 + 20 + 8, len(whole))
+    data = pcap(*[whole[:size] for size in sizes], lengths=[len(whole)] * len(sizes))
+    status, lines, said = replay("-", data=data)
+    table = sizes[0] + 8 + 8  # the header, and the option that tells the table
+    tcp = len(whole) - len(syn()) + 14 + 20 + 20  # what is printed of the segment
+    told = [size for size in sizes if size >= table]
+    assert (0, len(told)) == (status, len(lines))
+    for size, line in zip(told, lines, strict=True):
+        assert f" [info] [ryu_droplog] {ACC_LABEL} " in line
+        assert (size, size < tcp) == (size, line.endswith(" TRUNCATED"))
+        assert size < tcp or line.endswith(SYN_TEXT)
+    untold = f"{table - sizes[0]} datagrams whose capture ends before it tells the table of a drop"
+    assert said.endswith(f" {len(told)} drops written, {untold}\n")
+    assert 1 == len(said.splitlines())
+
+
+def test_packet_that_is_cut_by_no_snap_length_contradicts_itself() -> None:
+    status, lines, said = replay("-", data=pcap(packet(drop_log())[:60]))
+    assert (0, []) == (status, lines)
+    assert "1 datagrams that contradict themselves" in said
+
+
+def test_snapped_drop_log_of_a_wrong_table_contradicts_itself() -> None:
+    status, lines, said = replay("-", data=snapped(60, packet(drop_log(table_id=256))))
+    assert (0, []) == (status, lines)
+    assert "drop log names table 256, expected 0 to 255" in said
+
+
+# A capture without a drop log
+
+
+def test_capture_without_a_drop_log_says_what_was_looked_for() -> None:
+    others = [packet(drop_log(), port=53), packet(header(number(0, 1)) + syn()), LLDP]
+    status, lines, said = replay("-", data=pcap(*others))
+    assert (0, []) == (status, lines)
+    assert [
+        "standard input: no drop log found in 3 packets: looked for Geneve in UDP to port 6081 or"
+        " 50000",
+        "3 packets: 0 drops written, 1 geneve datagrams without a drop log, 2 other packets",
+    ] == said.splitlines()
+
+
+def test_capture_that_was_cut_too_short_says_so() -> None:
+    said = replay("-", data=snapped(40, packet(drop_log()), packet(drop_log())))[2]
+    assert "6081 or 50000; 2 of them were cut by the capture\n" in said
+
+
+@pytest.mark.parametrize("what", [{"frame": LLDP}, {"table_id": 256}], ids=["pruned", "malformed"])
+def test_capture_with_a_drop_log_of_any_kind_does_not_say_so(what: dict[str, Any]) -> None:
+    assert "no drop log found" not in replay("-", data=capture(drop_log(**what)))[2]
+
+
+# gzip
+
+
+def test_capture_compressed_by_gzip_is_replayed(drops: str, tmp_path: Path) -> None:
+    expected = replay(drops)
+    data = gzip.compress(Path(drops).read_bytes())
+    path = tmp_path / "drops.of.any.name"
+    path.write_bytes(data)
+    assert expected == tuple(
+        said.replace(str(path), drops) if isinstance(said, str) else said
+        for said in replay(str(path))
+    )
+    assert expected[:2] == replay("-", data=data)[:2]
+
+
+def test_gzip_that_is_cut_gives_its_lines_and_an_error() -> None:
+    data = gzip.compress(capture(drop_log()))
+    status, lines, said = replay("-", data=data[:-1])
+    assert (1, [SYN_LINE]) == (status, lines)
+    expected = "ryu-droplog: standard input: it is cut: the compressed data has no end\n"
+    assert f"{expected}1 packets: 1 drops written\n" == said
 
 
 def test_what_is_no_capture_is_an_error(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -267,16 +268,20 @@ def test_full_disk_is_said_once_and_every_drop_counted(tmp_path: Path) -> None:
     assert 0 == sink.close(PATIENCE)
 
 
-def test_line_cut_by_a_full_disk_spoils_no_other(path: Path) -> None:
-    """The limit on the size of files stands in for the disk: a write up to it is short, too."""
+def on_a_full_disk(path: Path, then: str) -> list[str]:
+    """What is printed where a disk has room for two lines of four, and 20 bytes.
+
+    The limit on the size of files stands in for the disk: a write up to it is short, too.
+    """
     code = f"""
-import resource, signal, sys, threading
+import os, resource, signal, sys, threading
 sys.path[:0] = {[str(Path(__file__).parent)]!r}
 from pathlib import Path
 from ryu_droplog.sinks.text import File
 from test_sinks import drop, settle
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-sink = File(Path({str(path)!r}), threading)
+path = Path({str(path)!r})
+sink = File(path, threading)
 sink.start()
 size = len(sink._form(drop(1000))) + 1
 def room(size):
@@ -284,17 +289,24 @@ def room(size):
 room(2 * size + 20)
 sink.put([drop(1001), drop(1002), drop(1003), drop(1004)])
 print(*settle(sink))
+{then}
+sink.close(5)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    return done.stdout.splitlines()
+
+
+def test_line_cut_by_a_full_disk_spoils_no_other(path: Path) -> None:
+    then = """
 sink.put([drop(1005)])
 print(*settle(sink))
 room(10000)
 sink.put([drop(1006), drop(1007)])
 print(*settle(sink))
 print(*sink.notices, sep="\\n")
-sink.close(5)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
-    )
     expected = [
         "2 2",
         "2 3",
@@ -302,13 +314,60 @@ sink.close(5)
         f"{path}: cannot write: File too large; counting the drops",
         f"{path}: writing again; 3 drops were not written",
     ]
-    assert expected == done.stdout.splitlines()
+    assert expected == on_a_full_disk(path, then)
     text = path.read_text()
     assert [1001, 1002, 1006, 1007] == ports(text)
     assert 5 == len(text.splitlines()), "the four, and the beginning of a fifth"
 
 
+@pytest.mark.parametrize(
+    "rotate",
+    [
+        "path.rename(path.with_suffix('.1'))",
+        "path.rename(path.with_suffix('.1')); path.touch()",
+        "path.unlink()",
+        "os.truncate(path, 0)",
+    ],
+    ids=["renamed", "renamed and made anew", "removed", "truncated"],
+)
+def test_file_after_a_line_that_was_cut_begins_with_a_line(path: Path, rotate: str) -> None:
+    """Also when the disk is still full when the file is rotated."""
+    then = f"""
+sink.put([drop(1005)])
+print(*settle(sink))
+{rotate}
+room(10000)
+sink.put([drop(1006)])
+print(*settle(sink))
+"""
+    assert ["2 2", "2 3", "3 3"] == on_a_full_disk(path, then)
+    assert f"{line.redirected(drop(1006))}\n" == path.read_text()
+
+
+def test_another_sink_for_the_same_file_ends_the_line_that_was_cut(path: Path) -> None:
+    """As after a reload with another format, or after a crash."""
+    then = """
+room(10000)
+sink.close(5)
+sink = File(path, threading)
+sink.start()
+sink.put([drop(1006)])
+print(*settle(sink))
+"""
+    assert ["2 2", "1 0"] == on_a_full_disk(path, then)
+    text = path.read_text()
+    assert [1001, 1002, 1006] == ports(text)
+    assert 4 == len(text.splitlines())
+
+
 # Standard output
+
+
+@contextmanager
+def shut(*descriptors: int) -> Iterator[None]:
+    yield
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def test_pipe_that_nobody_reads_any_more_is_broken(capfd: pytest.CaptureFixture[str]) -> None:
@@ -330,6 +389,53 @@ def test_pipe_that_nobody_reads_any_more_is_broken(capfd: pytest.CaptureFixture[
     finally:
         os.dup2(saved, 1)
         os.close(saved)
+
+
+@contextmanager
+def standard_output(descriptor: int) -> Iterator[None]:
+    """Puts another descriptor in its place."""
+    saved = os.dup(1)
+    os.dup2(descriptor, 1)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def test_pipe_that_does_not_block_has_every_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """Whoever shares the pipe may have said so; it stays as it is."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with shut(reader, writer), standard_output(writer):
+        sink = StandardOutput(threading)
+        sink.start()
+        sink.put([drop(number) for number in range(3000)])
+        text = b""
+        while text.count(b"\n") < 3000:
+            time.sleep(0.001)
+            text += os.read(reader, 30_000)
+        assert (3000, 0) == settle(sink)
+        assert 3000 == len(re.findall(rb" SPT=\d+ DPT=53 LEN=8\n", text))
+        assert not os.get_blocking(writer)
+        assert 0 == sink.close(PATIENCE)
+
+
+def test_pipe_whose_reader_is_stuck_does_not_hold_up_the_end(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    reader, writer = os.pipe()
+    with standard_output(writer):
+        sink = StandardOutput(threading)
+        sink.start()
+        sink.put([drop(number) for number in range(3000)])
+        begin = time.monotonic()
+        assert 3000 == sink.close(0.2)
+        assert 2 > time.monotonic() - begin
+        os.close(writer)
+        os.close(reader)  # let the thread go, which may not write to what comes next
+        sink._thread.join(PATIENCE)
+        assert not sink._thread.is_alive()
 
 
 def test_standard_output_has_full_lines(capfd: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,8 @@ from ryu_droplog.throttle import Throttle, flow_key
 A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 A6, B6, C6 = "fd00::1", "fd00::2", "fd00::3"
 ORIGIN = origin()
+NOON = 1_700_000_000.0
+"""A time of day, in seconds since the epoch."""
 
 
 def segment(number: int, time: float = 0.0, where: Origin = ORIGIN) -> Drop:
@@ -29,15 +31,20 @@ def told(drops: Sequence[Drop]) -> list[tuple[int, float, int]]:
     return [(one.l4.src_port, one.time, one.repeated) for one in drops]
 
 
+def take(throttle: Throttle, drop: Drop) -> list[Drop]:
+    """What is to be written now that this drop came, where no clock was ever set."""
+    return throttle.take(drop, drop.time)
+
+
 def test_first_of_its_kind_goes_through_as_it_is() -> None:
     first = segment(1)
-    assert [first] == Throttle(1.0).take(first)
+    assert [first] == take(Throttle(1.0), first)
 
 
 def test_repeats_become_one_line_with_their_number_and_the_last_of_them() -> None:
     throttle = Throttle(1.0)
-    throttle.take(segment(1, 10.0))
-    assert [] == [kept for n in range(1, 6) for kept in throttle.take(segment(1, 10.0 + n / 10))]
+    take(throttle, segment(1, 10.0))
+    assert [] == [kept for n in range(1, 6) for kept in take(throttle, segment(1, 10.0 + n / 10))]
     assert [] == throttle.expire(10.99)
     assert [(1, 10.5, 5)] == told(throttle.expire(11.0))
     assert [] == throttle.expire(12.0), "the window is closed"
@@ -45,58 +52,69 @@ def test_repeats_become_one_line_with_their_number_and_the_last_of_them() -> Non
 
 def test_window_without_repeats_ends_without_a_line() -> None:
     throttle = Throttle(1.0)
-    throttle.take(segment(1))
+    take(throttle, segment(1))
     assert [] == throttle.expire(float("inf"))
 
 
 def test_window_counts_from_its_first_drop_and_repeats_do_not_prolong_it() -> None:
     throttle = Throttle(1.0)
-    throttle.take(segment(1, 0.0))
-    throttle.take(segment(1, 0.9))
-    assert [(1, 0.9, 1), (1, 1.0, 0)] == told(throttle.take(segment(1, 1.0)))
-    assert [] == throttle.take(segment(1, 1.9))
+    take(throttle, segment(1, 0.0))
+    take(throttle, segment(1, 0.9))
+    assert [(1, 0.9, 1), (1, 1.0, 0)] == told(take(throttle, segment(1, 1.0)))
+    assert [] == take(throttle, segment(1, 1.9))
     assert [(1, 1.9, 1)] == told(throttle.expire(2.0))
 
 
 def test_drop_after_a_window_that_nobody_closed_ends_it_first() -> None:
     throttle = Throttle(1.0)
     for time in (0.0, 0.1, 0.2):
-        throttle.take(segment(1, time))
-    assert [(1, 0.2, 2), (1, 50.0, 0)] == told(throttle.take(segment(1, 50.0)))
+        take(throttle, segment(1, time))
+    assert [(1, 0.2, 2), (1, 50.0, 0)] == told(take(throttle, segment(1, 50.0)))
 
 
 def test_expire_ends_only_the_windows_that_are_over() -> None:
     throttle = Throttle(1.0)
     for number, time in ((1, 0.0), (1, 0.1), (2, 0.5), (2, 0.6), (1, 0.7)):
-        throttle.take(segment(number, time))
+        take(throttle, segment(number, time))
     assert [(1, 0.7, 2)] == told(throttle.expire(1.2))
     assert [(2, 0.6, 1)] == told(throttle.expire(1.5))
 
 
 def test_least_recently_used_window_is_ended_with_its_line_when_all_are_taken() -> None:
     throttle = Throttle(1.0, entries=2)
-    throttle.take(segment(1, 0.0))
-    throttle.take(segment(2, 0.1))
-    throttle.take(segment(1, 0.2))  # 2 is now the one that was used least recently
-    throttle.take(segment(2, 0.3))
-    throttle.take(segment(1, 0.4))
-    assert [(2, 0.3, 1), (3, 0.5, 0)] == told(throttle.take(segment(3, 0.5)))
+    take(throttle, segment(1, 0.0))
+    take(throttle, segment(2, 0.1))
+    take(throttle, segment(1, 0.2))  # 2 is now the one that was used least recently
+    take(throttle, segment(2, 0.3))
+    take(throttle, segment(1, 0.4))
+    assert [(2, 0.3, 1), (3, 0.5, 0)] == told(take(throttle, segment(3, 0.5)))
     assert [(1, 0.4, 2)] == told(throttle.expire(float("inf")))
 
 
 def test_window_ended_early_without_repeats_leaves_no_line() -> None:
     throttle = Throttle(1.0, entries=1)
-    throttle.take(segment(1))
-    assert [(2, 0.0, 0)] == told(throttle.take(segment(2)))
+    take(throttle, segment(1))
+    assert [(2, 0.0, 0)] == told(take(throttle, segment(2)))
 
 
 def test_window_over_is_begun_anew_at_no_other_windows_cost() -> None:
     throttle = Throttle(1.0, entries=2)
-    throttle.take(segment(1, 0.0))
-    throttle.take(segment(2, 0.5))
-    throttle.take(segment(2, 0.6))
-    assert [(1, 1.1, 0)] == told(throttle.take(segment(1, 1.1)))
+    take(throttle, segment(1, 0.0))
+    take(throttle, segment(2, 0.5))
+    take(throttle, segment(2, 0.6))
+    assert [(1, 1.1, 0)] == told(take(throttle, segment(1, 1.1)))
     assert [(2, 0.6, 1)] == told(throttle.expire(1.5))
+
+
+@pytest.mark.parametrize("step", [-86400.0, -3600.0, -300.0, 0.0, 300.0, 86400.0])
+def test_window_is_as_long_as_ever_when_the_time_of_day_is_set(step: float) -> None:
+    """What is written is the time of day; what is measured is a clock that nobody sets."""
+    throttle = Throttle(1.0)
+    throttle.take(segment(1, NOON), 10.0)
+    assert [] == throttle.take(segment(1, NOON + step + 0.5), 10.5)
+    assert [] == throttle.expire(10.9)
+    assert [(1, NOON + step + 0.5, 1)] == told(throttle.expire(11.0))
+    assert [(1, NOON + step + 1.1, 0)] == told(throttle.take(segment(1, NOON + step + 1.1), 11.1))
 
 
 @given(
@@ -112,7 +130,7 @@ def test_every_drop_is_in_one_number(steps: list[tuple[int, float, bool]], entri
         now += pause
         if look:
             written += throttle.expire(now)
-        written += throttle.take(segment(number, now))
+        written += take(throttle, segment(number, now))
     rest = throttle.expire(float("inf"))
     assert entries >= len(rest)
     for number in range(6):
@@ -129,7 +147,7 @@ def test_flow_has_one_line_and_one_number_a_window(steps: list[tuple[int, float]
     now = 0.0
     for number, pause in steps:
         now += pause
-        written += throttle.take(segment(number, now))
+        written += take(throttle, segment(number, now))
     for number in range(4):
         begins = [one.time for one in written if one.l4.src_port == number and not one.repeated]
         assert all(after >= before + 1.0 for before, after in pairwise(begins))
@@ -228,6 +246,6 @@ def test_icmp_echoes_that_differ_in_identifier_and_sequence_are_one() -> None:
 def test_frame_cut_anywhere_has_a_key(length: int) -> None:
     cut = frame(SEGMENT)[:length]
     throttle = Throttle(1.0)
-    throttle.take(drop(cut))
-    assert [] == throttle.take(drop(cut))
+    take(throttle, drop(cut))
+    assert [] == take(throttle, drop(cut))
     assert [1] == [one.repeated for one in throttle.expire(1.0)]

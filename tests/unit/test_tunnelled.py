@@ -56,7 +56,7 @@ class Bed:
         return self.origin(header(*options, vni=vni)).label
 
     def drops(self, *datagrams: bytes) -> list[Drop]:
-        self.chain.take(datagrams, NOW)
+        self.chain.take(datagrams, NOW, NOW)
         self.sink.start()
         assert 0 == self.sink.close(PATIENCE)
         return self.sink.drops

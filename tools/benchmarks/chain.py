@@ -60,7 +60,7 @@ class ChainWay:
 
     def take(self, messages: list[bytes]) -> None:
         """Send a batch on its way."""
-        self._chain.take(messages, time.time())
+        self._chain.take(messages, time.time(), time.monotonic())
 
     def close(self) -> None:
         """Wait until all is written. Raises RuntimeError when something was left out."""
