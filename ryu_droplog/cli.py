@@ -59,7 +59,8 @@ def run(path: str | None, verbose: bool) -> None:
     say of itself goes to standard error. Every flow and meter that it adds to a bridge is gone
     when it stops.
     """
-    from ryu_droplog import manager
+    with _errors():
+        from ryu_droplog import manager
 
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
@@ -318,7 +319,8 @@ def _bridges(path: str | None, name: str | None) -> list[tuple[Bridge, Pipeline]
 
 def _ready_hub() -> None:
     """Before anything of os-ken is imported: see manager.py."""
-    from ryu_droplog import manager  # noqa: F401
+    with _errors():
+        from ryu_droplog import manager  # noqa: F401
 
 
 def _visit(bridge: Bridge, errand: Any) -> Any:
