@@ -26,7 +26,8 @@ from ryu_droplog.errors import DropLogError, why
 from ryu_droplog.obey import Configuration
 from ryu_droplog.openflow.threads import start
 from ryu_droplog.options import CONFIG_VARIABLE, register
-from ryu_droplog.settings import Settings
+from ryu_droplog.sd_notify import ServiceManager
+from ryu_droplog.settings import ANY_BRIDGE, Settings
 from ryu_droplog.status import StatusServer
 from ryu_droplog.works import Works
 
@@ -67,6 +68,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         self._stopping = False
         self._stopped = False
         self._previous: dict[int, Any] = {}
+        self._manager = ServiceManager()
 
     @property
     def settings(self) -> Settings:
@@ -89,6 +91,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             LOG.warning("%s: status cannot be asked: %s", where, why(error))
         else:
             self._threads.append(start(self._status.run))
+        self._manager.ready(self._in_short())
         return start(self._live)
 
     def stop(self) -> None:
@@ -102,10 +105,16 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         while not self._stopping:
             hub.sleep(TICK)
             self._log_notices()
+            self._manager.alive(self._in_short())
             now = time.monotonic()
             if now >= last_look + LOOK_TIME or self._reload:
                 last_look = now
+                asked = self._reload
+                if asked:
+                    self._manager.reloading()
                 self._look()
+                if asked:
+                    self._manager.ready(self._in_short())
             interval = self.settings.report_interval
             if interval and now >= last_report + interval:
                 last_report = now
@@ -138,6 +147,18 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         if settings.enable != was_enabled:
             self._say_enabled()
 
+    def _in_short(self) -> str:
+        """How things stand, in one line for the service manager."""
+        if self._trouble is not None:
+            return f"configuration not taken: {self._trouble}"
+        if not self.settings.enable:
+            return f"{self.configuration.switched_off}: nothing is added to any switch"
+        watches = list(self._works.watches.values())
+        named = {bridge.name for bridge in self.settings.bridges} - {ANY_BRIDGE}
+        total = len(named | {watch.name for watch in watches})
+        connected = sum(watch.connected for watch in watches)
+        return f"connected to {connected} of {total} bridge{'' if total == 1 else 's'}"
+
     def _say_enabled(self) -> None:
         if not self.settings.enable:
             LOG.info("%s: nothing is added to any switch", self.configuration.switched_off)
@@ -156,6 +177,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         for source in self._works.sources():
             if read:
                 source.read_counters(READING_TIME)
+                self._manager.alive(self._in_short())
             line = source.report()
             if line:
                 LOG.info("%s", line)
@@ -164,6 +186,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         if self._stopped:
             return
         self._stopped = True
+        self._manager.stopping()
         if self._status is not None:
             self._status.stop()
         self._works.stop()
