@@ -1,4 +1,4 @@
-"""What README.md tells a reader to type, and what it says that comes of it: to be run literally."""
+"""What README.md and other pages tell a reader to type, and what comes of it: run literally."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import re
 from pathlib import Path
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+INSTALL_PAGE = README.with_name("docs") / "install.md"
 _FENCE = "```"
 
 
-def blocks(heading: str) -> list[str]:
+def blocks(heading: str, page: Path = README) -> list[str]:
     """The blocks of code under a heading, up to the next heading of whatever depth."""
     found: list[str] = []
     inside = reading = False
-    for line in README.read_text(encoding="utf-8").splitlines(keepends=True):
+    for line in page.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.startswith(_FENCE):
             inside = not inside
             if inside:
@@ -23,7 +24,7 @@ def blocks(heading: str) -> list[str]:
                 found[-1] += line
         elif line.startswith("#"):
             reading = line.lstrip("#").strip() == heading
-    assert found, f"README.md has no code under a heading {heading!r}"
+    assert found, f"{page.name} has no code under a heading {heading!r}"
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -10,12 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = (
-    *("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.cfg"),
-    *("contrib", "docs", "flows", "releasenotes", "ryu_droplog", "tests", "tools"),
-)
+from checkout import ROOT, SOURCES, copy
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +17,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with both: the wheel is built from the source distribution, as pip would."""
     folder = tmp_path_factory.mktemp("distributions")
     clone = folder / "clone"
-    clone.mkdir()
-    for name in SOURCES:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, clone / name)
+    copy(clone)
     done = subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, clone],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
