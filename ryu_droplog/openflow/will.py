@@ -286,15 +286,15 @@ class LastWill:
 
     def _start(self) -> None:
         """Start the other process, and tell it all that is known."""
-        mine, other = socket.socketpair()
         command = [sys.executable, "-I", "-S", cleanup.__file__]
         errors = _lasting_errors()
         if errors is None:
             command.append("--syslog")
         self._started = time.monotonic()
-        # eventlet's sockets do not block, and the other process would inherit that.
-        os.set_blocking(other.fileno(), True)
         try:
+            mine, other = socket.socketpair()
+            # eventlet's sockets do not block, and the other process would inherit that.
+            os.set_blocking(other.fileno(), True)
             with other, _signals_blocked():
                 self._process = subprocess.Popen(
                     command,
@@ -303,8 +303,7 @@ class LastWill:
                     stderr=subprocess.DEVNULL if errors is None else errors,
                     start_new_session=True,
                 )
-        except OSError as error:
-            mine.close()
+        except OSError as error:  # too many open files, say
             self._pause = min(2 * self._pause or 1.0, LONGEST_PAUSE)
             self._next_start = self._started + self._pause
             LOG.warning(
