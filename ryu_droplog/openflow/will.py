@@ -28,6 +28,11 @@ from ryu_droplog.openflow.cleanup import Address, Remains
 
 LOG = logging.getLogger(__name__)
 
+# The package, and the virtual environment that it is in, may be upgraded or removed while the
+# program runs; another clean-up process can be started even then.
+_SCRIPT = os.open(cleanup.__file__, os.O_RDONLY | os.O_CLOEXEC)
+_PYTHON = os.path.realpath(sys.executable)  # a virtual environment has links to it
+
 WRITE_TIME = 2.0
 """Seconds that `write` waits until all is on its way."""
 PING_TIME = 5.0
@@ -286,7 +291,7 @@ class LastWill:
 
     def _start(self) -> None:
         """Start the other process, and tell it all that is known."""
-        command = [sys.executable, "-I", "-S", cleanup.__file__]
+        command = [_PYTHON, "-I", "-S", f"/dev/fd/{_SCRIPT}"]
         errors = _lasting_errors()
         if errors is None:
             command.append("--syslog")
@@ -301,6 +306,7 @@ class LastWill:
                     stdin=other.fileno(),
                     stdout=other.fileno(),
                     stderr=subprocess.DEVNULL if errors is None else errors,
+                    pass_fds=(_SCRIPT,),
                     start_new_session=True,
                 )
         except OSError as error:  # too many open files, say

@@ -185,7 +185,7 @@ def test_process_that_dies_again_and_again_is_started_ever_more_seldom(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr("ryu_droplog.openflow.will._PYTHON", "/bin/false")
     last.write("br-int", str(switch.address), MESSAGES, THERE)
     assert looks(last, caplog, "another is started in 2 s")
     assert 1 == caplog.text.count("another is started now")
@@ -203,7 +203,7 @@ def test_process_that_cannot_be_started_is_said_and_tried_again(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setattr("ryu_droplog.openflow.will._PYTHON", "/nowhere/python")
     last.write("br-int", str(switch.address), MESSAGES, THERE)
     why = "cannot be started (No such file or directory): next try in"
     assert 1 == caplog.text.count(f"the clean-up process {why} 1 s")
