@@ -24,9 +24,10 @@ from os_ken.ofproto import ofproto_v1_3
 from ryu_droplog import cookie
 from ryu_droplog.errors import DropLogError, why
 from ryu_droplog.obey import Configuration
-from ryu_droplog.openflow.threads import start
+from ryu_droplog.openflow.threads import join, start
 from ryu_droplog.options import CONFIG_VARIABLE, register
-from ryu_droplog.settings import Settings
+from ryu_droplog.sd_notify import ServiceManager
+from ryu_droplog.settings import ANY_BRIDGE, Settings
 from ryu_droplog.status import StatusServer
 from ryu_droplog.works import Works
 
@@ -40,6 +41,15 @@ TRY_AGAIN = 5.0
 """Seconds until a configuration that was refused is tried again."""
 READING_TIME = 2.0
 """Seconds that a switch has for its counters before a report goes on without."""
+
+STOP_TIME = 25.0
+"""Seconds after which a stop that does not come to its end is cut short."""
+SAME_SIGNAL = 1.0
+"""Seconds within which signals are one: timeout(1) sends two, to the process and to its group."""
+LEFT = 1
+"""Exit status where something of ours may be left on a switch."""
+
+_OTHER_CLEANS = "the clean-up process takes back what is on the switches"
 
 register(cfg.CONF)
 
@@ -66,7 +76,16 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         self._reload = False
         self._stopping = False
         self._stopped = False
+        self._clean = True
+        """Whether nothing of ours may be left on a switch."""
+        self._ended = False
+        """Whether all of this application has come to its end."""
+        self._signalled: float | None = None
+        """When the first signal to end came."""
+        self._stop_by = math.inf
+        """When a stop has to have come to its end."""
         self._previous: dict[int, Any] = {}
+        self._manager = ServiceManager()
 
     @property
     def settings(self) -> Settings:
@@ -77,6 +96,8 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         """Called by os-ken; the program lives as long as the thread that is returned."""
         super().start()
         self._catch_signals()
+        threads = real_threading()
+        threads.Thread(target=self._cut_short, args=(threads.Event(),), daemon=True).start()
         try:
             self._works.change(self.settings, self.configuration.pipelines)
         except DropLogError as error:
@@ -89,29 +110,42 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             LOG.warning("%s: status cannot be asked: %s", where, why(error))
         else:
             self._threads.append(start(self._status.run))
+        self._manager.ready(self._in_short())
         return start(self._live)
 
     def stop(self) -> None:
-        """Called by os-ken: take everything back, write what waits, end all threads."""
+        """Called by os-ken: take everything back, write what waits, end all threads.
+
+        Raises SystemExit where something may be left on a switch and nobody shares the process.
+        """
         self._stopping = True
         self._take_back()
         super().stop()
+        if not self._clean and not self._shares():
+            sys.exit(LEFT)
 
     def _live(self) -> None:
         last_report = last_look = time.monotonic()
         while not self._stopping:
             hub.sleep(TICK)
+            self._works.tend()
             self._log_notices()
+            self._manager.alive(self._in_short())
             now = time.monotonic()
             if now >= last_look + LOOK_TIME or self._reload:
                 last_look = now
+                asked = self._reload
+                if asked:
+                    self._manager.reloading()
                 self._look()
+                if asked:
+                    self._manager.ready(self._in_short())
             interval = self.settings.report_interval
             if interval and now >= last_report + interval:
                 last_report = now
                 self._report()
         self._take_back()
-        if any(name != self.name for name in app_manager.SERVICE_BRICKS):
+        if self._shares():
             # Others share the process: it is for os-ken's manager to end it.
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -138,6 +172,18 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         if settings.enable != was_enabled:
             self._say_enabled()
 
+    def _in_short(self) -> str:
+        """How things stand, in one line for the service manager."""
+        if self._trouble is not None:
+            return f"configuration not taken: {self._trouble}"
+        if not self.settings.enable:
+            return f"{self.configuration.switched_off}: nothing is added to any switch"
+        watches = list(self._works.watches.values())
+        named = {bridge.name for bridge in self.settings.bridges} - {ANY_BRIDGE}
+        total = len(named | {watch.name for watch in watches})
+        connected = sum(watch.connected for watch in watches)
+        return f"connected to {connected} of {total} bridge{'' if total == 1 else 's'}"
+
     def _say_enabled(self) -> None:
         if not self.settings.enable:
             LOG.info("%s: nothing is added to any switch", self.configuration.switched_off)
@@ -156,6 +202,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         for source in self._works.sources():
             if read:
                 source.read_counters(READING_TIME)
+                self._manager.alive(self._in_short())
             line = source.report()
             if line:
                 LOG.info("%s", line)
@@ -164,13 +211,38 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         if self._stopped:
             return
         self._stopped = True
+        self._manager.stopping()
+        self._stop_by = min(self._stop_by, time.monotonic() + STOP_TIME)
         if self._status is not None:
             self._status.stop()
-        self._works.stop()
-        hub.joinall(self._threads)
+        self._clean = self._works.stop()
+        join(self._threads, READING_TIME)
+        if self._status is not None:
+            self._status.discard()
         self._log_notices()
         self._report(read=False)
-        self._restore_signals()
+        if self._shares():
+            self._restore_signals()
+        self._ended = True
+
+    def _shares(self) -> bool:
+        """Whether other applications run in this process: it is theirs, too, to end it."""
+        return any(name != self.name for name in app_manager.SERVICE_BRICKS)
+
+    def _cut_short(self, pause: Any) -> None:
+        """End a process that does not end by itself; in a real thread, whatever the hub does."""
+        while time.monotonic() < self._stop_by:
+            pause.wait(TICK * 5)
+        if not (self._ended and self._shares()):
+            self._end_at_once(f"not stopped within {STOP_TIME:g} s")
+            os._exit(LEFT)
+
+    def _end_at_once(self, why_now: str) -> None:
+        """What is still done when the process ends now; logging may be what hangs."""
+        with suppress(OSError):
+            if self._status is not None:
+                self._status.discard()
+            os.write(2, f"ryu_droplog: {why_now}: ending at once; {_OTHER_CLEANS}\n".encode())
 
     def _tell(self) -> dict[str, Any]:
         works = self._works
@@ -184,6 +256,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
                 "enable": self.settings.enable,
                 "refused": self._trouble,
             },
+            "clean_up": works.clean_up_state(),
             "bridges": {name: watch.state() for name, watch in list(works.watches.items())},
             "receive": {reception.name: reception.state()} if reception is not None else {},
             "sinks": {
@@ -209,8 +282,17 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         self._reload = True
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._stopping:  # the second time: at once
+        if self._ended and self._shares():
             self._restore_signals()
+            signal.raise_signal(number)
+            return
+        now = time.monotonic()
+        if self._signalled is None:
+            self._signalled = now
+            self._stop_by = min(self._stop_by, now + STOP_TIME)
+        elif now >= self._signalled + SAME_SIGNAL:
+            self._end_at_once(f"{signal.Signals(number).name} once more")
+            signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self._stopping = True
 

@@ -1,4 +1,4 @@
-"""What surrounds the programmer of a bridge: its owner's words, its classifier, its last will."""
+"""What surrounds the programmer of a bridge: its owner's words, its classifier, who cleans up."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ryu_droplog import explain
 from ryu_droplog.classify import Classifier
 from ryu_droplog.drop import DropFlow, Explainer
 from ryu_droplog.endpoint import Endpoint, ServiceEndpoint, TcpEndpoint, UnixEndpoint
+from ryu_droplog.openflow.cleanup import Address, Remains
 from ryu_droplog.openflow.flows import Flow
 from ryu_droplog.openflow.misses import miss_question
 from ryu_droplog.openflow.owner import recognise
@@ -40,6 +41,7 @@ class Around:
         self._ports: dict[int, str] = {}
         rundir = rundir_of(bridge.endpoint)
         self._southbound = Southbound(rundir) if rundir else None
+        self._will = will
         self.bequeath = _heir(will, name, bridge.endpoint)
         self.asks_on_miss = miss_question(name, bridge.endpoint)
         self._pipeline = pipelines[bridge.pipeline]
@@ -62,6 +64,7 @@ class Around:
     def change(self, bridge: Bridge, pipelines: Mapping[str, Pipeline]) -> None:
         """Go on with other pipelines, or another choice among them."""
         self._choose, self._pipelines = bridge.pipeline == AUTO, pipelines
+        self.bequeath = _heir(self._will, self._name, bridge.endpoint)
         name = self._pipeline.name if self._choose else bridge.pipeline
         found = pipelines.get(name, pipelines[bridge.pipeline])
         if found != self._pipeline:
@@ -107,12 +110,13 @@ class Around:
         return None
 
 
-def _heir(will: LastWill, name: str, endpoint: Endpoint) -> Callable[[bytes], None]:
+def _heir(will: LastWill, name: str, endpoint: Endpoint) -> Callable[[bytes | None, Remains], None]:
     """What the programmer calls with the messages that take everything back."""
     if isinstance(endpoint, ServiceEndpoint):
         endpoint = endpoint.management
+    address: Address | None = None  # the switch comes to us: nobody can go there
     if isinstance(endpoint, UnixEndpoint):
-        return partial(will.write, name, endpoint.path)
-    if isinstance(endpoint, TcpEndpoint):
-        return partial(will.write, name, (endpoint.host, endpoint.port))
-    return lambda messages: None  # the switch comes to us: nobody could go there
+        address = endpoint.path
+    elif isinstance(endpoint, TcpEndpoint):
+        address = (endpoint.host, endpoint.port)
+    return partial(will.write, name, address)

@@ -58,8 +58,13 @@ def run(path: str | None, verbose: bool) -> None:
     Lines go where the configuration says (standard output by default), what the program has to
     say of itself goes to standard error. Every flow and meter that it adds to a bridge is gone
     when it stops.
+
+    Exit status: 0 all is removed, 1 something may still be on a bridge (the log says what, and a
+    process that cleans up goes on trying for a minute), 2 the configuration or the command line is
+    wrong.
     """
-    from ryu_droplog import manager
+    with _errors():
+        from ryu_droplog import manager
 
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
@@ -226,6 +231,9 @@ def status(path: str | None, as_json: bool) -> None:
             if state["pruned_by"]:
                 rules = ", ".join(f"{n} by {name}" for name, n in state["pruned_by"].items())
                 click.echo(f"{source}: left out: {rules}")
+        clean_up = answer.get("clean_up", {})
+        if clean_up.get("needed") and clean_up["pid"] is None:
+            click.echo("the clean-up process does not run: a killed program would leave its meters")
         if answer["configuration"]["refused"]:
             click.echo(f"configuration not taken: {answer['configuration']['refused']}")
         for bridge, state in answer["bridges"].items():
@@ -321,7 +329,8 @@ def _bridges(path: str | None, name: str | None) -> list[tuple[Bridge, Pipeline]
 
 def _ready_hub() -> None:
     """Before anything of os-ken is imported: see manager.py."""
-    from ryu_droplog import manager  # noqa: F401
+    with _errors():
+        from ryu_droplog import manager  # noqa: F401
 
 
 def _visit(bridge: Bridge, errand: Any) -> Any:

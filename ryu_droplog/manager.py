@@ -1,27 +1,24 @@
-"""`osken-manager`, which os-ken 4 no longer ships; where os-ken has its own, that one runs."""
+"""Runs os-ken's applications: this project's own, or those that `osken-manager` names.
+
+Importing this module loads the hub of os-ken. It raises ConfigError where os-ken has no such hub.
+"""
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import sys
-import warnings
 from pathlib import Path
 
-# os-ken and ovs import eventlet, which tells its users to leave it; ours cannot.
-warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+from ryu_droplog import hubs
 
-# Before anything else: under the eventlet hub this changes the standard library. It takes two
-# calls: eventlet.monkey_patch(thread=False) changes all but threads, (thread=True) threads alone.
-from os_ken.lib import hub  # noqa: E402  # isort: skip
-
-hub.patch(thread=False)
-hub.patch(thread=True)
+# Before anything else: under the eventlet hub this changes the standard library.
+hubs.ready()
 
 from os_ken import __version__ as os_ken_version  # noqa: E402
 from os_ken import cfg, log  # noqa: E402
 from os_ken.base.app_manager import AppManager  # noqa: E402
+from os_ken.lib import hub  # noqa: E402
 
 from ryu_droplog.options import register  # noqa: E402
 
@@ -34,19 +31,9 @@ _OPTIONS = [
 ]
 
 
-def main() -> None:
-    """Run OS-Ken applications until a signal ends them."""
-    register(cfg.CONF)
-    try:
-        theirs = importlib.import_module("os_ken.cmd.manager")
-    except ModuleNotFoundError:
-        run(sys.argv[1:])
-    else:
-        theirs.main()
-
-
 def run(args: list[str]) -> None:
-    """Load the applications that `args` names, and run them to their end."""
+    """What `osken-manager` does where os-ken has none: run the applications that `args` names."""
+    register(cfg.CONF)
     cfg.CONF.register_cli_opts(_OPTIONS)
     cfg.CONF(
         args=args,

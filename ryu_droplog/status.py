@@ -68,6 +68,10 @@ class StatusServer:
         """Make `run` return soon."""
         self._stopping = True
 
+    def discard(self) -> None:
+        """Remove the socket's file, whatever `run` does."""
+        self._path.unlink(missing_ok=True)
+
 
 def ask(run_directory: str) -> Iterator[dict[str, Any]]:
     """What each running program says.

@@ -126,17 +126,29 @@ class Works:
             while sink.notices:
                 yield logging.WARNING, sink.notices.popleft()
 
-    def stop(self) -> None:
-        """Take everything back from the switches, and write what waits."""
+    def tend(self) -> None:
+        """See to the clean-up process; to be called a few times a second."""
+        self._will.look()
+
+    def stop(self) -> bool:
+        """Take everything back from the switches, and write what waits.
+
+        Returns whether nothing of ours may be left on any switch.
+        """
         for _, link in self._links.values():
             link.stop()
         if self._listener is not None:
             self._listener.stop()
         join(self._running)
-        self._will.close()
+        clean = self._will.close()
         for source in self.sources():
             source.close(CLOSE_TIME)
         self._close(list(self.sinks.values()))
+        return clean
+
+    def clean_up_state(self) -> dict[str, Any]:
+        """How the clean-up process is, for `status`."""
+        return self._will.state()
 
     # Parts: what stays is the same object
 
@@ -241,8 +253,14 @@ class Works:
         for name, bridge in wanted.items():
             if name not in self._links:
                 link = self._new_link(bridge)
-                self._running.append(start(link.run))
+                self._running.append(start(self._run_link, name, link))
                 self._links[name] = bridge, link
+
+    def _run_link(self, name: str, link: Link) -> None:
+        """Keep a bridge connected; what could not be taken back from it is not left for later."""
+        link.run()
+        if self._links.get(name, (None, link))[1] is link:  # else it has gone over to another
+            self._will.carry_out(name)
 
     def _new_link(self, bridge: Bridge) -> Link:
         endpoint = bridge.endpoint

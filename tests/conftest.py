@@ -20,30 +20,42 @@ from private_ovs import CommandError, PrivateSwitch, enter_private_namespaces  #
 WANTED = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ip", "ethtool", "setpriv")
 """Commands without which no test marked `ovs` can run."""
 
+SELDOM_HAD = {
+    "kube": (
+        "a Kubernetes API server; KUBEBUILDER_ASSETS is not set (a folder with kube-apiserver and"
+        " etcd)",
+        lambda: bool(os.environ.get("KUBEBUILDER_ASSETS")),
+    ),
+    "kernel_switch": (
+        "the kernel's datapath; the module openvswitch is not loaded (modprobe openvswitch)",
+        lambda: Path("/sys/module/openvswitch").is_dir(),
+    ),
+}
+"""Marker -> what its tests need and why it is not here, whether it is."""
+
 _switches = pytest.StashKey[PrivateSwitch]()
-_left_out = pytest.StashKey[int]()
+_left_out = pytest.StashKey[dict[str, int]]()
 _hindrance = pytest.StashKey[str]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked `kube` where no API server is named."""
-    left_out = [item for item in items if item.get_closest_marker("kube")]
-    if left_out and not os.environ.get("KUBEBUILDER_ASSETS"):
-        config.stash[_left_out] = len(left_out)
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    """Leave out the tests that need what this machine may not have."""
+    counts = config.stash.setdefault(_left_out, {})
+    for mark, (needed, is_here) in SELDOM_HAD.items():
+        left_out = [item for item in items if item.get_closest_marker(mark)]
+        if left_out and not is_here():
+            counts[needed] = len(left_out)
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Say what was left out, and why."""
-    count = config.stash.get(_left_out, 0)
-    if count:
-        terminalreporter.write_line(
-            f"left out: {count} tests with a Kubernetes API server; KUBEBUILDER_ASSETS is not set"
-            " (a folder with kube-apiserver and etcd)"
-        )
+    for needed, count in config.stash.get(_left_out, {}).items():
+        tests = "1 test" if count == 1 else f"{count} tests"
+        terminalreporter.write_line(f"left out: {tests} with {needed}")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -83,6 +83,10 @@ class PrivateSwitch:
     env: dict[str, str]
     """The environment in which Open vSwitch's tools find this switch."""
 
+    def __init__(self, *, kernel: bool = False) -> None:
+        """`kernel`: bridges may have the kernel's datapath, where its module is; else none can."""
+        self._kernel = kernel
+
     def __enter__(self) -> PrivateSwitch:
         if not in_private_namespaces():
             raise RuntimeError("a private switch needs enter_private_namespaces() first")
@@ -151,7 +155,8 @@ class PrivateSwitch:
 
         Raises CommandError, with the ends of the logs, when it does not.
         """
-        self._daemon("ovs-vswitchd", f"unix:{self.rundir}/db.sock", "--disable-system")
+        only = () if self._kernel else ("--disable-system",)
+        self._daemon("ovs-vswitchd", f"unix:{self.rundir}/db.sock", *only)
         self._starts += 1
         try:
             # A change that is waited for: ovs-vsctl returns when ovs-vswitchd has seen it.

@@ -30,6 +30,8 @@ CONNECT_TIME = 5.0
 """Seconds that a connection may take."""
 HANDSHAKE_TIME = 15.0
 """Seconds that a switch may take for OpenFlow's handshake."""
+STOP_TIME = 7.0
+"""Seconds that a connected switch has when the program stops, for all that it is asked."""
 BACKLOG = 16
 HOSTS = 256
 """Hosts of which a listener remembers what it has said."""
@@ -100,7 +102,17 @@ class Session:
         self._stopping = True
         if self._programmer is not None:
             self._programmer.stop()
+            start(self._end_in_time)
         else:
+            self._channel.stop()
+
+    def _end_in_time(self) -> None:
+        """End the connection of a switch that does not answer: others are to clean up there."""
+        deadline = time.monotonic() + STOP_TIME
+        while not self.ended and time.monotonic() < deadline:
+            hub.sleep(0.1)
+        if not self.ended:
+            self.failure = f"no answer from the switch within {STOP_TIME:g} s"
             self._channel.stop()
 
     def _watch_handshake(self) -> None:
@@ -150,7 +162,7 @@ class Session:
         try:
             programmer.run()
         except DropLogError as error:
-            if self._channel.is_active:
+            if self._channel.is_active and not self.failure:
                 self.failure = str(error)
         except Exception as error:
             LOG.exception("%s: programming the bridge has failed", self.peer)
@@ -225,7 +237,7 @@ class Link:
 
     def _say_farewell(self) -> None:
         if self._failure:
-            LOG.warning("%s: what we added may be left: %s", self._bridge.name, self._failure)
+            LOG.warning("%s: the bridge could not be cleaned: %s", self._bridge.name, self._failure)
 
     def _rest(self, seconds: float) -> None:
         """Do nothing until the time is over or `stop` is called."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from ryu_droplog.errors import SwitchRefusal
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.channel import Channel, error_text
+from ryu_droplog.openflow.channel import ANSWER_TIME, Answer, Channel, error_text
 from ryu_droplog.openflow.counters import Counters
 from ryu_droplog.openflow.messages import Message
 from ryu_droplog.openflow.requests import exchange_many, first_meter, meter_drops, meter_ids
@@ -33,6 +33,11 @@ class Meters:
         self._held: set[int] = set()
         self.available = False
         """Whether the switch has meters at all."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._held)
 
     def provide(self, table_id: int) -> int | None:
         """The table's meter, made if need be; None: it may go without, and the switch has none.
@@ -71,9 +76,10 @@ class Meters:
         self._counters.forget_meters(tables)
         return tables
 
-    def read(self) -> None:
-        """Bring the ledger up to date."""
-        for meter_id, packets in meter_drops(self._channel, sorted(self._held)).items():
+    def read(self, answer_time: float = ANSWER_TIME) -> None:
+        """Bring the ledger up to date; the switch has `answer_time` seconds."""
+        drops = meter_drops(self._channel, sorted(self._held), answer_time)
+        for meter_id, packets in drops.items():
             table_id = meter_id - self._base
             self._counters.meter(table_id, self._name(table_id), packets)
 
@@ -93,6 +99,6 @@ class Meters:
         meters = self._held | {self._base + table_id for table_id in tables}
         return [messages.delete_meter(self._channel, meter) for meter in sorted(meters)]
 
-    def remove(self, answer_time: float) -> None:
+    def remove(self, answer_time: float) -> list[Answer]:
         """Delete them; an exchange has `answer_time` seconds."""
-        exchange_many(self._channel, self.removals(()), answer_time)
+        return exchange_many(self._channel, self.removals(()), answer_time)

@@ -10,17 +10,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from os_ken.lib import hub
 
 from ryu_droplog import cookie
-from ryu_droplog.errors import SwitchRefusal
+from ryu_droplog.errors import SwitchRefusal, SwitchTimeout
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.account import describe, news
 from ryu_droplog.openflow.capture_match import matches
 from ryu_droplog.openflow.changes import Changes
-from ryu_droplog.openflow.channel import Channel, error_text
+from ryu_droplog.openflow.channel import ANSWER_TIME, Channel, error_text
+from ryu_droplog.openflow.cleanup import Remains
 from ryu_droplog.openflow.counters import Counters, DropCount, FlowRemoved
 from ryu_droplog.openflow.explicit import Place, Way
 from ryu_droplog.openflow.flows import (
@@ -351,6 +353,7 @@ class Programmer:
                     continue
                 self._add(standing, made.managed)
         self._slots.keep(self._standing.__contains__)
+        self._count_remains()
         self._say(made)
 
     def _was_changed(self, wanted: Wanted) -> bool:
@@ -434,8 +437,9 @@ class Programmer:
                     gone.setdefault(key, "has lost its meter")
         if gone:
             self._withdraw(gone)
+        self._count_remains()
 
-    def _read_counters(self) -> set[int]:
+    def _read_counters(self, answer_time: float = ANSWER_TIME) -> set[int]:
         """Bring the ledger up to date; returns the cookies of our flows that are there."""
         theirs = {drop.flow.cookie for drop in self._plan.explicit if drop.flow.instructions}
         theirs |= {flow.cookie for flow in self._tellers.places.values()}
@@ -445,7 +449,7 @@ class Programmer:
 
         present = set()
         others = []
-        for count in dump_counts(self._channel, wanted):
+        for count in dump_counts(self._channel, wanted, answer_time):
             if cookie.of_run(count.cookie, self._generation):
                 present.add(count.cookie)
                 name = self._name(count.table_id)
@@ -453,7 +457,7 @@ class Programmer:
             else:
                 others.append(count)
         self._count_explicit(others)
-        self._meters.read()
+        self._meters.read(answer_time)
         return present
 
     def _count_explicit(self, counts: Iterable[Count]) -> None:
@@ -469,18 +473,25 @@ class Programmer:
         self._counters.explicit(drops, self._name)
 
     def _take_back(self) -> None:
-        """Remove every flow and meter that this program added; the counters' last state counts."""
+        """Remove every flow and meter that this program added; the counters' last state counts.
+
+        Raises SwitchError when that is not certain: then it is for the clean-up process to do.
+        """
         channel = self._channel
-        self._read_counters()
+        with suppress(SwitchTimeout):  # a slow switch may still have the time to remove them
+            self._read_counters(FAREWELL_TIME)
         held = list(self._held().values())
         self._awaited = {flow.cookie for flow in held}
-        exchange_many(channel, [flow.delete(channel) for flow in held], FAREWELL_TIME)
+        answers = exchange_many(channel, [flow.delete(channel) for flow in held], FAREWELL_TIME)
         restored = len(self._tellers.places)
         self._tellers.restore(list(self._tellers.places), FAREWELL_TIME)
         self._await_last_counts()
-        self._meters.read()
-        self._meters.remove(FAREWELL_TIME)
-        self._around.bequeath(b"")
+        self._meters.read(FAREWELL_TIME)
+        answers += self._meters.remove(FAREWELL_TIME)
+        errors = [answer.error for answer in answers if answer.error]
+        if errors:
+            raise SwitchRefusal(f"the switch refuses to remove it: {error_text(errors[0])}")
+        self._around.bequeath(b"", Remains())
         LOG.info("%s: removed what we added, %d in all", self._bridge, len(held))
         if restored:
             LOG.info("%s: restored %d drop flows of the owner's", self._bridge, restored)
@@ -500,11 +511,20 @@ class Programmer:
             standing = self._standing.get(one.key)
             additions = standing.additions if standing else 0
             removals.append(self._new_flow(one, made.managed, None, additions + 1).delete(channel))
-        removals += self._tellers.will(made.explicit)
+        restorals = self._tellers.will(made.explicit)
         tables = {key.table_id for key in held} | {one.key.table_id for one in wanted}
         tables |= {drop.flow.table_id for drop in made.explicit if drop.way is Way.MODIFY}
-        removals += self._meters.removals(tables)
-        self._around.bequeath(messages.script(channel, removals))
+        meters = self._meters.removals(tables)
+        flows = len(held.keys() | {one.key for one in wanted})
+        remains = Remains(flows, len(meters), len(restorals), self._lease.duration)
+        script = messages.script(channel, removals + restorals + meters)
+        self._around.bequeath(script, remains)
+
+    def _count_remains(self) -> None:
+        """Say how much stands now that all leases have begun anew, or flows were added."""
+        changed = len(self._tellers.places)
+        remains = Remains(len(self._held()), self._meters.count, changed, self._lease.duration)
+        self._around.bequeath(None, remains)
 
     def _say(self, made: Plan) -> None:
         """Tell what is watched and what is not, as far as that has changed."""

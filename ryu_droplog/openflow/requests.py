@@ -54,16 +54,22 @@ def dump(channel: Channel, flow_cookie: int = 0, mask: int = 0) -> list[Flow]:
     return [flow for body in bodies for flow in parse_flow_stats(body)]
 
 
-def dump_counts(channel: Channel, wanted: Callable[[int], bool]) -> list[Count]:
+def dump_counts(
+    channel: Channel, wanted: Callable[[int], bool], answer_time: float = ANSWER_TIME
+) -> list[Count]:
     """What the plain drops of the bridge have counted, and the flows with a cookie `wanted`.
 
-    Raises SwitchError as `dump` does.
+    The switch has `answer_time` seconds. Raises SwitchError as `dump` does.
     """
-    return [count for body in _dump(channel) for count in parse_counts(body, wanted)]
+    bodies = _dump(channel, answer_time=answer_time)
+    return [count for body in bodies for count in parse_counts(body, wanted)]
 
 
-def _dump(channel: Channel, flow_cookie: int = 0, mask: int = 0) -> list[bytes]:
-    [answer] = channel.exchange([messages.dump_flows(channel, None, flow_cookie, mask)])
+def _dump(
+    channel: Channel, flow_cookie: int = 0, mask: int = 0, answer_time: float = ANSWER_TIME
+) -> list[bytes]:
+    request = messages.dump_flows(channel, None, flow_cookie, mask)
+    [answer] = channel.exchange([request], answer_time)
     if answer.error:
         raise SwitchError(f"the switch does not tell its flows: {error_text(answer.error)}")
     return answer.bodies
@@ -109,11 +115,13 @@ def meter_ids(channel: Channel) -> list[int]:
     ]
 
 
-def meter_drops(channel: Channel, meters: Iterable[int]) -> dict[int, int]:
+def meter_drops(
+    channel: Channel, meters: Iterable[int], answer_time: float = ANSWER_TIME
+) -> dict[int, int]:
     """How many packets each of these meters has held back; one that is not there is left out."""
     parser = channel.ofproto_parser
     answers = channel.exchange(
-        [parser.OFPMeterStatsRequest(channel, 0, meter_id) for meter_id in meters]
+        [parser.OFPMeterStatsRequest(channel, 0, meter_id) for meter_id in meters], answer_time
     )
     return dict(
         drops for answer in answers for body in answer.bodies for drops in meter_drops_of(body)

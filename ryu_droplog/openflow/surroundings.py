@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from ryu_droplog.drop import DropFlow
+from ryu_droplog.openflow.cleanup import Remains
 from ryu_droplog.openflow.flows import Flow
 from ryu_droplog.pipelines import Pipeline
 
@@ -42,8 +43,12 @@ class Surroundings(Protocol):
     def words(self, cookie: int) -> Mapping[str, str]:
         """What the owner calls its flow with this cookie, as far as it is known."""
 
-    def bequeath(self, messages: bytes) -> None:
-        """Take the messages that undo everything if the program is killed."""
+    def bequeath(self, messages: bytes | None, remains: Remains) -> None:
+        """Take the messages that undo everything if the program is killed, and how much there is.
+
+        None: the messages are as before, and all leases have just begun anew. Empty: nothing is
+        left to undo.
+        """
 
     def asks_on_miss(self) -> bool:
         """Whether the bridge sends an unmatched packet to a controller of its own."""

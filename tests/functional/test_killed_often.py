@@ -26,7 +26,7 @@ KILLS = 50
 LIFE = 1.4
 """Seconds that a run lives at most; it is at work after about one."""
 EVERY = 5
-"""Of so many kills, one takes the process for the last will, too."""
+"""Of so many kills, one takes the clean-up process, too."""
 LEASE = 3
 CONFIG = f"""
 bridges: [{{name: br-kill, explicit_drops: log}}]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from private_ovs import PrivateSwitch, run, send_frame
 
-from ryu_droplog.openflow import messages, will
+from ryu_droplog.openflow import cleanup, messages
 
 from . import books
 from .packets import syn
@@ -289,7 +289,8 @@ def test_database_that_hangs_does_not_keep_the_program_from_ending(
         assert ready(switch)
         os.kill(server, signal.SIGSTOP)
         try:
-            assert 0 == program.end(patience=20)
+            assert 1 == program.end(patience=20), "the row is still there"
+            assert "Controller: not yet taken back" in program.said()
         finally:
             os.kill(server, signal.SIGCONT)
     assert [] == eventually([], lambda: controllers(switch, BRIDGE))
@@ -317,10 +318,10 @@ def test_plan_says_what_would_be_written_and_writes_nothing(switch: PrivateSwitc
     assert before == database(switch)
 
 
-# The last will on a real switch and a real database
+# The clean-up process on a real switch and a real database
 
 
-def test_will_takes_back_flows_meters_and_row(switch: PrivateSwitch) -> None:
+def test_clean_up_process_takes_back_flows_meters_and_row(switch: PrivateSwitch) -> None:
     add_controller(switch, BRIDGE, 'target="ptcp:28888:127.0.0.1"', "type=service")
     before = database(switch)
     mark = f"external_ids:ryu-droplog={BRIDGE}"
@@ -346,20 +347,24 @@ def test_will_takes_back_flows_meters_and_row(switch: PrivateSwitch) -> None:
         removals = [ours(0).delete(peer.channel), messages.delete_meter(peer.channel, meter)]
         script = messages.script(peer.channel, removals)
     assert [0] == watched(switch, BRIDGE)
-    wills = [
-        [BRIDGE, str(switch.rundir / f"{BRIDGE}.mgmt"), script.hex()],
-        [OTHER, str(switch.rundir / "never.mgmt"), script.hex()],
-        [
-            f"{BRIDGE} Controller",
-            str(switch.rundir / "db.sock"),
-            json.dumps(request).encode().hex(),
-        ],
+    told = [
+        (BRIDGE, f"{BRIDGE}.mgmt", script),
+        (f"{BRIDGE} Controller", "db.sock", json.dumps(request).encode()),
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", will.__file__], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    lines = [
+        json.dumps({"name": name, "address": str(switch.rundir / place), "messages": said.hex()})
+        for name, place, said in told
+    ]
+    command = (sys.executable, "-I", "-S", cleanup.__file__)
+    process = subprocess.run(
+        command,
+        input="".join(f"{line}\n" for line in lines).encode(),
+        timeout=20,
+        check=True,
+        capture_output=True,
     )
-    _, errors = process.communicate("".join(f"{json.dumps(one)}\n" for one in wills).encode(), 20)
-    assert (0, b"") == (process.returncode, errors)
+    outcomes = [json.loads(line)["outcome"] for line in process.stdout.splitlines()]
+    assert (["done", "done"], b"") == (outcomes, process.stderr)
     assert [] == our_flows(switch, BRIDGE)
     assert FOREIGN == switch.flows(BRIDGE)
     assert "meter=4000000007" not in switch.ofctl("dump-meters", BRIDGE)

@@ -187,7 +187,7 @@ def test_longer_number_of_an_earlier_process_is_not_mixed_with_ours(
 
 
 def test_child_does_not_inherit_the_lock(claims: Claims, holder: Holder) -> None:
-    """The process of the last will outlives the program for a moment."""
+    """The clean-up process outlives the program for a moment."""
     claims.take("br-int", DATAPATH, PEER)
     child = subprocess.Popen(
         [sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE, close_fds=False

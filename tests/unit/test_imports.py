@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "ryu_droplog"
 NAME = PACKAGE.name
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
-MAY_USE_OS_KEN = ("app.py", "manager.py", "openflow/")
+MAY_USE_OS_KEN = ("app.py", "hubs.py", "manager.py", "openflow/", "osken_manager.py")
 """Nothing else imports os_ken or eventlet."""
 PURE = (
     *("packet/", "drop.py", "cookie.py", "errors.py", "ledger.py", "throttle.py", "capture.py"),
@@ -28,6 +28,7 @@ TOP = {
     "doctor",
     "findings",
     "manager",
+    "osken_manager",
     "page",
     "receive",
     "watch",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from checkout import copy
 
 from ryu_droplog import pipelines
 from ryu_droplog.errors import ConfigError
@@ -295,12 +295,7 @@ def test_installed_package_has_them_inside(tmp_path: Path) -> None:
 def test_wheel_brings_the_shipped_pipelines(tmp_path: Path) -> None:
     """Built from a copy, installed elsewhere, and read from there."""
     source, target = tmp_path / "source", tmp_path / "target"
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("ryu_droplog", "flows"):
-        shutil.copytree(ROOT / name, source / name, ignore=ignore)
-    for name in ("setup.cfg", "pyproject.toml"):
-        shutil.copy(ROOT / name, source)
-    (source / "README.md").touch()
+    copy(source)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
     isolation = ["--no-build-isolation"] if _can_build_wheels() else []
     subprocess.run([*pip, *isolation, "--target", str(target), str(source)], check=True)

@@ -1,72 +1,27 @@
-"""The last will: carried out when the pipe to the program breaks, not before, and to the end."""
+"""The program's side of the clean-up process: it is told everything, watched, and replaced."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from switches import BARRIER_REPLY, HELLO, MESSAGES, PATIENCE, Switch, eventually, hello
 
 from ryu_droplog.openflow import will
+from ryu_droplog.openflow.cleanup import Remains
 from ryu_droplog.openflow.will import LastWill
 
-PATIENCE = 15.0
-HELLO = struct.pack("!BBHI", 4, 0, 8, 0)
-BARRIER = struct.pack("!BBHI", 4, 20, 8, 1)
-BARRIER_REPLY = struct.pack("!BBHI", 4, 21, 8, 1)
-ECHO = struct.pack("!BBHI", 4, 2, 12, 9) + b"ping"
-MESSAGES = HELLO + BARRIER
-
-
-class Listener:
-    """A Unix socket that takes one connection, answers, and keeps what it was told."""
-
-    def __init__(
-        self, path: Path, answers: Sequence[bytes] = (HELLO, BARRIER_REPLY), linger: bool = True
-    ) -> None:
-        """`linger`: it does not close before the other side does."""
-        self.path = path
-        self.told = b""
-        self.came = threading.Event()
-        self.done = threading.Event()
-        self._answers = answers
-        self._linger = linger
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(str(path))
-        self._socket.listen()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        try:
-            visitor, _ = self._socket.accept()
-        except OSError:
-            return
-        self.came.set()
-        with visitor:
-            visitor.settimeout(PATIENCE)
-            self.told = visitor.recv(65536)
-            for answer in self._answers:
-                visitor.sendall(answer)
-                time.sleep(0.02)
-            while self._linger and (more := visitor.recv(65536)):
-                self.told += more
-        self.done.set()
-
-    def close(self) -> None:
-        self._socket.close()
+THERE = Remains(flows=2, meters=1, lease=60)
+STAYS = "1 meter stays until the next start, ryu-droplog clean, or a restart of ovs-vswitchd"
 
 
 @pytest.fixture
@@ -77,205 +32,22 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def listener(folder: Path) -> Iterator[Listener]:
-    made = Listener(folder / "switch")
+def switch(folder: Path) -> Iterator[Switch]:
+    made = Switch(folder / "switch")
     yield made
     made.close()
 
 
-class Process:
-    """will.py as the program runs it."""
-
-    def __init__(self) -> None:
-        self.popen = subprocess.Popen(
-            [sys.executable, "-I", "-S", will.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    def say(self, name: str, address: object, messages: bytes) -> None:
-        self.write(json.dumps([name, address, messages.hex()]).encode() + b"\n")
-
-    def write(self, data: bytes) -> None:
-        assert self.popen.stdin is not None
-        self.popen.stdin.write(data)
-        self.popen.stdin.flush()
-
-    def end(self) -> tuple[int, bytes]:
-        """Break the pipe; exit status and all that it said."""
-        said, _ = self.popen.communicate(timeout=PATIENCE)
-        return self.popen.returncode, said
-
-
 @pytest.fixture
-def process() -> Iterator[Process]:
-    made = Process()
-    yield made
-    made.popen.kill()
-    made.popen.communicate()
-
-
-def test_will_is_carried_out_when_the_pipe_breaks_and_not_before(
-    process: Process, listener: Listener
-) -> None:
-    process.say("br-int", str(listener.path), MESSAGES)
-    assert not listener.came.wait(0.3)
-    assert (0, b"") == process.end()
-    assert listener.done.wait(PATIENCE)
-    assert MESSAGES == listener.told
-
-
-def test_will_said_later_replaces_the_earlier(process: Process, listener: Listener) -> None:
-    process.say("br-int", str(listener.path), HELLO)
-    process.say("br-int", str(listener.path), MESSAGES)
-    assert (0, b"") == process.end()
-    assert listener.done.wait(PATIENCE)
-    assert MESSAGES == listener.told
-
-
-def test_empty_will_takes_back_the_earlier(process: Process, listener: Listener) -> None:
-    process.say("br-int", str(listener.path), MESSAGES)
-    process.say("br-int", str(listener.path), b"")
-    assert (0, b"") == process.end()
-    assert not listener.came.is_set()
-
-
-def test_wills_of_all_names_are_carried_out(process: Process, folder: Path) -> None:
-    listeners = [Listener(folder / str(number)) for number in range(3)]
-    for number, one in enumerate(listeners):
-        process.say(f"br-{number}", str(one.path), MESSAGES)
-    assert (0, b"") == process.end()
-    assert [True] * 3 == [one.done.wait(PATIENCE) for one in listeners]
-    assert [MESSAGES] * 3 == [one.told for one in listeners]
-
-
-@pytest.mark.parametrize("length", [1, 20, -3, -1])
-def test_last_line_cut_leaves_the_earlier_will(
-    process: Process, listener: Listener, length: int
-) -> None:
-    """-1: only the newline is missing, and the line is whole."""
-    line = json.dumps(["br-int", str(listener.path), (HELLO + MESSAGES).hex()]).encode() + b"\n"
-    process.say("br-int", str(listener.path), MESSAGES)
-    process.write(line[:length])
-    assert (0, b"") == process.end()
-    assert listener.done.wait(PATIENCE)
-    assert (HELLO + MESSAGES if length == -1 else MESSAGES) == listener.told
-
-
-def test_odd_line_spoils_no_other(process: Process, listener: Listener) -> None:
-    process.write(b'["br-int"]\n\xff\xfe\n["a", "b", "zz"]\n')
-    process.say("br-int", str(listener.path), MESSAGES)
-    assert (0, b"") == process.end()
-    assert MESSAGES == listener.told
-
-
-def test_address_where_nobody_is_keeps_nobody_else_waiting(
-    process: Process, listener: Listener, folder: Path
-) -> None:
-    dead = folder / "dead"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as gone:
-        gone.bind(str(dead))
-    process.say("br-0", str(folder / "never"), MESSAGES)
-    process.say("br-1", str(dead), MESSAGES)
-    process.say("br-2", ["127.0.0.1", 1], MESSAGES)
-    process.say("br-3", str(listener.path), MESSAGES)
-    assert (0, b"") == process.end()
-    assert listener.done.wait(PATIENCE)
-    assert MESSAGES == listener.told
-
-
-@pytest.mark.parametrize(
-    "answers",
-    [(), (b"\x04",), (HELLO, BARRIER_REPLY[:5]), (b"\x04\x00\xff\xff",), (bytes(8),)],
-    ids=["nothing", "one byte", "half a header", "a length that lies", "zeros"],
-)
-def test_switch_that_breaks_off_keeps_nobody_else_from_its_will(
-    process: Process, listener: Listener, folder: Path, answers: Sequence[bytes]
-) -> None:
-    first = Listener(folder / "first", answers, linger=False)
-    process.say("br-0", str(first.path), MESSAGES)
-    process.say("br-1", str(listener.path), MESSAGES)
-    assert (0, b"") == process.end()
-    assert MESSAGES == first.told
-    assert listener.done.wait(PATIENCE)
-    assert MESSAGES == listener.told
-
-
-def test_switch_that_never_answers_is_left_after_a_while(
-    process: Process, listener: Listener, folder: Path
-) -> None:
-    mute = Listener(folder / "mute", ())
-    process.say("br-0", str(mute.path), MESSAGES)
-    process.say("br-1", str(listener.path), MESSAGES)
-    assert (0, b"") == process.end()
-    assert MESSAGES == listener.told
-    assert mute.done.wait(PATIENCE)
-
-
-def test_messages_before_the_barriers_reply_are_stepped_over(
-    process: Process, folder: Path
-) -> None:
-    answers = (HELLO + ECHO[:3], ECHO[3:], BARRIER_REPLY)
-    chatty = Listener(folder / "chatty", answers)
-    process.say("br-int", str(chatty.path), MESSAGES)
-    begin = time.monotonic()
-    assert (0, b"") == process.end()
-    assert chatty.done.wait(PATIENCE)
-    assert will.ANSWER_TIME > time.monotonic() - begin, "it saw the reply and did not wait on"
-
-
-def test_database_that_answers_is_enough(process: Process, folder: Path) -> None:
-    request = b'{"method": "transact", "params": [], "id": 0}'
-    database = Listener(folder / "db", (b'{"id":0,"result":[{"count":1}],"error":null}',))
-    process.say("br-int Controller", str(database.path), request)
-    begin = time.monotonic()
-    assert (0, b"") == process.end()
-    assert database.done.wait(PATIENCE)
-    assert request == database.told
-    assert will.ANSWER_TIME > time.monotonic() - begin
-
-
-def test_switch_is_reached_by_tcp_too(process: Process) -> None:
-    told = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            visitor, _ = server.accept()
-            with visitor:
-                told.append(visitor.recv(65536))
-                visitor.sendall(HELLO + BARRIER_REPLY)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        process.say("br-int", ["127.0.0.1", server.getsockname()[1]], MESSAGES)
-        assert (0, b"") == process.end()
-        thread.join(PATIENCE)
-    assert [MESSAGES] == told
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signal_to_the_group_does_not_end_it(
-    process: Process, listener: Listener, number: signal.Signals
-) -> None:
-    process.say("br-int", str(listener.path), MESSAGES)
-    deadline = time.monotonic() + PATIENCE
-    while not _ignores(process.popen.pid, number) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.popen.send_signal(number)
-    assert not listener.came.wait(0.2)
-    assert (0, b"") == process.end()
-    assert MESSAGES == listener.told
-
-
-def _ignores(pid: int, number: signal.Signals) -> bool:
-    """Whether the process ignores the signal (SigIgn in proc(5))."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    mask = int(status.partition("SigIgn:")[2].split()[0], 16)
-    return bool(mask >> (number - 1) & 1)
-
-
-# The program's side
+def last(caplog: pytest.LogCaptureFixture) -> Iterator[LastWill]:
+    """One whose processes are gone at the end."""
+    caplog.set_level(logging.INFO)
+    before = children()
+    yield LastWill()
+    for pid in children() - before:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def children() -> set[int]:
@@ -289,65 +61,246 @@ def children() -> set[int]:
     return found
 
 
-def cmdline(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+def looks(last: LastWill, caplog: pytest.LogCaptureFixture, text: str) -> bool:
+    """Whether this is said in time by one that is watched."""
+
+    def said() -> bool:
+        last.look()
+        return text in caplog.text
+
+    return eventually(said)
 
 
-_TESTATOR = """
-import os, sys, time
+def pid_of(last: LastWill) -> int:
+    pid = last.state()["pid"]
+    assert isinstance(pid, int)
+    return pid
+
+
+_PROGRAM = """
+import logging, os, sys, time
+from ryu_droplog.openflow.cleanup import Remains
 from ryu_droplog.openflow.will import LastWill
+logging.basicConfig(level=logging.INFO, format="%(message)s")
 last = LastWill()
-last.write("br-int", sys.argv[1], bytes.fromhex(sys.argv[2]))
+last.write("br-int", sys.argv[1], bytes.fromhex(sys.argv[2]), Remains(2, 1, 0, 60))
 if sys.argv[3] == "taken back":
     last.write("br-int", sys.argv[1], b"")
 print("written", flush=True)
 if sys.argv[3] != "killed":
-    last.close()
-    sys.exit()
+    sys.exit(0 if last.close() else 1)
 time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("end", ["killed", "closed", "taken back"])
-def test_program_that_ends_has_its_will_carried_out_unless_it_took_it_back(
-    listener: Listener, end: str
-) -> None:
-    testator = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", _TESTATOR, str(listener.path), MESSAGES.hex(), end],
+def the_program(
+    switch: Switch, end: str, hub: str = "native", *, errors: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
+    """A program that ends so, when it has told its clean-up process of a switch."""
+    address = str(switch.address)
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", _PROGRAM, address, MESSAGES.hex(), end],
         stdout=subprocess.PIPE,
+        stderr=errors,
+        env={**os.environ, "OSKEN_HUB_TYPE": hub},
         text=True,
     )
-    assert testator.stdout is not None
-    assert "written\n" == testator.stdout.readline()
-    if end == "killed":
-        assert not listener.came.wait(0.2)
-        testator.kill()
-    testator.communicate(timeout=PATIENCE)
-    if end == "taken back":
-        assert not listener.came.wait(0.2)
-    else:
-        assert listener.done.wait(PATIENCE)
-        assert MESSAGES == listener.told
 
 
-def test_other_process_killed_is_said_and_started_anew(
-    listener: Listener, caplog: pytest.LogCaptureFixture
+def await_written(program: subprocess.Popen[str]) -> None:
+    """Wait until its clean-up process is told; os-ken 3 may have a word to say before."""
+    assert program.stdout is not None
+    assert "written\n" in iter(program.stdout.readline, "")
+
+
+@pytest.mark.parametrize("hub", ["native", "eventlet"])
+@pytest.mark.parametrize("end", ["killed", "closed", "taken back"])
+def test_program_that_ends_is_cleaned_up_after_unless_it_did_it_itself(
+    switch: Switch, end: str, hub: str
 ) -> None:
-    last = LastWill()
-    last.write("br-int", str(listener.path), MESSAGES)
-    [child] = [pid for pid in children() if b"will.py" in cmdline(pid)]
-    os.kill(child, signal.SIGKILL)
-    deadline = time.monotonic() + PATIENCE
-    with caplog.at_level(logging.WARNING):
-        while not caplog.text and time.monotonic() < deadline:
-            last.write("br-int", str(listener.path), MESSAGES)
-            time.sleep(0.01)
-    assert "the process for the last will was killed" in caplog.text
-    assert "starting another" in caplog.text
-    last.close()
+    program = the_program(switch, end, hub)
+    await_written(program)
+    if end == "killed":
+        time.sleep(0.2)
+        assert 0 == switch.come
+        program.kill()
+    program.communicate(timeout=PATIENCE)
+    if end == "taken back":
+        time.sleep(0.2)
+        assert 0 == switch.come
+    else:
+        assert eventually(lambda: switch.told == [MESSAGES])
+    assert (-signal.SIGKILL if end == "killed" else 0) == program.returncode
 
 
-def test_will_never_written_starts_no_process_and_can_be_closed() -> None:
+@pytest.mark.parametrize("end", ["killed", "closed"])
+def test_reader_of_the_programs_output_does_not_wait_for_the_clean_up(
+    folder: Path, end: str
+) -> None:
+    """As in `ryu-droplog run 2>&1 | cat`, while the switch hangs."""
+    mute = Switch(folder / "mute", None)
+    program = the_program(mute, end, errors=subprocess.STDOUT)
+    await_written(program)
+    if end == "killed":
+        program.kill()
+    program.communicate(timeout=PATIENCE / 2)
+    assert eventually(lambda: mute.come > 0)
+    mute.close()
+
+
+@pytest.mark.parametrize("end", ["killed", "closed"])
+def test_file_of_the_programs_errors_tells_how_the_clean_up_went(folder: Path, end: str) -> None:
+    slow = Switch(folder / "slow", (hello(1),), (hello(1),), (HELLO, BARRIER_REPLY))
+    with (folder / "errors").open("w") as errors:
+        program = the_program(slow, end, errors=errors.fileno())
+    await_written(program)
+    if end == "killed":
+        program.kill()
+    program.communicate(timeout=PATIENCE)
+    said = (folder / "errors").read_text
+    assert eventually(lambda: "br-int: the clean-up process took back 2 flows, 1 meter" in said())
+    trouble = "br-int: not yet taken back: 2 flows, 1 meter (the bridge does not speak OpenFlow 1.3"
+    assert 1 == said().count(trouble)
+
+
+def test_process_that_was_killed_is_replaced_soon_and_the_new_one_knows_everything(
+    last: LastWill, switch: Switch, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    second = Switch(folder / "second")
+    last.write("br-0", str(switch.address), MESSAGES, THERE)
+    last.write("br-1", str(second.address), MESSAGES, THERE)
+    first = pid_of(last)
+    os.kill(first, signal.SIGKILL)
+    assert looks(last, caplog, f"the clean-up process ({first}) has ended: another is started now")
+    assert first != pid_of(last)
+    assert {"pid": pid_of(last), "needed": True, "restarts": 1} == last.state()
+    assert last.close()
+    assert eventually(lambda: [switch.told, second.told] == [[MESSAGES]] * 2)
+    assert "br-1: the clean-up process took back 2 flows, 1 meter" in caplog.text
+
+
+def test_process_that_dies_again_and_again_is_started_ever_more_seldom(
+    last: LastWill,
+    switch: Switch,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ryu_droplog.openflow.will._PYTHON", "/bin/false")
+    last.write("br-int", str(switch.address), MESSAGES, THERE)
+    assert looks(last, caplog, "another is started in 2 s")
+    assert 1 == caplog.text.count("another is started now")
+    assert 1 == caplog.text.count("another is started in 1 s")
+    assert last.state()["pid"] is None
+    assert not last.close()
+    assert 4 >= last.state()["restarts"]
+    lost = "could not take back 2 flows, 1 meter (the clean-up process does not run)"
+    assert f"br-int: the clean-up process {lost}: 2 flows end by themselves" in caplog.text
+
+
+def test_process_that_cannot_be_started_is_said_and_tried_again(
+    last: LastWill,
+    switch: Switch,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ryu_droplog.openflow.will._PYTHON", "/nowhere/python")
+    last.write("br-int", str(switch.address), MESSAGES, THERE)
+    why = "cannot be started (No such file or directory): next try in"
+    assert 1 == caplog.text.count(f"the clean-up process {why} 1 s")
+    monkeypatch.undo()
+    assert eventually(lambda: [last.look(), last.state()["pid"]][1] is not None)
+    assert last.close()
+    assert eventually(lambda: switch.told == [MESSAGES])
+
+
+def test_process_that_hangs_is_replaced_and_cleans_nothing_when_it_wakes_up(
+    last: LastWill,
+    switch: Switch,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(will, "PING_TIME", 0.1)
+    monkeypatch.setattr(will, "HANG_TIME", 2.0)
+    last.write("br-int", str(switch.address), MESSAGES, THERE)
+    first = pid_of(last)
+    os.kill(first, signal.SIGSTOP)
+    assert looks(last, caplog, f"the clean-up process ({first}) does not answer for 2 s")
+    assert first not in children()
+    assert 0 == switch.come
+    assert last.close()
+
+
+def test_process_that_hangs_keeps_nobody_waiting_who_writes_much(
+    last: LastWill, switch: Switch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than the socket to it holds: the rest is kept, and sent when it goes on."""
+    monkeypatch.setattr(will, "WRITE_TIME", 0.3)
+    last.write("br-int", str(switch.address), MESSAGES, THERE)
+    first = pid_of(last)
+    os.kill(first, signal.SIGSTOP)
+    much = HELLO * 500_000
+    began = time.monotonic()
+    last.write("br-int", str(switch.address), much, THERE)
+    assert 5 > time.monotonic() - began
+    os.kill(first, signal.SIGCONT)
+    last.write("br-int", str(switch.address), MESSAGES, THERE)
+    assert last.close()
+    assert eventually(lambda: switch.told == [MESSAGES])
+
+
+def test_bridge_is_cleaned_while_the_program_goes_on(
+    last: LastWill, switch: Switch, caplog: pytest.LogCaptureFixture
+) -> None:
+    last.write("br-int", str(switch.address), MESSAGES, THERE)
+    last.carry_out("br-int")
+    last.carry_out("another")
+    assert looks(last, caplog, "br-int: the clean-up process took back 2 flows, 1 meter")
+    assert not last.state()["needed"]
+    assert last.close()
+    assert 1 == switch.come
+
+
+def test_switch_that_hangs_holds_up_the_end_for_a_moment_and_is_named(
+    last: LastWill, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mute = Switch(folder / "mute", None)
+    last.write("br-int", str(mute.address), MESSAGES, THERE)
+    process = pid_of(last)
+    began = time.monotonic()
+    assert not last.close()
+    assert 5 > time.monotonic() - began
+    assert (
+        "br-int: not yet taken back: 2 flows, 1 meter (no answer yet); the clean-up process keeps "
+        "trying for 60 s. Failing that, 2 flows end by themselves within "
+    ) in caplog.text
+    assert STAYS in caplog.text
+    assert process in children()
+
+
+def test_bridge_that_is_not_there_leaves_nothing(
+    last: LastWill, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    last.write("br-int", str(folder / "never"), MESSAGES, THERE)
+    assert last.close()
+    assert "br-int: the bridge is not there" in caplog.text
+    assert "WARNING" not in caplog.text
+
+
+def test_bridge_to_which_there_is_no_way_is_named(
+    last: LastWill, caplog: pytest.LogCaptureFixture
+) -> None:
+    last.write("br-int", None, MESSAGES, THERE)
+    last.write("br-int", None, None, Remains(1, 1, 0, 60))
+    assert not last.close()
+    why = "there is no way to it: it connects to the program"
+    assert f"could not take back 1 flow, 1 meter ({why}): 1 flow ends by itself" in caplog.text
+    assert STAYS in caplog.text
+
+
+def test_nothing_written_starts_no_process_and_can_be_closed(last: LastWill) -> None:
     before = children()
-    LastWill().close()
+    last.write("br-int", "/nowhere", b"")
+    last.write("br-int", "/nowhere", None, THERE)
+    last.look()
+    assert last.close()
     assert before == children()
