@@ -84,9 +84,10 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         self._say_enabled()
         try:
             self._status = StatusServer(self.settings.run_directory, self._tell)
-        except OSError as error:
+        except (OSError, DropLogError) as error:
             where = self.settings.run_directory
-            LOG.warning("%s: status cannot be asked: %s", where, why(error))
+            reason = why(error) if isinstance(error, OSError) else error
+            LOG.warning("%s: status cannot be asked: %s", where, reason)
         else:
             self._threads.append(start(self._status.run))
         return start(self._live)

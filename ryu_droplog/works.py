@@ -74,6 +74,8 @@ class Works:
                 f"{settings.source}: run_directory: got {settings.run_directory}; expected "
                 f"{old.run_directory}, where the running program has its locks and sockets"
             )
+        if old is None:
+            self._claims.prepare()
         fresh: list[Sink | Reception] = []
         try:
             sinks = self._new_sinks(settings, fresh)

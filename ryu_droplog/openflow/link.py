@@ -16,7 +16,7 @@ from os_ken.ofproto import ofproto_v1_3
 from ryu_droplog.endpoint import TcpEndpoint, UnixEndpoint
 from ryu_droplog.errors import ConfigError, DropLogError, SwitchError, why
 from ryu_droplog.openflow.channel import Channel, new_handshake
-from ryu_droplog.openflow.claims import Claims
+from ryu_droplog.openflow.claims import Claim, Claims
 from ryu_droplog.openflow.counters import FlowRemoved
 from ryu_droplog.openflow.programmer import Programmer
 from ryu_droplog.openflow.threads import start
@@ -60,6 +60,7 @@ class Session:
         self._begin = begin
         self._claims = claims
         self._name: str | None = None
+        self._claim: Claim | None = None
         self._programmer: Programmer | None = None
         self._take: Callable[..., None] | None = None
         self._thread: Any = None
@@ -86,8 +87,8 @@ class Session:
             if self._programmer is not None:
                 self._programmer.stop()
             hub.joinall([thread for thread in (watchdog, self._thread) if thread is not None])
-            if self._name is not None:
-                self._claims.release(self._name)
+            if self._claim is not None:
+                self._claims.release(self._claim)
             self.failure = self.failure or self._channel.refusal
             self.ended = True
 
@@ -133,7 +134,7 @@ class Session:
         try:
             if bridge is None or not name.isprintable():
                 raise SwitchError(f"the bridge there is called {name!r}, and is not asked for")
-            self._claims.take(name, channel.id, self.peer)
+            self._claim = self._claims.take(name, channel.id, self.peer)
             self._name = name
         except SwitchError as error:
             self.failure = str(error)
