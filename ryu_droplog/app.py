@@ -121,6 +121,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         asked, self._reload = self._reload, False
         changed = self.configuration.poll()
         self._works.learn_words()
+        self._works.tidy()
         if not changed and not asked and time.monotonic() < self._next_try:
             return
         try:
@@ -186,6 +187,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
                 "refused": self._trouble,
             },
             "bridges": {name: watch.state() for name, watch in list(works.watches.items())},
+            "listen": works.listening(),
             "receive": {reception.name: reception.state()} if reception is not None else {},
             "sinks": {
                 sink.name: {

@@ -83,10 +83,15 @@ class Watch(Source):
         # What the switch had sent before it answered is in the books only behind the intake.
         return super().read_counters(seconds) and read
 
+    @property
+    def connected(self) -> bool:
+        """Whether somebody programs the bridge."""
+        return self._programmer is not None and self._programmer.at_work
+
     def state(self) -> dict[str, Any]:
         """All that is known, for `status`."""
         return {
-            "connected": self._programmer is not None and self._programmer.at_work,
+            "connected": self.connected,
             **(self._programmer.describe() if self._programmer else NOT_YET),
             **super().state(),
         }

@@ -6,6 +6,7 @@ The native hub of os-ken 4 takes any exception for an orderly end (os_ken/lib/hu
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,3 +30,34 @@ def start(function: Callable[..., None], *arguments: object) -> Any:
 def join(threads: Iterable[Any]) -> None:
     """Wait until all of these have ended."""
     hub.joinall(list(threads))
+
+
+class Group:
+    """Threads of the hub that are forgotten when they end."""
+
+    def __init__(self) -> None:
+        self._threads: dict[object, Any] = {}
+        self._changing = threading.Lock()
+
+    def start(self, function: Callable[..., None], *arguments: object) -> None:
+        """As `start`."""
+        token = object()
+
+        def run() -> None:
+            try:
+                function(*arguments)
+            finally:
+                with self._changing:
+                    self._threads.pop(token, None)
+
+        with self._changing:
+            self._threads[token] = start(run)
+
+    def __len__(self) -> int:
+        return len(self._threads)
+
+    def join(self) -> None:
+        """Wait until all have ended."""
+        with self._changing:
+            threads = list(self._threads.values())
+        join(threads)
