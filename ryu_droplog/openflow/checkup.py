@@ -18,6 +18,7 @@ from ryu_droplog.openflow.claims import holder
 from ryu_droplog.openflow.misses import miss_question
 from ryu_droplog.openflow.ovsdb import MARK, transact
 from ryu_droplog.openflow.plan import Snapshot
+from ryu_droplog.openflow.replies import software_of
 from ryu_droplog.openflow.requests import dump, max_meter, meter_ids
 from ryu_droplog.openflow.southbound import Southbound
 from ryu_droplog.openflow.tables import parse_table_features
@@ -92,7 +93,7 @@ def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
         bundles=opened.error is None,
         max_meter=max_meter(meters),
         database=_database(path, bridge.name) if path else None,
-        version="".join(_text(message.body.sw_desc) for message in description.messages),
+        version="".join(map(software_of, description.bodies)),
         openflow=f"1.{ofproto.OFP_VERSION - 1}",
         our_meters=len(meter_ids(channel)),
         at_work=at_work,
@@ -145,11 +146,6 @@ def _set(value: Any) -> list[Any]:
     if isinstance(value, list) and value[:1] == ["set"]:
         return list(value[1])
     return [value]
-
-
-def _text(field: bytes) -> str:
-    """A string of OFPMP_DESC: ASCII, filled up with zeros (OpenFlow 1.3.5 section 7.3.5.1)."""
-    return field.split(b"\0")[0].decode("ascii", "replace")
 
 
 def _elsewhere(run_directory: str, bridge: str) -> list[str]:

@@ -24,9 +24,13 @@ from ryu_droplog.errors import SwitchError
 # pad, cookie, packet and byte count. The match follows, then the instructions.
 _FLOW_STATS = Struct("!HBxIIHHHH4xQQQ")
 _MATCH = Struct("!HH")
+_INSTRUCTION_SIZE = 8
+"""The shortest instruction (section 7.2.4)."""
 _INSTRUCTION = Struct("!HH")
 _ACTIONS_START = 8  # within apply_actions and write_actions
 _ACTION = Struct("!HH")
+_ACTION_SIZE = 8
+"""The shortest action (section 7.2.5)."""
 _EXPERIMENTER = Struct("!IH")  # experimenter, subtype: behind an experimenter action's header
 
 _INSTRUCTION_GOTO_TABLE = 1
@@ -57,6 +61,8 @@ _CT_NO_RECIRC = 0xFF
 _NESTED_IN_CT = 24
 _NESTED_IN_CLONE = 16
 _CONTROLLER2_PROPERTIES = 16
+_DEEPEST = 64
+"""Actions within actions that are followed; Open vSwitch itself ends a pipeline at 64."""
 _PROPERTY = Struct("!HH")
 _PROPERTY_CONTROLLER_ID = 1
 
@@ -236,6 +242,8 @@ def parse_updates(body: bytes) -> Iterator[Update]:
             fields = _UPDATE_FULL.unpack_from(body, offset + _UPDATE_HEADER.size)
             (_, priority, _, _, match_length, table_id, flow_cookie) = fields
             match_at = offset + _UPDATE_HEADER.size + _UPDATE_FULL.size
+            if match_length < _MATCH.size or match_at + _padded(match_length) > offset + length:
+                raise SwitchError(f"a flow monitor update has a match of {match_length} bytes")
             match = body[match_at + _MATCH.size : match_at + match_length]
             instructions = body[match_at + _padded(match_length) : offset + length]
             yield Update(event, table_id, priority, flow_cookie, instructions, match)
@@ -246,14 +254,14 @@ def _padded(length: int) -> int:
     return (length + 7) // 8 * 8
 
 
-def _blocks(body: bytes, header: Struct) -> Iterator[tuple[int, bytes]]:
+def _blocks(body: bytes, header: Struct, shortest: int) -> Iterator[tuple[int, bytes]]:
     """Walk type-length-value blocks whose length counts their own header."""
     offset = 0
     while offset < len(body):
         if len(body) - offset < header.size:
             raise SwitchError("a flow's instructions are cut")
         kind, length = header.unpack_from(body, offset)
-        if length < header.size or offset + length > len(body):
+        if length < shortest or offset + length > len(body):
             raise SwitchError(f"an instruction or action of type {kind} says it has {length} bytes")
         yield kind, body[offset : offset + length]
         offset += length
@@ -262,7 +270,7 @@ def _blocks(body: bytes, header: Struct) -> Iterator[tuple[int, bytes]]:
 def effect_of(instructions: bytes) -> Effect:
     """Read the instructions of a flow; raises SwitchError when a length contradicts the bytes."""
     effect = Effect()
-    blocks = list(_blocks(instructions, _INSTRUCTION))
+    blocks = list(_blocks(instructions, _INSTRUCTION, _INSTRUCTION_SIZE))
     goes_on = any(kind == _INSTRUCTION_GOTO_TABLE for kind, _ in blocks)
     for kind, block in blocks:
         if kind == _INSTRUCTION_GOTO_TABLE:
@@ -284,7 +292,7 @@ def actions_of(instructions: bytes) -> bytes:
     """The actions that a flow applies, as on the wire; empty where it applies none."""
     applied = [
         block[_ACTIONS_START:]
-        for kind, block in _blocks(instructions, _INSTRUCTION)
+        for kind, block in _blocks(instructions, _INSTRUCTION, _INSTRUCTION_SIZE)
         if kind == _INSTRUCTION_APPLY_ACTIONS
     ]
     return b"".join(applied)
@@ -293,7 +301,7 @@ def actions_of(instructions: bytes) -> bytes:
 def without_controller(actions: bytes, controller_id: int) -> bytes:
     """The actions but for those that tell the controller of this id (NXAST_CONTROLLER2)."""
     kept = []
-    for kind, block in _blocks(actions, _ACTION):
+    for kind, block in _blocks(actions, _ACTION, _ACTION_SIZE):
         alone = Effect()
         _walk_actions(block, alone, comes_back=False)
         if kind != _ACTION_EXPERIMENTER or alone.controller_ids != [controller_id]:
@@ -301,8 +309,10 @@ def without_controller(actions: bytes, controller_id: int) -> bytes:
     return b"".join(kept)
 
 
-def _walk_actions(actions: bytes, effect: Effect, *, comes_back: bool) -> None:
-    blocks = list(_blocks(actions, _ACTION))
+def _walk_actions(actions: bytes, effect: Effect, *, comes_back: bool, depth: int = 0) -> None:
+    if depth > _DEEPEST:
+        raise SwitchError(f"a flow has actions within actions, more than {_DEEPEST} deep")
+    blocks = list(_blocks(actions, _ACTION, _ACTION_SIZE))
     for position, (kind, block) in enumerate(blocks, start=1):
         effect.acts = True
         if kind != _ACTION_EXPERIMENTER or len(block) < 16:
@@ -321,16 +331,18 @@ def _walk_actions(actions: bytes, effect: Effect, *, comes_back: bool) -> None:
                 final = position == len(blocks) and not comes_back
                 effect.steps.append(Step(table_id, final))
         elif subtype == _NXAST_CT:
+            if len(block) < _NESTED_IN_CT:
+                raise SwitchError(f"a ct action says it has {len(block)} bytes")
             # The packet that comes back from conntrack begins anew there: a miss is its end.
             if block[_CT_RECIRC_TABLE_OFFSET] != _CT_NO_RECIRC:
                 effect.leaves = True
                 effect.steps.append(Step(block[_CT_RECIRC_TABLE_OFFSET], final=True))
             nested = Effect()  # they change the connection's marks, and its addresses
-            _walk_actions(block[_NESTED_IN_CT:], nested, comes_back=True)
+            _walk_actions(block[_NESTED_IN_CT:], nested, comes_back=True, depth=depth + 1)
             effect.steps += nested.steps
         elif subtype == _NXAST_CLONE:
             effect.leaves = True
-            _walk_actions(block[_NESTED_IN_CLONE:], effect, comes_back=False)
+            _walk_actions(block[_NESTED_IN_CLONE:], effect, comes_back=False, depth=depth + 1)
         elif subtype == _NXAST_CONTROLLER2:
             ids = list(_controller_ids(block[_CONTROLLER2_PROPERTIES:]))
             effect.controller_ids += ids

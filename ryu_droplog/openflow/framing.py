@@ -72,7 +72,7 @@ def _may_begin_a_message(data: bytes | bytearray) -> bool:
     if len(data) < HEADER.size:
         return not data or data[0] == PACKET_IN >> 8
     version, kind, _, _ = HEADER.unpack_from(data)
-    return version == PACKET_IN >> 8 and kind < _MOST_KINDS
+    return bool(version == PACKET_IN >> 8 and kind < _MOST_KINDS)
 
 
 class Framer:

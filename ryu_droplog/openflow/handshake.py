@@ -27,14 +27,22 @@ from struct import Struct
 
 from ryu_droplog.errors import SwitchError
 from ryu_droplog.openflow.framing import HEADER, message_length
-from ryu_droplog.openflow.replies import LOCAL_PORT, error_of, error_text, ports_of
+from ryu_droplog.openflow.replies import (
+    LOCAL_PORT,
+    MULTIPART,
+    MULTIPART_MORE,
+    echo_reply,
+    error_of,
+    error_text,
+    ports_of,
+)
 
 VERSION = 4
 """OpenFlow 1.3."""
 MOST_PORTS = 1 << 16
 """Ports of one switch; Open vSwitch has numbers for 65,279 and LOCAL."""
 
-_HELLO, _ERROR, _ECHO_REQUEST, _ECHO_REPLY = 0, 1, 2, 3
+_HELLO, _ERROR, _ECHO_REQUEST = 0, 1, 2
 _FEATURES_REQUEST, _FEATURES_REPLY = 5, 6
 _MULTIPART_REQUEST, _MULTIPART_REPLY = 18, 19
 _ASYNCHRONOUS = (10, 11, 12)  # packet-in, flow-removed, port-status: may come at any time
@@ -47,10 +55,7 @@ _BITMAP = Struct("!I")
 # ofp_switch_features (section 7.3.1): datapath_id, n_buffers, n_tables, auxiliary_id, pad,
 # capabilities, reserved.
 _FEATURES = Struct("!8xQIBB2xII")
-# Multipart (section 7.3.5): type, flags, padding.
-_MULTIPART = Struct("!HH4x")
 _PORT_DESCRIPTION = 13
-_MORE = 1
 
 _HELLO_XID, _FEATURES_XID, _PORTS_XID = 1, 2, 3
 
@@ -132,7 +137,7 @@ class Handshake:
             if version != VERSION:
                 raise SwitchError(f"it sent a message of OpenFlow version {version}, not {VERSION}")
             if kind == _ECHO_REQUEST:
-                return _message(_ECHO_REPLY, xid, message[HEADER.size :])
+                return echo_reply(message)
             if kind in _ASYNCHRONOUS:
                 return b""
         return self._step(kind, version, xid, message)
@@ -157,18 +162,18 @@ class Handshake:
             raise SwitchError(f"its features have {len(message)} bytes, expected {_FEATURES.size}")
         self._datapath_id, _, self._n_tables, *_ = _FEATURES.unpack(message)
         self._step = self._port_description
-        request = _MULTIPART.pack(_PORT_DESCRIPTION, 0)
+        request = MULTIPART.pack(_PORT_DESCRIPTION, 0)
         return _message(_MULTIPART_REQUEST, _PORTS_XID, request)
 
     def _port_description(self, kind: int, version: int, xid: int, message: bytes) -> bytes:
-        body_at = HEADER.size + _MULTIPART.size
+        body_at = HEADER.size + MULTIPART.size
         if (kind, xid) != (_MULTIPART_REPLY, _PORTS_XID) or len(message) < body_at:
             raise SwitchError(f"it sent a message of type {kind}, not its ports")
-        multipart, flags = _MULTIPART.unpack_from(message, HEADER.size)
+        multipart, flags = MULTIPART.unpack_from(message, HEADER.size)
         if multipart != _PORT_DESCRIPTION:
             raise SwitchError(f"it sent a multipart reply of type {multipart}, not its ports")
         ports = ports_of(message[body_at:])
-        if flags & _MORE and not ports:
+        if flags & MULTIPART_MORE and not ports:
             raise SwitchError(
                 "it sent a part of its ports that is empty, and said that more follow"
             )
@@ -176,7 +181,7 @@ class Handshake:
         self._described += len(ports)
         if self._described > MOST_PORTS:
             raise SwitchError(f"it has more than {MOST_PORTS} ports")
-        if not flags & _MORE:
+        if not flags & MULTIPART_MORE:
             self.features = Features(self._datapath_id, self._n_tables, self._ports)
         return b""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ryu_droplog.errors import SwitchError
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import Channel, error_text
+from ryu_droplog.openflow.replies import config_flags
 from ryu_droplog.openflow.requests import max_meter
 from ryu_droplog.openflow.tables import parse_table_features
 
@@ -43,11 +44,11 @@ def introduce(channel: Channel, bridge: str) -> Facts:
             parser.OFPTableFeaturesStatsRequest(channel),
         ]
     )
-    if not config.messages:
+    if not config.bodies:
         raise SwitchError(f"{bridge}: the switch does not tell its configuration")
     *needed, monitor = channel.exchange(
         [
-            messages.set_config(channel, config.messages[0].flags),
+            messages.set_config(channel, config_flags(config.bodies[0])),
             messages.set_controller_id(channel),
             messages.set_async(channel),
             messages.monitor_flows(channel, _MONITOR_ID),

@@ -14,7 +14,6 @@ from contextlib import suppress
 from typing import Any
 
 from os_ken.lib import hub
-from os_ken.ofproto import ofproto_v1_3
 
 from ryu_droplog.endpoint import TcpEndpoint, UnixEndpoint
 from ryu_droplog.errors import DropLogError, SwitchError, why
@@ -23,7 +22,7 @@ from ryu_droplog.openflow.claims import Claim, Claims, Trust
 from ryu_droplog.openflow.counters import FlowRemoved
 from ryu_droplog.openflow.handshake import Handshake
 from ryu_droplog.openflow.programmer import Programmer
-from ryu_droplog.openflow.threads import start
+from ryu_droplog.openflow.threads import join, start
 from ryu_droplog.settings import ANY_BRIDGE, OPENFLOW_NAME, Bridge
 
 LOG = logging.getLogger(__name__)
@@ -95,7 +94,7 @@ class Session:
         finally:
             if self._programmer is not None:
                 self._programmer.stop()
-            hub.joinall([thread for thread in (watchdog, self._thread) if thread is not None])
+            join([thread for thread in (watchdog, self._thread) if thread is not None])
             if self._claim is not None:
                 self._claims.release(self._claim)
             self.failure = self.failure or self._channel.refusal
@@ -159,8 +158,7 @@ class Session:
             self._programmer.flow_removed(removed)
 
     def _ready(self, channel: Channel) -> None:
-        local = channel.ports.get(ofproto_v1_3.OFPP_LOCAL)
-        name = local.name.rstrip(b"\0").decode("utf-8", "replace") if local else ""
+        name = channel.name
         try:
             bridge = self.claim(name, channel.id)
         except SwitchError as error:

@@ -14,12 +14,19 @@ from typing import NamedTuple
 from os_ken.ofproto import ofproto_v1_3
 
 from ryu_droplog.errors import SwitchError
+from ryu_droplog.openflow.framing import HEADER
 
 LOCAL_PORT: int = ofproto_v1_3.OFPP_LOCAL
 
-_HEADER_SIZE = 8
 _LONGEST_TEXT = 200
 """Characters of what a peer says that are repeated in a line."""
+
+MULTIPART = Struct("!HH4x")
+"""Type and flags of a multipart message, behind its header (section 7.3.5)."""
+MULTIPART_MORE = 1
+"""The flag that says that another part follows."""
+_ECHO_REPLY = 3
+_VERSION = 4
 
 # ofp_error_msg (section 7.4.4): type, code, data; of an experimenter: type, its type, its id.
 _ERROR = Struct("!HH")
@@ -73,12 +80,26 @@ class PortStatus(NamedTuple):
     """None: it has gone."""
 
 
+def multipart_of(message: bytes) -> tuple[int, bytes]:
+    """Type and body of a whole OFPT_MULTIPART_REPLY; raises SwitchError when it is cut."""
+    start = HEADER.size + MULTIPART.size
+    if len(message) < start:
+        raise SwitchError(f"a multipart reply has only {len(message)} bytes")
+    return MULTIPART.unpack_from(message, HEADER.size)[0], message[start:]
+
+
+def echo_reply(request: bytes) -> bytes:
+    """The OFPT_ECHO_REPLY to a whole request: as long, with what that carried (section 7.5.2)."""
+    _, _, length, xid = HEADER.unpack_from(request)
+    return HEADER.pack(_VERSION, _ECHO_REPLY, length, xid) + request[HEADER.size :]
+
+
 def error_of(message: bytes) -> SwitchErrorMessage:
     """Read a whole OFPT_ERROR; raises SwitchError when it is cut."""
-    if len(message) < _HEADER_SIZE + _ERROR.size:
+    if len(message) < HEADER.size + _ERROR.size:
         raise SwitchError(f"an error message has only {len(message)} bytes")
-    kind, code = _ERROR.unpack_from(message, _HEADER_SIZE)
-    return SwitchErrorMessage(kind, code, message[_HEADER_SIZE + _ERROR.size :])
+    kind, code = _ERROR.unpack_from(message, HEADER.size)
+    return SwitchErrorMessage(kind, code, message[HEADER.size + _ERROR.size :])
 
 
 def error_text(error: SwitchErrorMessage) -> str:

@@ -17,6 +17,7 @@ from ryu_droplog.openflow.flows import (
     without_controller,
 )
 from ryu_droplog.openflow.messages import Message, OurFlow, TellingFlow
+from ryu_droplog.openflow.replies import max_meter_of, meter_configs_of, meter_drops_of
 
 METER_BASE = 4_000_000_000
 METER_END = METER_BASE + (1 << 16) * 256
@@ -99,12 +100,12 @@ def meter_ids(channel: Channel) -> list[int]:
     [answer] = channel.exchange([request])
     ours = ofproto.OFPMF_PKTPS | ofproto.OFPMF_BURST | ofproto.OFPMF_STATS
     return [
-        config.meter_id
-        for message in answer.messages
-        for config in message.body
-        if METER_BASE <= config.meter_id < METER_END
-        and config.flags == ours
-        and [band.type for band in config.bands] == [ofproto.OFPMBT_DROP]
+        meter.meter_id
+        for body in answer.bodies
+        for meter in meter_configs_of(body)
+        if METER_BASE <= meter.meter_id < METER_END
+        and meter.flags == ours
+        and meter.bands == (ofproto.OFPMBT_DROP,)
     ]
 
 
@@ -114,22 +115,16 @@ def meter_drops(channel: Channel, meters: Iterable[int]) -> dict[int, int]:
     answers = channel.exchange(
         [parser.OFPMeterStatsRequest(channel, 0, meter_id) for meter_id in meters]
     )
-    return {
-        stats.meter_id: sum(band.packet_band_count for band in stats.band_stats)
-        for answer in answers
-        for message in answer.messages
-        for stats in message.body
-    }
+    return dict(
+        drops for answer in answers for body in answer.bodies for drops in meter_drops_of(body)
+    )
 
 
 def port_names(channel: Channel) -> dict[int, str]:
     """The names of the bridge's ports by OpenFlow port number, as they were last told."""
-    ports = dict(channel.ports)
-    return {
-        number: port.name.rstrip(b"\0").decode(errors="replace") for number, port in ports.items()
-    }
+    return dict(channel.ports)
 
 
 def max_meter(features: Answer) -> int:
     """max_meter of OFPMP_METER_FEATURES; 0 when the switch has none or does not know meters."""
-    return max((body.max_meter for m in features.messages for body in m.body), default=0)
+    return max(map(max_meter_of, features.bodies), default=0)

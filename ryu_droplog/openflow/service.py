@@ -18,7 +18,7 @@ from ryu_droplog.openflow.claims import Claims, Trust
 from ryu_droplog.openflow.link import Link, NewProgrammer, Session
 from ryu_droplog.openflow.ovsdb import ServiceRow
 from ryu_droplog.openflow.peer_owner import owner_of_peer
-from ryu_droplog.openflow.threads import start
+from ryu_droplog.openflow.threads import join, start
 from ryu_droplog.openflow.will import LastWill
 from ryu_droplog.run_directory import user
 from ryu_droplog.settings import Bridge
@@ -110,7 +110,7 @@ class ServiceLink(Link):
             )
             watcher = start(self._watch_beside, session)
             self._serve(session)
-            hub.joinall([watcher])
+            join([watcher])
             trouble = session.failure or "the service connection has ended"
         return trouble
 
@@ -216,4 +216,4 @@ class ServiceLink(Link):
             self._say(f"{trouble}; trying again")
             self._rest(min(1.0, max(deadline - time.monotonic(), 0.0)))
         over.put(True)
-        hub.joinall([timer])
+        join([timer])

@@ -5,8 +5,10 @@ The native hub of os-ken 4 takes any exception for an orderly end (os_ken/lib/hu
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,8 +17,15 @@ from os_ken.lib import hub
 LOG = logging.getLogger(__name__)
 
 
+JOIN_TIME = 20.0
+"""Seconds that threads have to end, once they were told to."""
+
+
 def start(function: Callable[..., None], *arguments: object) -> Any:
-    """Run a function in a thread of the hub; an exception that it lets out is logged."""
+    """Run a function in a thread of the hub; an exception that it lets out is logged.
+
+    The end of the program does not wait for it.
+    """
 
     def guarded() -> None:
         try:
@@ -24,12 +33,38 @@ def start(function: Callable[..., None], *arguments: object) -> Any:
         except Exception:
             LOG.exception("%s has ended with an error", getattr(function, "__qualname__", function))
 
-    return hub.spawn(guarded)
+    if hub.HUB_TYPE == "eventlet":
+        return hub.spawn(guarded)
+    thread = threading.Thread(target=guarded, daemon=True)  # the hub's own would be waited for
+    thread.start()
+    return thread
 
 
-def join(threads: Iterable[Any]) -> None:
-    """Wait until all of these have ended."""
-    hub.joinall(list(threads))
+def join(threads: Iterable[Any], seconds: float = JOIN_TIME) -> bool:
+    """Wait until all of these have ended, so many seconds at most; whether they have.
+
+    With eventlet a thread that never gives way cannot be waited for, nor left.
+    """
+    deadline = time.monotonic() + seconds
+    return all(_ended(thread, deadline - time.monotonic()) for thread in threads)
+
+
+def _ended(thread: Any, seconds: float) -> bool:
+    if hub.HUB_TYPE != "eventlet":
+        thread.join(max(seconds, 0.0))
+        return not thread.is_alive()
+    limit = hub.Timeout(max(seconds, 0.001))
+    try:
+        thread.wait()
+    except hub.Timeout as timeout:
+        if timeout is not limit:
+            raise
+        return False
+    except hub.TaskExit:  # somebody has killed it
+        pass
+    finally:
+        limit.cancel()
+    return True
 
 
 class Group:
@@ -43,6 +78,7 @@ class Group:
         """As `start`."""
         token = object()
 
+        @functools.wraps(function)
         def run() -> None:
             try:
                 function(*arguments)
@@ -56,8 +92,8 @@ class Group:
     def __len__(self) -> int:
         return len(self._threads)
 
-    def join(self) -> None:
-        """Wait until all have ended."""
+    def join(self, seconds: float = JOIN_TIME) -> bool:
+        """Wait until all have ended, so many seconds at most; whether they have."""
         with self._changing:
             threads = list(self._threads.values())
-        join(threads)
+        return join(threads, seconds)

@@ -21,6 +21,7 @@ from ryu_droplog.openflow.requests import dump, exchange_many, leftover, meter_i
 from ryu_droplog.openflow.southbound import Southbound
 from ryu_droplog.openflow.tables import parse_table_features
 from ryu_droplog.openflow.tellers import Tellers
+from ryu_droplog.openflow.threads import join, start
 from ryu_droplog.settings import Bridge
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ def visit(endpoint: UnixEndpoint | TcpEndpoint, errand: Callable[[Channel], T]) 
             channel.serve()
             ready.put(False)
 
-        reader = hub.spawn(serve)
+        reader = start(serve)
         try:
             if not ready.get(timeout=ANSWER_TIME):
                 raise SwitchError(f"{endpoint}: {channel.refusal or 'the connection has ended'}")
@@ -57,7 +58,7 @@ def visit(endpoint: UnixEndpoint | TcpEndpoint, errand: Callable[[Channel], T]) 
             raise SwitchError(f"{endpoint}: no OpenFlow handshake") from None
         finally:
             channel.stop()
-            hub.joinall([reader])
+            join([reader])
 
 
 def look(channel: Channel, bridge: Bridge) -> Snapshot:

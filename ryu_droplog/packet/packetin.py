@@ -50,7 +50,7 @@ def parse(message: bytes) -> PacketIn:
             f"message has version and type {kind:#06x}, "
             f"expected {wire.OPENFLOW_1_3_PACKET_IN:#06x} (packet-in of openflow 1.3)"
         )
-    if length != size:
+    if length != size & 0xFFFF:  # Open vSwitch lets the length of a large one overflow
         raise MalformedMessage(f"packet-in says it has {length} bytes, but {size} are there")
     if match_type != wire.MATCH_TYPE_OXM:
         raise MalformedMessage(

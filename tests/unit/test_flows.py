@@ -354,3 +354,47 @@ def test_update_too_short_for_its_event_is_refused() -> None:
 @given(st.binary(max_size=120))
 def test_random_updates_raise_nothing_but_switch_error(body: bytes) -> None:
     assert len(body) // 24 >= read(updates, body)
+
+
+@pytest.mark.parametrize("length", [0, 3, 13, 0xFFFF])
+def test_update_whose_match_leads_past_it_is_refused(length: int) -> None:
+    body = bytearray(bytes.fromhex(ADDED))
+    body[12:14] = length.to_bytes(2, "big")
+    whole = bytes(body) + bytes.fromhex(MODIFIED)
+    expected = pytest.raises(SwitchError, match=f"update has a match of {length} bytes")
+    if length == 13:  # as much as the padding has room for
+        expected = contextlib.nullcontext()  # type: ignore[assignment]
+    with expected:
+        list(updates(whole))
+
+
+@pytest.mark.parametrize(
+    ("instructions", "complaint"),
+    [
+        ("00010004", "of type 1 says it has 4 bytes"),
+        ("00040000 00000000", "of type 4 says it has 0 bytes"),
+        (applied("00000000 00000000"), "of type 0 says it has 0 bytes"),
+        (applied("00000004"), "of type 0 says it has 4 bytes"),
+        (applied("ffff0010 00002320 0023 000000000000"), "a ct action says it has 16 bytes"),
+    ],
+)
+def test_instructions_that_contradict_themselves_are_refused(
+    instructions: str, complaint: str
+) -> None:
+    with pytest.raises(SwitchError, match=complaint):
+        list(parse(entry(ALL, instructions)))
+
+
+@pytest.mark.parametrize(("subtype", "size"), [(35, 24), (42, 16)], ids=["ct", "clone"])
+def test_actions_within_actions_are_followed_64_deep_and_no_deeper(subtype: int, size: int) -> None:
+    def nested(depth: int) -> bytes:
+        actions = b""
+        for _ in range(depth):
+            head = struct.pack("!HHIH", 0xFFFF, size + len(actions), 0x2320, subtype)
+            actions = head.ljust(size, b"\xff") + actions
+        return actions
+
+    assert [True] == [flow.effect.acts for flow in parse(entry(ALL, applied(nested(64).hex())))]
+    for depth in (65, 65_000 // size):
+        with pytest.raises(SwitchError, match="actions within actions, more than 64 deep"):
+            list(parse(entry(ALL, applied(nested(depth).hex()))))

@@ -71,6 +71,15 @@ def test_message_without_frame_gives_an_empty_one() -> None:
     assert expected == parse(packet_in(frame=b"")).frame
 
 
+@pytest.mark.parametrize("size", [65_400, 65_492, 65_493, 65_535, 65_549])
+def test_packet_in_whose_length_has_overflowed_gives_the_whole_frame(size: int) -> None:
+    """openvswitch/ovs-issues#371; the frame has room for 65,535 bytes, and an Ethernet header."""
+    frame = FRAME.ljust(size, b"\xee")
+    length = 34 + 8 + size
+    message = packet_in(frame=frame, total_len=size & 0xFFFF, length=length & 0xFFFF)
+    assert frame == parse(message).frame
+
+
 def test_total_len_above_the_data_gives_what_is_there() -> None:
     """A switch that sends the head of a packet alone says how long the packet was."""
     expected = FRAME
