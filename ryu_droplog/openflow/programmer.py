@@ -19,6 +19,7 @@ from ryu_droplog.errors import SwitchRefusal
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.account import describe, news
 from ryu_droplog.openflow.capture_match import matches
+from ryu_droplog.openflow.changes import Changes
 from ryu_droplog.openflow.channel import Channel, error_text
 from ryu_droplog.openflow.counters import Counters, DropCount, FlowRemoved
 from ryu_droplog.openflow.explicit import Place, Way
@@ -31,6 +32,7 @@ from ryu_droplog.openflow.flows import (
     effect_of,
     parse_updates,
 )
+from ryu_droplog.openflow.inbox import Inbox
 from ryu_droplog.openflow.introduction import Facts, introduce
 from ryu_droplog.openflow.messages import OurFlow
 from ryu_droplog.openflow.meters import Meters
@@ -58,8 +60,8 @@ FAREWELL_TIME = 3.0
 """Seconds that a switch has to answer when the program stops."""
 TABLES_TOLD = 8
 """Tables of which it is told one by one that a flow of ours gave way."""
-CHANGES = 1000
-"""Changes by others, a table, that are remembered while a plan is made."""
+_REMOVED_SIZE = 100
+"""Bytes that the news of a flow's end takes."""
 
 _EXPERIMENTER_HEADER = 8  # experimenter and type, before the updates of a flow monitor message
 
@@ -112,7 +114,7 @@ class Programmer:
         """False when `run` has ended."""
         self._pipeline = around.pipeline([])
         self._plan = Plan(False, [])
-        self._inbox: Any = hub.Queue()
+        self._inbox = Inbox()
         self._handlers: dict[type, Callable[[Any], None]] = {
             bytes: self._handle_updates,
             FlowRemoved: self._handle_removed,
@@ -133,20 +135,20 @@ class Programmer:
         self._awaited: set[int] = set()
         """Cookies of flows whose last count is still to come."""
         self._changed = False
-        self._changes: dict[int, list[Update]] = {}
-        """By table, what others have changed since the flows were dumped."""
+        self._changes = Changes()
+        """What others have changed since the flows were dumped."""
         self._facts = Facts({}, {}, has_meters=False, monitored=False)
         self._said: list[str] = []
 
     # Called from other threads
 
     def flow_updates(self, body: bytes) -> None:
-        """Take the body of a flow monitor message; never blocks."""
-        self._inbox.put(body)
+        """Take the body of a flow monitor message; never blocks. Raises SwitchError: too many."""
+        self._inbox.put_of_switch(body, len(body))
 
     def flow_removed(self, removed: FlowRemoved) -> None:
-        """Take the news that a flow has ended; never blocks."""
-        self._inbox.put(removed)
+        """Take the news that a flow has ended; never blocks. Raises SwitchError: too many."""
+        self._inbox.put_of_switch(removed, _REMOVED_SIZE)
 
     def read_counters(self, seconds: float) -> bool:
         """Have the counters read now; whether that was done within so many seconds."""
@@ -212,7 +214,7 @@ class Programmer:
     def _wait(self, seconds: float) -> None:
         """Handle what comes in until the time is over or something needs doing."""
         try:
-            news = self._inbox.get(timeout=max(seconds, 0.001))
+            news = self._inbox.get(max(seconds, 0.001))
         except hub.QueueEmpty:
             return
         self._handle(news)
@@ -221,7 +223,7 @@ class Programmer:
     def _handle_waiting(self) -> None:
         while True:
             try:
-                news = self._inbox.get(block=False)
+                news = self._inbox.get(0)
             except hub.QueueEmpty:
                 return
             self._handle(news)
@@ -234,9 +236,7 @@ class Programmer:
         contended: dict[Key, str] = {}
         for update in parse_updates(body[_EXPERIMENTER_HEADER:]):
             self._changed = True
-            changes = self._changes.setdefault(update.table_id, [])
-            if len(changes) <= CHANGES:
-                changes.append(update)
+            self._changes.note(update)
             self._tellers.note(update)
             for standing in self._standing_in(update.table_id):
                 why = _contention(standing, update)
@@ -355,8 +355,7 @@ class Programmer:
 
     def _was_changed(self, wanted: Wanted) -> bool:
         """Whether the place of a flow to be added is no longer what was planned with."""
-        changes = self._changes.get(wanted.key.table_id, ())
-        return len(changes) > CHANGES or any(wanted.contends(update) for update in changes)
+        return self._changes.any(wanted.key.table_id, wanted.contends)
 
     def _snapshot(self, flows: list[Flow]) -> Snapshot:
         facts = self._facts
