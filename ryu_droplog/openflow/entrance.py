@@ -24,6 +24,8 @@ LOG = logging.getLogger(__name__)
 
 HANDSHAKE_TIME = 10.0
 """Seconds that a switch has for OpenFlow's handshake."""
+ACCEPT_TIME = 0.001
+"""Seconds that one who was there a moment ago is waited for."""
 BACKLOG = 64
 LOOK_TIME = 0.2
 """Seconds between two looks at the clock."""
@@ -83,7 +85,8 @@ class Entrance:
         except OSError as error:
             self._selector.close()
             raise ConfigError(f"cannot listen on {endpoint}: {why(error)}") from error
-        self._socket.setblocking(False)
+        # With a timeout of 0 eventlet would accept sockets that block all threads.
+        self._socket.settimeout(ACCEPT_TIME)
         self._selector.register(self._socket, selectors.EVENT_READ)
 
     @property
@@ -119,7 +122,7 @@ class Entrance:
         for _ in range(_TAKEN_AT_ONCE):
             try:
                 sock, address = self._socket.accept()
-            except (BlockingIOError, TimeoutError, ConnectionError):
+            except (TimeoutError, ConnectionError):
                 return
             except OSError as error:  # no descriptors or no memory for another socket
                 LOG.warning("cannot accept a connection: %s; trying again", why(error))

@@ -178,8 +178,8 @@ class Session:
         try:
             programmer.run()
         except DropLogError as error:
-            if self._channel.is_active:
-                self.failure = self.failure or str(error)
+            if not self._channel.stopped:
+                self.failure = str(error)
         except Exception as error:
             LOG.exception("%s: programming the bridge has failed", self.peer)
             self.failure = f"{type(error).__name__}: {error}"

@@ -13,6 +13,7 @@ import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ryu_droplog.endpoint import Accepted, TcpEndpoint
@@ -92,7 +93,7 @@ class Listener:
         self._bridges, self._arrivals = bridges, arrivals
         self._entrance.most = arrivals.connections
         for session in list(self._sessions):
-            if session.name is not None and entry_of(bridges, session.name) is None:
+            if session.name is not None and self._find(session.name) is None:
                 session.stop()
 
     def state(self) -> dict[str, Any]:
@@ -121,8 +122,6 @@ class Listener:
         assert features is not None
         name = features.local_name
         bridge = entry_of(self._bridges, name)
-        if bridge is None:
-            raise SwitchError(f"the bridge there is called {name!r}, and is not asked for")
         if not features.datapath_id:
             raise SwitchError(f"{name} has the datapath id 0, which is nobody's")
         if not self._may_begin(host):
@@ -170,19 +169,27 @@ class Listener:
         return self._begin(channel, bridge, name)
 
     def _find(self, name: str) -> Bridge | None:
-        return entry_of(self._bridges, name)
+        with suppress(SwitchError):
+            return entry_of(self._bridges, name)
+        return None
 
 
-def entry_of(bridges: Sequence[Bridge], port_name: str) -> Bridge | None:
-    """The entry for a switch that connects and calls itself so; None: it is not asked for.
+def entry_of(bridges: Sequence[Bridge], port_name: str) -> Bridge:
+    """The entry for a switch that connects and calls itself so; raises SwitchError without one.
 
     What comes to us may have the name of an entry only where that entry waits for it. OpenFlow has
     room for 15 bytes of a name.
     """
+    said = f"the bridge there is called {port_name!r}"
     for bridge in bridges:
         cut = bridge.name.encode()[:OPENFLOW_NAME].decode("utf-8", "replace")
         if bridge.name != ANY_BRIDGE and port_name in (bridge.name, cut):
-            return bridge if isinstance(bridge.endpoint, Accepted) else None
+            if isinstance(bridge.endpoint, Accepted):
+                return bridge
+            raise SwitchError(f"{said}, and that one is not to connect to us ({bridge.endpoint})")
+    anyone = next((bridge for bridge in bridges if bridge.name == ANY_BRIDGE), None)
+    if anyone is None:
+        raise SwitchError(f"{said}, and is not asked for")
     if not is_bridge_name(port_name) or port_name in (".", "..") or "\ufffd" in port_name:
-        return None
-    return next((bridge for bridge in bridges if bridge.name == ANY_BRIDGE), None)
+        raise SwitchError(f"{said}, which is no name of a bridge")
+    return anyone

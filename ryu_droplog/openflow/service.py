@@ -123,8 +123,9 @@ class ServiceLink(Link):
         next_look = 0.0
         while not session.ended:
             hub.sleep(0.2)
-            for _ in range(BACKLOG):
-                self._keep(self._accept_one(0.0) or self._next)
+            with suppress(TimeoutError):
+                for _ in range(BACKLOG):
+                    self._keep(self._accept_one(0.0) or self._next)
             if time.monotonic() < next_look:
                 continue
             next_look = time.monotonic() + LOOK_TIME
@@ -145,16 +146,21 @@ class ServiceLink(Link):
         """The next connection of the switch's, until the deadline (monotonic, seconds)."""
         sock, self._next = self._next, None
         while sock is None and not self._stopping and time.monotonic() < deadline:
-            sock = self._accept_one(min(deadline - time.monotonic(), 0.5))
+            with suppress(TimeoutError):
+                sock = self._accept_one(min(deadline - time.monotonic(), 0.5))
         return sock
 
     def _accept_one(self, seconds: float) -> socket.socket | None:
-        """The next connection, if it is the switch's; whoever else has connected is turned away."""
-        self._socket.settimeout(max(seconds, 0.0))
+        """The next connection; None where it is not the switch's, and was closed.
+
+        Raises TimeoutError when nobody connects in time.
+        """
+        # At 0 eventlet would accept a socket that blocks all threads.
+        self._socket.settimeout(max(seconds, 0.001))
         try:
             sock = self._socket.accept()[0]
-        except (BlockingIOError, TimeoutError):
-            return None
+        except TimeoutError:
+            raise
         except OSError as error:  # no descriptors or no memory for another socket
             LOG.warning("%s: cannot accept a connection: %s", self._bridge.name, why(error))
             hub.sleep(0.5)
