@@ -119,7 +119,7 @@ def test_bridge_is_watched_although_others_came_with_its_name_and_its_datapath_i
             lost = f"tcp:127.0.0.2: br-twin gives way to {BRIDGE}, through unix:"
             assert 1 == eventually(1, lambda: program.times(lost))
             send_frame("one", "eth0", syn())
-            assert 1 == eventually(1, lambda: len(program.lines()))
+            assert True is eventually(True, lambda: bool(program.lines()))
         assert [f"{DATAPATH:016x}.lock"] == lock_files(program)
         assert 0 == program.end()
         assert [] == lock_files(program)
@@ -214,7 +214,7 @@ def test_names_that_are_made_up_are_bounded_and_forgotten_with_their_locks(
         assert before + taken * 4 >= tasks(program)
         told = status(program)["listen"][f"tcp:127.0.0.1:{PORT}"]
         assert {"handshakes": 0, "connections": taken, "refused": 150 - taken} == told
-        assert 30 > len(program.said().splitlines()), "20 lines a minute of all hosts together"
+        assert 60 > len(program.said().splitlines()), "20 of all hosts, and 2 of each bridge"
         peers.close()
         own = [f"{DATAPATH:016x}.lock"]
         assert own == eventually(own, lambda: lock_files(program))
@@ -243,7 +243,7 @@ def test_idle_connections_cost_no_thread_and_keep_no_switch_out(
             assert threads + 4 >= tasks(program)
             assert files + 16 + 4 >= descriptors(program)
             send_frame("one", "eth0", syn())
-            assert 1 == eventually(1, lambda: len(program.lines()))
+            assert True is eventually(True, lambda: bool(program.lines()))
         connections[-1].settimeout(20)
         while connections[-1].recv(64):  # its hello, and the end after HANDSHAKE_TIME
             pass
@@ -307,7 +307,6 @@ def test_connections_of_another_user_to_the_service_port_cost_nothing(
             finally:
                 strangers.kill()
         assert program.times("connected to a service connection") >= 1
-        assert 0 == program.times("taking the management socket")
         said = "a connection to our service port was closed: it is of nobody, and not of the"
         assert 1 == eventually(1, lambda: program.times(said))
         assert 0 == program.end()
