@@ -105,9 +105,10 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         self._say_enabled()
         try:
             self._status = StatusServer(self.settings.run_directory, self._tell)
-        except OSError as error:
+        except (OSError, DropLogError) as error:
             where = self.settings.run_directory
-            LOG.warning("%s: status cannot be asked: %s", where, why(error))
+            reason = why(error) if isinstance(error, OSError) else error
+            LOG.warning("%s: status cannot be asked: %s", where, reason)
         else:
             self._threads.append(start(self._status.run))
         self._manager.ready(self._in_short())
@@ -154,6 +155,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         asked, self._reload = self._reload, False
         changed = self.configuration.poll()
         self._works.learn_words()
+        self._works.tidy()
         if not changed and not asked and time.monotonic() < self._next_try:
             return
         try:
@@ -258,6 +260,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             },
             "clean_up": works.clean_up_state(),
             "bridges": {name: watch.state() for name, watch in list(works.watches.items())},
+            "listen": works.listening(),
             "receive": {reception.name: reception.state()} if reception is not None else {},
             "sinks": {
                 sink.name: {

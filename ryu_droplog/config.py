@@ -27,7 +27,9 @@ from ryu_droplog.prune import DEFAULTS as DEFAULT_FILTERS
 from ryu_droplog.prune import Filter, FilterError, parse_filter
 from ryu_droplog.settings import (
     ANY_BRIDGE,
+    OPENFLOW_NAME,
     SYSLOG,
+    Arrivals,
     Bridge,
     Events,
     ExplicitDrops,
@@ -36,6 +38,7 @@ from ryu_droplog.settings import (
     Opflex,
     Settings,
     Throttle,
+    is_bridge_name,
 )
 from ryu_droplog.yamlfile import join, mistake, nearest, show
 
@@ -108,6 +111,16 @@ _Time = Annotated[
 ]
 
 
+_Bound = Annotated[int, Meta(ge=1, le=4096)]
+
+
+class _Listen(Struct, frozen=True, forbid_unknown_fields=True):
+    address: Annotated[int | str, Meta(description="ADDRESS:PORT or a port")]
+    connections: _Bound = Arrivals().connections
+    bridges: _Bound = Arrivals().bridges
+    forget: _Time = Arrivals().forget
+
+
 class _Throttle(Struct, frozen=True, forbid_unknown_fields=True):
     window: _Time
     entries: Annotated[int, Meta(ge=1, le=10_000_000)] = 65_536
@@ -174,7 +187,13 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
         tuple[_Bridge, ...], Meta(min_length=1, description="a list of at least one bridge")
     ] = (_Bridge("br-int"),)
     explicit_drops: _Explicit = "count"
-    listen: Annotated[int | str | None, Meta(description="ADDRESS:PORT, a port, or null")] = None
+    listen: Annotated[
+        int | str | _Listen | None,
+        Meta(
+            description="ADDRESS:PORT, a port, null, or a mapping with the keys address,"
+            " connections, bridges, forget"
+        ),
+    ] = None
     meter: Meter | None = None
     lease: Lease | None = None
     throttle: _Throttle | None = None
@@ -221,7 +240,7 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
     file = yamlfile.convert({} if data is None else data, _File, source)
     drop_log = file.drop_log_config or _DropLogConfig()
     meter, lease = file.meter or Meter(), file.lease or Lease()
-    listen = _address(file.listen, parse_listen, "listen", source)
+    listen, arrivals = _listen(file.listen, source)
     geneve = (file.receive or _Receive()).geneve
     opflex = file.opflex or _Opflex()
     if lease.renew * 2 > lease.duration:
@@ -248,6 +267,7 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         pipeline_directory=file.pipeline_directory,
         bridges=tuple(_bridges(file, listen, source, environ)),
         listen=listen,
+        arrivals=arrivals,
         meter=meter,
         lease=lease,
         throttle=_throttle(file.throttle, source),
@@ -298,6 +318,17 @@ def _address(
         return parse(value)
     except ValueError as error:
         raise mistake(source, key, f"got {show(value)}", str(error)) from None
+
+
+def _listen(value: int | str | _Listen | None, source: str) -> tuple[TcpEndpoint | None, Arrivals]:
+    if not isinstance(value, _Listen):
+        return _address(value, parse_listen, "listen", source), Arrivals()
+    address = _address(value.address, parse_listen, "listen.address", source)
+    forget = _seconds(value.forget)
+    if not 1 <= forget <= 86_400:
+        wrong = f"got {show(value.forget)}"
+        raise mistake(source, "listen.forget", wrong, 'a time from "1s" to "24h"')
+    return address, Arrivals(value.connections, value.bridges, forget)
 
 
 def _prune(prune: _Prune, source: str) -> tuple[Filter, ...]:
@@ -373,9 +404,10 @@ def _bridges(
     """The bridges with what only all of them together, `listen` and the environment can tell."""
     names: dict[str, int] = {}
     endpoints: dict[Endpoint, int] = {}
+    heads: dict[bytes, int] = {}
     for index, bridge in enumerate(file.bridges):
         key = f"bridges[{index}]"
-        if not _is_bridge_name(bridge.name):
+        if bridge.name != ANY_BRIDGE and not is_bridge_name(bridge.name):
             raise mistake(
                 source,
                 f"{key}.name",
@@ -396,6 +428,17 @@ def _bridges(
             if listen is None:
                 wrong = f"{show(bridge.name)} waits for a connection, but listen is null"
                 raise mistake(source, key, wrong, "listen with an address or a port")
+            short = bridge.name.encode()[:OPENFLOW_NAME]
+            if short in heads:
+                raise mistake(
+                    source,
+                    f"{key}.name",
+                    f"{show(bridge.name)} begins as bridges[{heads[short]}] does, which waits for"
+                    " a connection, too",
+                    f"names that differ in their first {OPENFLOW_NAME} bytes: OpenFlow tells no"
+                    " more",
+                )
+            heads[short] = index
         elif endpoint in endpoints:
             raise mistake(
                 source,
@@ -408,12 +451,6 @@ def _bridges(
             file.explicit_drops if bridge.explicit_drops is None else bridge.explicit_drops
         )
         yield Bridge(bridge.name, bridge.prefix, bridge.pipeline, endpoint, wish)
-
-
-def _is_bridge_name(name: str) -> bool:
-    if name == ANY_BRIDGE:
-        return True
-    return 1 <= len(name) <= 63 and name.isprintable() and not set(name) & set(" /*")
 
 
 def _endpoint(bridge: _Bridge, key: str, source: str, environ: Mapping[str, str]) -> Endpoint:

@@ -33,7 +33,7 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
             "pipelines",
             f"{', '.join(pipelines)}; own files: {settings.pipeline_directory or 'none'}",
         ),
-        ("listens on", str(settings.listen or "nothing")),
+        ("listens on", _listen(settings)),
         ("receives at", f"geneve {settings.receive}" if settings.receive else "nothing"),
         ("opflex", _opflex(settings.opflex)),
         ("meter", f"{meter.rate} packets per second and table, burst of {meter.burst} packets"),
@@ -64,6 +64,17 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
             f"  {'explicit drops:':<16}{_explicit(bridge.explicit_drops)}",
         ]
     return "\n".join(page)
+
+
+def _listen(settings: Settings) -> str:
+    if settings.listen is None:
+        return "nothing"
+    arrivals = settings.arrivals
+    return (
+        f"{settings.listen}; {arrivals.connections} connections in the handshake,"
+        f' {arrivals.bridges} bridges of "*", forgotten {arrivals.forget:g} s after their last'
+        " connection"
+    )
 
 
 def _events(settings: Settings) -> str:

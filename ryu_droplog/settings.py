@@ -14,8 +14,15 @@ from ryu_droplog.prune import DEFAULTS, Filter
 
 ANY_BRIDGE = "*"
 """Name of a bridge entry that stands for any switch that connects to `listen`."""
+OPENFLOW_NAME = 15
+"""Bytes of a bridge's name that OpenFlow 1.3 has room for (OFP_MAX_PORT_NAME_LEN, 7.2.1)."""
 SYSLOG = "syslog"
 """`Settings.output` where drop lines go to syslog; no file, because a file's path is absolute."""
+
+
+def is_bridge_name(name: str) -> bool:
+    """Whether a bridge may be called so: 1 to 63 printable characters without spaces, / and *."""
+    return 1 <= len(name) <= 63 and name.isprintable() and not set(name) & set(" /*")
 
 
 class Meter(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +84,18 @@ class Bridge(Struct, frozen=True):
     explicit_drops: ExplicitDrops = ExplicitDrops()
 
 
+class Arrivals(Struct, frozen=True):
+    """How much those may take up who connect to `listen`."""
+
+    connections: int = 64
+    """Connections that have not got through OpenFlow's handshake, 1 to 4096."""
+    bridges: int = 64
+    """Bridges of the entry `*` that are connected or remembered, 1 to 4096."""
+    forget: float = 600.0
+    """Seconds after its last connection until a bridge of the entry `*` is forgotten, 1 to
+    86400."""
+
+
 class Opflex(Struct, frozen=True):
     """What is taken from the files of an OpFlex agent, and what its numbers mean."""
 
@@ -128,6 +147,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """At least one, with different names."""
     listen: TcpEndpoint | None
     """Where switches may connect; the host is an address. None: nowhere."""
+    arrivals: Arrivals = Arrivals()
     meter: Meter
     lease: Lease
     throttle: Throttle | None = None

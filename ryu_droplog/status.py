@@ -7,6 +7,7 @@ Whoever connects gets one JSON object and the end of the connection. The socket 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -16,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from ryu_droplog.errors import DropLogError, why
+from ryu_droplog.run_directory import check, is_socket_of_ours, prepare
 
 SOCKET_MODE = 0o600
 PATIENCE = 5.0
 """Seconds that either side waits for the other."""
 POLL = 0.5
+ANSWER_SIZE = 256 * 1024 * 1024
+"""Bytes of an answer at most."""
 
 
 class StatusError(DropLogError):
@@ -31,11 +35,13 @@ class StatusServer:
     """Answers one visitor after the other."""
 
     def __init__(self, run_directory: str, tell: Callable[[], dict[str, Any]]) -> None:
-        """Open the socket; raises OSError. `tell` gives what is to be answered."""
-        directory = Path(run_directory)
-        directory.mkdir(0o755, parents=True, exist_ok=True)
-        for path in _sockets(run_directory):
-            if _is_stale(path):
+        """Open the socket; raises OSError, and RunDirectoryError when others may write there.
+
+        `tell` gives what is to be answered.
+        """
+        directory = prepare(run_directory)
+        for path in _sockets(directory):
+            if is_socket_of_ours(path) and _is_stale(path):
                 path.unlink(missing_ok=True)
         self._path = directory / f"{os.getpid()}.sock"
         self._path.unlink(missing_ok=True)
@@ -76,10 +82,11 @@ class StatusServer:
 def ask(run_directory: str) -> Iterator[dict[str, Any]]:
     """What each running program says.
 
-    Raises StatusError when there is none, and when one does not answer, or not in full.
+    Raises StatusError when there is none, and when one does not answer, or not in full;
+    RunDirectoryError when others than its owner may write to the directory.
     """
     found = False
-    for path in _sockets(run_directory):
+    for path in _present(run_directory):
         try:
             answer = _ask(path)
         except ConnectionRefusedError:
@@ -108,7 +115,14 @@ def _ask(path: Path) -> bytes:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(POLL / 10)
-        return b"".join(iter(lambda: sock.recv(65536), b""))
+        answer = bytearray()
+        while chunk := sock.recv(65536):
+            answer += chunk
+            if len(answer) > ANSWER_SIZE:
+                raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        return bytes(answer)
 
 
 def _is_stale(path: Path) -> bool:
@@ -123,5 +137,16 @@ def _is_stale(path: Path) -> bool:
     return False
 
 
-def _sockets(run_directory: str) -> list[Path]:
-    return sorted(path for path in Path(run_directory).glob("*.sock") if path.stem.isdigit())
+def _present(run_directory: str) -> list[Path]:
+    """The sockets of a directory to which nobody but its owner may write; none where it is not."""
+    try:
+        directory = check(run_directory, reading=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StatusError(f"{run_directory}: {why(error)}") from error
+    return [path for path in _sockets(directory) if path.is_socket() and not path.is_symlink()]
+
+
+def _sockets(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.glob("*.sock") if path.stem.isdigit())

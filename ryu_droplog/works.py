@@ -16,16 +16,17 @@ from ryu_droplog.endpoint import Accepted, ServiceEndpoint
 from ryu_droplog.errors import ConfigError
 from ryu_droplog.openflow.channel import Channel
 from ryu_droplog.openflow.claims import Claims
-from ryu_droplog.openflow.link import Link, Listener, find
+from ryu_droplog.openflow.link import Link, find
+from ryu_droplog.openflow.listener import Listener
 from ryu_droplog.openflow.programmer import Programmer
 from ryu_droplog.openflow.service import ServiceLink
-from ryu_droplog.openflow.threads import join, start
+from ryu_droplog.openflow.threads import Group
 from ryu_droplog.openflow.will import LastWill
 from ryu_droplog.opflex import PolicyNames, Words
 from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.prune import Prune
 from ryu_droplog.receive import Reception
-from ryu_droplog.settings import SYSLOG, Bridge, Settings
+from ryu_droplog.settings import ANY_BRIDGE, SYSLOG, Bridge, Settings
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sinks.formats import FORMATS
 from ryu_droplog.sinks.packet_events import PacketEvents
@@ -33,6 +34,7 @@ from ryu_droplog.sinks.syslog import Syslog
 from ryu_droplog.sinks.text import File, StandardOutput
 from ryu_droplog.tunnelled import senders
 from ryu_droplog.watch import Watch
+from ryu_droplog.watches import Watches
 
 LOG = logging.getLogger(__name__)
 
@@ -49,7 +51,6 @@ class Works:
 
     def __init__(self, run_directory: str, generation: int, threads: ModuleType) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
-        self.watches: dict[str, Watch] = {}
         self.sinks: dict[str, Sink] = {}
         """By what they are for: `lines`, `events`."""
         self._settings: Settings | None = None
@@ -57,13 +58,14 @@ class Works:
         self._generation = generation
         self._threads = threads
         self._claims = Claims(run_directory)
+        self._watches = Watches(threads)
         self._will = LastWill()
         self._links: dict[str, tuple[Bridge, Link]] = {}
         self._listener: Listener | None = None
         self._reception: Reception | None = None
         self._filters: Sequence[Filter] = ()
         self._policies: PolicyNames | None = None
-        self._running: list[Any] = []
+        self._running = Group()
         self._retired: deque[Sink] = deque(maxlen=RETIRED)
 
     def change(self, settings: Settings, pipelines: Mapping[str, Pipeline]) -> None:
@@ -74,6 +76,8 @@ class Works:
                 f"{settings.source}: run_directory: got {settings.run_directory}; expected "
                 f"{old.run_directory}, where the running program has its locks and sockets"
             )
+        if old is None:
+            self._claims.prepare()
         fresh: list[Sink | Reception] = []
         try:
             sinks = self._new_sinks(settings, fresh)
@@ -87,6 +91,7 @@ class Works:
         retired = [sink for sink in self.sinks.values() if sink not in sinks.values()]
         self.sinks = sinks
         self._filters = _filters(settings)
+        self._watches.change(self._is_listed, settings.arrivals)
         self._use(reception)
         self._use_listener(listener)
         self._use_links()
@@ -96,6 +101,20 @@ class Works:
             self._retired += retired
             self._threads.Thread(target=self._retire, args=(retired,), daemon=True).start()
         self.learn_words(anew=True)
+
+    @property
+    def watches(self) -> Mapping[str, Watch]:
+        """The bridges that are or were connected, by their names."""
+        return self._watches.by_name
+
+    def tidy(self) -> None:
+        """Forget bridges that no entry names and that stay away."""
+        self._watches.tidy()
+
+    def listening(self) -> dict[str, Any]:
+        """Who has connected to `listen`, for `status`: by its address; nothing without one."""
+        listener = self._listener
+        return {str(listener.endpoint): listener.state()} if listener is not None else {}
 
     def learn_words(self, *, anew: bool = False) -> None:
         """Look whether the OpFlex agent has other names for its policies."""
@@ -110,7 +129,7 @@ class Works:
 
     def sources(self) -> list[Watch | Reception]:
         """Where drops come from, or came from."""
-        return [*self.watches.values(), *([self._reception] if self._reception else [])]
+        return [*list(self.watches.values()), *([self._reception] if self._reception else [])]
 
     @property
     def reception(self) -> Reception | None:
@@ -119,6 +138,8 @@ class Works:
 
     def notices(self) -> Iterator[tuple[int, str]]:
         """What the user should know, each once, with its level of logging."""
+        for text in self._watches.reports():
+            yield logging.INFO, text
         for source in self.sources():
             for text in source.notices():
                 yield logging.ERROR, f"{source.name}: {text}"
@@ -139,7 +160,7 @@ class Works:
             link.stop()
         if self._listener is not None:
             self._listener.stop()
-        join(self._running)
+        self._running.join()
         clean = self._will.close()
         for source in self.sources():
             source.close(CLOSE_TIME)
@@ -220,7 +241,14 @@ class Works:
             return None
         if self._listener is not None and self._listener.endpoint == settings.listen:
             return self._listener
-        return Listener(settings.listen, settings.bridges, self._begin, self._claims)
+        return Listener(
+            settings.listen,
+            settings.arrivals,
+            settings.bridges,
+            self._begin,
+            self._watches.has_room,
+            self._claims,
+        )
 
     def _use_listener(self, listener: Listener | None) -> None:
         held, self._listener = self._listener, listener
@@ -230,9 +258,9 @@ class Works:
             return
         assert self._settings is not None
         if listener is held:
-            listener.change(self._settings.bridges)
+            listener.change(self._settings.bridges, self._settings.arrivals)
         else:
-            self._running.append(start(listener.run))
+            self._running.start(listener.run)
 
     def _use_links(self) -> None:
         settings = self._settings
@@ -246,14 +274,14 @@ class Works:
             if name not in wanted or wanted[name].endpoint != bridge.endpoint:
                 link.stop()
                 del self._links[name]
-        for name, watch in self.watches.items():
+        for name, watch in list(self.watches.items()):
             found = find(settings.bridges, name)
             if found is not None:
                 watch.change(found, self._pipelines, settings)
         for name, bridge in wanted.items():
             if name not in self._links:
                 link = self._new_link(bridge)
-                self._running.append(start(self._run_link, name, link))
+                self._running.start(self._run_link, name, link)
                 self._links[name] = bridge, link
 
     def _run_link(self, name: str, link: Link) -> None:
@@ -275,8 +303,8 @@ class Works:
         """What a bridge needs when it has connected."""
         settings = self._settings
         assert settings is not None
-        watch = self.watches.get(name)
-        if watch is None:
+
+        def make() -> Watch:
             watch = Watch(
                 name,
                 find(settings.bridges, name) or bridge,
@@ -289,8 +317,15 @@ class Works:
                 self._threads,
             )
             watch.learn_words(self._words())
-            self.watches[name] = watch
-        return watch.begin(channel), watch.intake.put
+            return watch
+
+        watch, programmer = self._watches.begin(name, make, channel)
+        return programmer, watch.intake.put
+
+    def _is_listed(self, name: str) -> bool:
+        """Whether an entry of the configuration has that name."""
+        found = find(self._settings.bridges, name) if self._settings is not None else None
+        return found is not None and found.name != ANY_BRIDGE
 
     def _words(self) -> Words:
         assert self._settings is not None

@@ -215,6 +215,11 @@ class Channel(ProtocolDesc):  # type: ignore[misc]
                 self._exchanges.pop(xid, None)
         return [exchange.answers[xid] for xid in xids]
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the connection has ended, or is about to."""
+        return self._stopped
+
     def stop(self) -> None:
         """End the connection: `serve` returns soon after."""
         self._stopped = True

@@ -5,18 +5,16 @@ A flow monitor and an empty bundle that is discarded belong to this one connecti
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ryu_droplog import status
 from ryu_droplog.endpoint import Endpoint, ServiceEndpoint
-from ryu_droplog.errors import SwitchError
+from ryu_droplog.errors import DropLogError, SwitchError
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import Channel
+from ryu_droplog.openflow.claims import holder
 from ryu_droplog.openflow.misses import miss_question
 from ryu_droplog.openflow.ovsdb import MARK, transact
 from ryu_droplog.openflow.plan import Snapshot
@@ -89,7 +87,7 @@ def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
     asks = miss_question(bridge.name, bridge.endpoint)()
     snapshot = Snapshot(dump(channel), names, limits, monitor.error is None, asks)
     path = _database_path(bridge.endpoint)
-    at_work = _holder(Path(run_directory, f"{channel.id:016x}.lock"))
+    at_work = holder(run_directory, channel.id)
     return Checkup(
         snapshot=snapshot,
         bundles=opened.error is None,
@@ -155,20 +153,5 @@ def _elsewhere(run_directory: str, bridge: str) -> list[str]:
     try:
         answers = list(status.ask(run_directory))
         return [str(answer["pid"]) for answer in answers if bridge in answer["bridges"]]
-    except (status.StatusError, LookupError, TypeError):
+    except (DropLogError, LookupError, TypeError):
         return []
-
-
-def _holder(lock: Path) -> str:
-    """Who holds the lock of a bridge, by its process id; empty: nobody does."""
-    try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
-    finally:
-        os.close(descriptor)
-    return ""

@@ -1,22 +1,73 @@
 """Who has which bridge: one connection of this process, and no other process of this program.
 
-Two runs on one bridge would take each other's flows for leftovers. The lock of a bridge is a file
-named after its datapath id in the run directory; the kernel lets go of it with the process.
+Two runs on one bridge would take each other's flows for leftovers; `locks` keeps them apart.
+
+A switch that connects to us says itself what it is called and which datapath id it has, and anybody
+can say so. A bridge that we reach is therefore never refused because of one that came to us: it
+takes the claim over at once. Bridges that came to us have lock files of their own, which keep
+nobody out who reaches the bridge, in another process either.
 """
 
 from __future__ import annotations
 
-import fcntl
+import enum
 import logging
-import os
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ryu_droplog.errors import SwitchError, why
+from ryu_droplog.openflow import locks
+from ryu_droplog.run_directory import RunDirectoryError, check, prepare
 
 LOG = logging.getLogger(__name__)
 
-DIRECTORY_MODE = 0o755
-LOCK_MODE = 0o600
+TRIES = 5
+TRY_AGAIN = 0.02
+"""How often a lock is tried, and the seconds between: `doctor` has it while it looks at it."""
+
+
+class Trust(enum.IntEnum):
+    """How sure it is that a connection leads to the bridge that it names."""
+
+    ANYONE = 1
+    """It came to us, and no entry of the configuration names it."""
+    ACCEPTED = 2
+    """It came to us, and calls itself what an entry names."""
+    OUTWARD = 3
+    """We connected to it, over a network."""
+    LOCAL = 4
+    """It is on this host: the management socket, or a service connection."""
+
+    @property
+    def came_to_us(self) -> bool:
+        """Whether all that is known of it is what it says of itself."""
+        return self <= Trust.ACCEPTED
+
+
+class Claim:
+    """That a connection has a bridge."""
+
+    def __init__(
+        self,
+        bridge: str,
+        datapath_id: int,
+        peer: str,
+        trust: Trust,
+        give_way: Callable[[str], None],
+    ) -> None:
+        self.bridge = bridge
+        self.datapath_id = datapath_id
+        self.peer = peer
+        self.trust = trust
+        self.give_way = give_way
+        self.lock: int | None = None
+        """Descriptor of the locked file; None: there is none."""
+
+    def contends_with(self, other: Claim) -> bool:
+        """Whether they cannot both be had: one name, or one datapath id."""
+        return self.bridge == other.bridge or self.datapath_id == other.datapath_id
 
 
 class Claims:
@@ -24,40 +75,135 @@ class Claims:
 
     def __init__(self, run_directory: str) -> None:
         """`run_directory` is made when the first lock is; where that fails, there are no locks."""
-        self._directory = Path(run_directory)
-        self._peers: dict[str, str] = {}
-        self._locks: dict[str, int] = {}
+        self._directory = run_directory
+        self._held: set[Claim] = set()
+        self._changing = threading.Lock()
+        """Nothing that waits for another thread of the hub may be done under it."""
 
-    def take(self, bridge: str, datapath_id: int, peer: str) -> None:
-        """Claim a bridge for the connection to `peer`; raises SwitchError when somebody has it."""
-        if bridge in self._peers:
-            raise SwitchError(f"{bridge} is connected already, through {self._peers[bridge]}")
-        path = self._directory / f"{datapath_id:016x}.lock"
+    def prepare(self) -> None:
+        """Make the run directory, and remove what processes left there that were killed.
+
+        Raises RunDirectoryError when it is not to be trusted.
+        """
         try:
-            self._directory.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, LOCK_MODE)
+            locks.sweep(prepare(self._directory))
         except OSError as error:
-            LOG.warning("%s: no lock against a second run: %s: %s", bridge, path, why(error))
+            LOG.warning("%s: no lock against a second run: %s", self._directory, why(error))
+
+    def take(
+        self,
+        bridge: str,
+        datapath_id: int,
+        peer: str,
+        trust: Trust = Trust.LOCAL,
+        give_way: Callable[[str], None] = lambda reason: None,
+    ) -> Claim:
+        """Claim a bridge for the connection to `peer`.
+
+        Raises SwitchError when another process has it, or a connection that is trusted as much.
+        `give_way` is called with the reason, in another thread, when somebody who is trusted more
+        has taken the bridge over; it must not wait.
+        """
+        claim = Claim(bridge, datapath_id, peer, trust, give_way)
+        for _ in range(TRIES):
+            try:
+                others = self._take(claim)
+                break
+            except locks.LockHeld as error:
+                held_by = str(error)
+                time.sleep(TRY_AGAIN)
         else:
-            self._locks[bridge] = self._lock(lock, bridge)
-        self._peers[bridge] = peer
+            raise SwitchError(f"{bridge}: {at_work(held_by)}")
+        for other in others:
+            other.give_way(f"{other.bridge} gives way to {bridge}, through {peer}")
+        return claim
 
-    def _lock(self, lock: int, bridge: str) -> int:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
-            os.close(lock)
-            raise SwitchError(
-                f"{bridge}: another ryu_droplog is at work there (process {holder})"
-            ) from None
-        os.truncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
-        return lock
+    def release(self, claim: Claim) -> None:
+        """Give a bridge back; does nothing where somebody else has taken it over."""
+        with self._changing:
+            self._let_go(claim)
 
-    def release(self, bridge: str) -> None:
-        """Give a bridge back; does nothing if it was not taken."""
-        self._peers.pop(bridge, None)
-        lock = self._locks.pop(bridge, None)
+    def review(self) -> None:
+        """Give up bridges that came to us and that another process reaches."""
+        with self._changing:
+            held = [claim for claim in self._held if claim.trust.came_to_us]
+        for claim in held:
+            process = self._reached_by(claim)
+            if process:
+                self.release(claim)
+                claim.give_way(f"{claim.bridge}: {at_work(process)}")
+
+    def _take(self, claim: Claim) -> Sequence[Claim]:
+        """Take what may be taken; gives back who had it."""
+        with self._changing:
+            others = [held for held in self._held if held.contends_with(claim)]
+            for other in others:
+                if other.trust >= claim.trust:
+                    raise SwitchError(_refusal(claim, other))
+            claim.lock = self._lock(claim, others)
+            for other in others:
+                self._let_go(other)
+            self._held.add(claim)
+        return others
+
+    def _let_go(self, claim: Claim) -> None:
+        self._held.discard(claim)
+        lock, claim.lock = claim.lock, None
         if lock is not None:
-            os.close(lock)
+            locks.unlock(self._path(claim), lock)
+
+    def _lock(self, claim: Claim, others: Sequence[Claim]) -> int | None:
+        """The lock of a bridge: taken over where one of `others` has it, or taken anew."""
+        path = self._path(claim)
+        for other in others:
+            if other.lock is not None and self._path(other) == path:
+                lock, other.lock = other.lock, None
+                return lock
+        try:
+            prepare(self._directory)
+            process = self._reached_by(claim) if claim.trust.came_to_us else ""
+            if process:
+                raise locks.LockHeld(process)
+            return locks.lock(path)
+        except RunDirectoryError as error:
+            raise SwitchError(f"{claim.bridge}: {error}") from None
+        except OSError as error:
+            if isinstance(error, PermissionError) and path.exists():  # it may be at work there
+                raise SwitchError(f"{claim.bridge}: {path}: {why(error)}") from None
+            LOG.warning("%s: no lock against a second run: %s: %s", claim.bridge, path, why(error))
+            return None
+
+    def _reached_by(self, claim: Claim) -> str:
+        """The process, which is not this one, that reaches the bridge; empty: none does."""
+        return locks.holder(self._directory, claim.datapath_id, accepted=False)
+
+    def _path(self, claim: Claim) -> Path:
+        accepted = claim.trust.came_to_us
+        return locks.path_of(self._directory, claim.datapath_id, accepted=accepted)
+
+
+def holder(run_directory: str, datapath_id: int) -> str:
+    """The process id of the running program that has a bridge; empty: none has.
+
+    Raises RunDirectoryError when the directory is not to be trusted.
+    """
+    try:
+        directory = check(run_directory, reading=True)
+    except OSError:
+        return ""  # it is not there, or not for us to see
+    found = (locks.holder(directory, datapath_id, accepted=accepted) for accepted in (False, True))
+    return next(filter(None, found), "")
+
+
+def at_work(process: str) -> str:
+    """The refusal of a bridge that another process has."""
+    return f"another ryu_droplog is at work there (process {process})"
+
+
+def _refusal(claim: Claim, other: Claim) -> str:
+    if claim.bridge == other.bridge:
+        return f"{claim.bridge} is connected already, through {other.peer}"
+    return (
+        f"{claim.bridge} has the datapath id {claim.datapath_id:016x} of {other.bridge}, which is"
+        f" connected through {other.peer}"
+    )

@@ -1,4 +1,7 @@
-"""Keeps bridges connected: tries, waits longer each time, tries again, and says each thing once."""
+"""Keeps bridges connected: tries, waits longer each time, tries again, and says each thing once.
+
+Who connects to us is the matter of `listener`.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,14 @@ from typing import Any
 from os_ken.lib import hub
 
 from ryu_droplog.endpoint import TcpEndpoint, UnixEndpoint
-from ryu_droplog.errors import ConfigError, DropLogError, SwitchError, why
+from ryu_droplog.errors import DropLogError, SwitchError, why
 from ryu_droplog.openflow.channel import Channel, new_handshake
-from ryu_droplog.openflow.claims import Claims
+from ryu_droplog.openflow.claims import Claim, Claims, Trust
 from ryu_droplog.openflow.counters import FlowRemoved
+from ryu_droplog.openflow.handshake import Handshake
 from ryu_droplog.openflow.programmer import Programmer
 from ryu_droplog.openflow.threads import join, start
-from ryu_droplog.settings import ANY_BRIDGE, Bridge
+from ryu_droplog.settings import ANY_BRIDGE, OPENFLOW_NAME, Bridge
 
 LOG = logging.getLogger(__name__)
 
@@ -32,10 +36,6 @@ HANDSHAKE_TIME = 15.0
 """Seconds that a switch may take for OpenFlow's handshake."""
 STOP_TIME = 7.0
 """Seconds that a connected switch has when the program stops, for all that it is asked."""
-BACKLOG = 16
-HOSTS = 256
-"""Hosts of which a listener remembers what it has said."""
-PORT_NAME_LENGTH = 15
 
 NewProgrammer = Callable[[Channel, Bridge, str], tuple[Programmer, Callable[..., None]]]
 """Makes what a connected bridge needs: its programmer, and what takes its PacketIns."""
@@ -51,8 +51,15 @@ class Session:
         find: Callable[[str], Bridge | None],
         begin: NewProgrammer,
         claims: Claims,
+        trust: Trust,
+        handshake: Handshake | None = None,
+        handshake_time: float = HANDSHAKE_TIME,
     ) -> None:
-        """`find` gives the settings of a bridge by its name."""
+        """`find` gives the settings of a bridge by its name.
+
+        `handshake` was completed over this socket; without one the switch has `handshake_time`
+        seconds for it.
+        """
         self.peer = peer
         self.failure: str | None = None
         """Why the connection was of no use, if it was not."""
@@ -60,15 +67,18 @@ class Session:
         self._find = find
         self._begin = begin
         self._claims = claims
+        self._trust = trust
         self._name: str | None = None
+        self._claim: Claim | None = None
         self._programmer: Programmer | None = None
         self._take: Callable[..., None] | None = None
         self._thread: Any = None
         self._stopping = False
+        self._handshake_time = None if handshake is not None else handshake_time
         self._channel = Channel(
             sock,
             peer,
-            new_handshake(),
+            handshake or new_handshake(),
             on_packet_ins=self._packet_ins,
             on_ready=self._ready,
             on_flow_updates=self._flow_updates,
@@ -77,7 +87,7 @@ class Session:
 
     def serve(self) -> None:
         """Stay until the connection ends or `stop` is called."""
-        watchdog = start(self._watch_handshake)
+        watchdog = start(self._watch_handshake) if self._handshake_time is not None else None
         try:
             self._channel.serve()
         except Exception as error:  # whatever a switch sends ends its own connection, and no other
@@ -87,8 +97,8 @@ class Session:
             if self._programmer is not None:
                 self._programmer.stop()
             join([thread for thread in (watchdog, self._thread) if thread is not None])
-            if self._name is not None:
-                self._claims.release(self._name)
+            if self._claim is not None:
+                self._claims.release(self._claim)
             self.failure = self.failure or self._channel.refusal
             self.ended = True
 
@@ -115,11 +125,33 @@ class Session:
             self.failure = f"no answer from the switch within {STOP_TIME:g} s"
             self._channel.stop()
 
+    def claim(self, name: str, datapath_id: int) -> Bridge:
+        """Claim the bridge of that name, as the switch tells it; gives back its settings.
+
+        Raises SwitchError when it is not asked for, or somebody else has it.
+        """
+        bridge = self._find(name)
+        if bridge is None:
+            raise SwitchError(f"the bridge there is called {name!r}, and is not asked for")
+        if self._claim is None:
+            self._claim = self._claims.take(
+                name, datapath_id, self.peer, self._trust, self._give_way
+            )
+            self._name = name
+        return bridge
+
+    def _give_way(self, reason: str) -> None:
+        """End at once: a connection that is trusted more has the bridge."""
+        self.failure = reason
+        self._stopping = True
+        self._channel.stop()
+
     def _watch_handshake(self) -> None:
-        deadline = time.monotonic() + HANDSHAKE_TIME
+        assert self._handshake_time is not None
+        deadline = time.monotonic() + self._handshake_time
         while self._channel.is_active and self._thread is None and not self._stopping:
             if time.monotonic() > deadline:
-                self.failure = f"no OpenFlow handshake within {HANDSHAKE_TIME:g} s"
+                self.failure = f"no OpenFlow handshake within {self._handshake_time:g} s"
                 self._channel.stop()
             hub.sleep(0.1)
 
@@ -139,12 +171,8 @@ class Session:
 
     def _ready(self, channel: Channel) -> None:
         name = channel.name
-        bridge = self._find(name)
         try:
-            if bridge is None or not name.isprintable():
-                raise SwitchError(f"the bridge there is called {name!r}, and is not asked for")
-            self._claims.take(name, channel.id, self.peer)
-            self._name = name
+            bridge = self.claim(name, channel.id)
         except SwitchError as error:
             self.failure = str(error)
             channel.stop()
@@ -162,7 +190,7 @@ class Session:
         try:
             programmer.run()
         except DropLogError as error:
-            if self._channel.is_active and not self.failure:
+            if not self._channel.stopped and not self.failure:
                 self.failure = str(error)
         except Exception as error:
             LOG.exception("%s: programming the bridge has failed", self.peer)
@@ -223,7 +251,8 @@ class Link:
             sock = connect(self._endpoint)
         except OSError as error:
             return f"cannot connect to {self._endpoint}: {why(error)}"
-        session = Session(sock, str(self._endpoint), self._find, self._greet, self._claims)
+        trust = Trust.LOCAL if isinstance(self._endpoint, UnixEndpoint) else Trust.OUTWARD
+        session = Session(sock, str(self._endpoint), self._find, self._greet, self._claims, trust)
         self._serve(session)
         return session.failure or f"the connection to {self._endpoint} has ended"
 
@@ -260,100 +289,13 @@ class Link:
             LOG.info("%s: %s", self._bridge.name, text)
 
 
-class Listener:
-    """Takes switches that are told to connect to us."""
-
-    def __init__(
-        self,
-        endpoint: TcpEndpoint,
-        bridges: Sequence[Bridge],
-        begin: NewProgrammer,
-        claims: Claims,
-    ) -> None:
-        """The bridge named `*` takes all others. Raises ConfigError: cannot listen."""
-        self.endpoint = endpoint
-        self._bridges = bridges
-        self._begin = begin
-        self._claims = claims
-        self._sessions: list[Session] = []
-        self._threads: list[tuple[Session, Any]] = []
-        self._said: dict[str, str] = {}
-        self._stopping = False
-        try:
-            self._socket = socket.create_server(
-                (endpoint.host, endpoint.port),
-                family=socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET,
-                backlog=BACKLOG,
-            )
-        except OSError as error:
-            raise ConfigError(f"cannot listen on {endpoint}: {why(error)}") from error
-
-    def run(self) -> None:
-        """Accept until `stop`."""
-        LOG.info("listening on %s", self.endpoint)
-        self._socket.settimeout(1.0)
-        while not self._stopping:
-            try:
-                sock, address = self._socket.accept()
-            except TimeoutError:
-                continue
-            except OSError as error:
-                self._say("accept", why(error))
-                hub.sleep(1.0)
-                continue
-            peer = f"tcp:{address[0]}"
-            session = Session(sock, peer, self._find, self._greet, self._claims)
-            self._sessions.append(session)
-            if self._stopping:  # `stop` may have gone through the sessions before this one
-                session.stop()
-            self._threads = [(one, thread) for one, thread in self._threads if not one.ended]
-            self._threads.append((session, start(self._serve, session)))
-        self._socket.close()
-        join([thread for _, thread in self._threads])
-
-    def stop(self) -> None:
-        """Make `run` return, after our flows were taken back from all who are connected."""
-        self._stopping = True
-        for session in list(self._sessions):
-            session.stop()
-
-    def change(self, bridges: Sequence[Bridge]) -> None:
-        """Take other bridges; those that are no longer asked for are left as they were found."""
-        self._bridges = bridges
-        for session in list(self._sessions):
-            if session.name is not None and self._find(session.name) is None:
-                session.stop()
-
-    def _serve(self, session: Session) -> None:
-        session.serve()
-        self._sessions.remove(session)
-        self._say(session.peer, session.failure or "the connection has ended")
-
-    def _greet(
-        self, channel: Channel, bridge: Bridge, name: str
-    ) -> tuple[Programmer, Callable[..., None]]:
-        self._say(channel.address, f"{name} has connected")
-        return self._begin(channel, bridge, name)
-
-    def _say(self, peer: str, text: str) -> None:
-        """Say of each host what is new; a switch that is refused tries again for ever."""
-        if self._said.get(peer) != text:
-            if len(self._said) >= HOSTS:
-                self._said.clear()
-            self._said[peer] = text
-            LOG.info("%s: %s", peer, text)
-
-    def _find(self, name: str) -> Bridge | None:
-        return find(self._bridges, name)
-
-
 def find(bridges: Sequence[Bridge], port_name: str) -> Bridge | None:
     """The settings of the bridge whose LOCAL port has this name; None: it is not asked for.
 
     OpenFlow 1.3 has room for 15 bytes of a name (OFP_MAX_PORT_NAME_LEN, section 7.2.1).
     """
     for bridge in bridges:
-        if port_name == bridge.name.encode()[:PORT_NAME_LENGTH].decode("utf-8", "replace"):
+        if port_name == bridge.name.encode()[:OPENFLOW_NAME].decode("utf-8", "replace"):
             return bridge
     return next((bridge for bridge in bridges if bridge.name == ANY_BRIDGE), None)
 

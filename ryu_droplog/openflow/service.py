@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import time
 from contextlib import suppress
@@ -11,18 +12,26 @@ from typing import Any
 from os_ken.lib import hub
 
 from ryu_droplog.endpoint import ServiceEndpoint
-from ryu_droplog.errors import SwitchError
-from ryu_droplog.openflow.claims import Claims
+from ryu_droplog.errors import SwitchError, why
+from ryu_droplog.openflow import peer_owner
+from ryu_droplog.openflow.claims import Claims, Trust
 from ryu_droplog.openflow.link import Link, NewProgrammer, Session
 from ryu_droplog.openflow.ovsdb import ServiceRow
+from ryu_droplog.openflow.peer_owner import owner_of_peer
 from ryu_droplog.openflow.threads import join, start
 from ryu_droplog.openflow.will import LastWill
+from ryu_droplog.run_directory import user
 from ryu_droplog.settings import Bridge
 
 LOG = logging.getLogger(__name__)
 
 ACCEPT_TIME = 5.0
 """Seconds that the switch has to connect after the row is there."""
+HANDSHAKE_TIME = 3.0
+"""Seconds that it then has for OpenFlow's handshake: it is on this host."""
+BACKLOG = 64
+STRANGERS_TIME = 60.0
+"""Seconds between two lines about others who connect."""
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 300.0
 """Seconds on the management socket until the row is tried again; doubles each time."""
@@ -45,7 +54,12 @@ class ServiceLink(Link):
         super().__init__(bridge, endpoint.management, begin, claims)
         self._will = will
         self._database = endpoint.database
-        self._socket = socket.create_server((_LOOPBACK, 0), backlog=1)
+        self._management = endpoint.management.path
+        self._socket = socket.create_server((_LOOPBACK, 0), backlog=BACKLOG)
+        self._next: socket.socket | None = None
+        """A connection of the switch's that came while another one was served."""
+        self._strangers = 0
+        self._strangers_said = -STRANGERS_TIME
         target = f"tcp:{_LOOPBACK}:{self._socket.getsockname()[1]}"
         self._row = ServiceRow(endpoint.database, bridge.name, target)
 
@@ -63,6 +77,7 @@ class ServiceLink(Link):
             self._say(f"{trouble}; taking the management socket for {pause:g} s")
             self._by_management_socket(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+        self._keep(None)
         self._socket.close()
         try:
             self._row.remove()
@@ -77,22 +92,40 @@ class ServiceLink(Link):
             self._will.write(self._will_key(), self._database, self._row.will())
         except SwitchError as error:
             return str(error)
-        sock = self._accept()
-        if sock is None:
-            return f"the switch does not connect to us within {ACCEPT_TIME:g} s"
-        peer = "a service connection"
-        session = Session(sock, peer, self._find, self._greet, self._claims)
-        watcher = start(self._watch_limit, session)
-        self._serve(session)
-        join([watcher])
-        return session.failure or "the service connection has ended"
+        deadline = time.monotonic() + ACCEPT_TIME
+        self._connected = False
+        trouble = f"the switch does not connect to us within {ACCEPT_TIME:g} s"
+        while not self._connected and not self._stopping:
+            sock = self._accept(deadline)
+            if sock is None:
+                break
+            session = Session(
+                sock,
+                "a service connection",
+                self._find,
+                self._greet,
+                self._claims,
+                Trust.LOCAL,
+                handshake_time=HANDSHAKE_TIME,
+            )
+            watcher = start(self._watch_beside, session)
+            self._serve(session)
+            join([watcher])
+            trouble = session.failure or "the service connection has ended"
+        return trouble
 
-    def _watch_limit(self, session: Session) -> None:
-        """Say when somebody limits our row, as Neutron's log driver does with all rows."""
+    def _watch_beside(self, session: Session) -> None:
+        """Turn others away who connect, and say when somebody limits our row.
+
+        Neutron's log driver limits all rows.
+        """
         said = None
         next_look = 0.0
         while not session.ended:
             hub.sleep(0.2)
+            with suppress(TimeoutError):
+                for _ in range(BACKLOG):
+                    self._keep(self._accept_one(0.0) or self._next)
             if time.monotonic() < next_look:
                 continue
             next_look = time.monotonic() + LOOK_TIME
@@ -109,15 +142,65 @@ class ServiceLink(Link):
     def _will_key(self) -> str:
         return f"{self._bridge.name} Controller"
 
-    def _accept(self) -> socket.socket | None:
-        deadline = time.monotonic() + ACCEPT_TIME
-        self._socket.settimeout(0.5)
-        while not self._stopping and time.monotonic() < deadline:
-            try:
-                return self._socket.accept()[0]
-            except TimeoutError:
-                continue
+    def _accept(self, deadline: float) -> socket.socket | None:
+        """The next connection of the switch's, until the deadline (monotonic, seconds)."""
+        sock, self._next = self._next, None
+        while sock is None and not self._stopping and time.monotonic() < deadline:
+            with suppress(TimeoutError):
+                sock = self._accept_one(min(deadline - time.monotonic(), 0.5))
+        return sock
+
+    def _accept_one(self, seconds: float) -> socket.socket | None:
+        """The next connection; None where it is not the switch's, and was closed.
+
+        Raises TimeoutError when nobody connects in time.
+        """
+        # At 0 eventlet would accept a socket that blocks all threads.
+        self._socket.settimeout(max(seconds, 0.001))
+        try:
+            sock = self._socket.accept()[0]
+        except TimeoutError:
+            raise
+        except OSError as error:  # no descriptors or no memory for another socket
+            LOG.warning("%s: cannot accept a connection: %s", self._bridge.name, why(error))
+            hub.sleep(0.5)
+            return None
+        if self._is_the_switch(sock):
+            return sock
+        sock.close()
         return None
+
+    def _is_the_switch(self, sock: socket.socket) -> bool:
+        """Whether the other end is root's, or of the user who has the management socket."""
+        try:
+            owner = owner_of_peer(sock)
+        except OSError as error:
+            self._say_stranger(f"whose it is cannot be read from {peer_owner.TABLE}: {why(error)}")
+            return False
+        owners = {0}
+        with suppress(OSError):
+            owners.add(os.stat(self._management).st_uid)
+        if owner not in owners:
+            whose = "nobody any more" if owner is None else user(owner)
+            self._say_stranger(f"it is of {whose}, and not of the switch")
+        return owner in owners
+
+    def _say_stranger(self, reason: str) -> None:
+        self._strangers += 1
+        if time.monotonic() - self._strangers_said >= STRANGERS_TIME:
+            self._strangers_said = time.monotonic()
+            LOG.warning(
+                "%s: a connection to our service port was closed: %s (%d so far)",
+                self._bridge.name,
+                reason,
+                self._strangers,
+            )
+
+    def _keep(self, sock: socket.socket | None) -> None:
+        """Hold a connection until the present one ends; only the latest counts."""
+        former, self._next = self._next, sock
+        if former is not None and former is not sock:
+            former.close()
 
     def _by_management_socket(self, seconds: float) -> None:
         over: Any = hub.Queue()

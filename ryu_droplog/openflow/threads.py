@@ -5,6 +5,7 @@ The native hub of os-ken 4 takes any exception for an orderly end (os_ken/lib/hu
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -64,3 +65,35 @@ def _ended(thread: Any, seconds: float) -> bool:
     finally:
         limit.cancel()
     return True
+
+
+class Group:
+    """Threads of the hub that are forgotten when they end."""
+
+    def __init__(self) -> None:
+        self._threads: dict[object, Any] = {}
+        self._changing = threading.Lock()
+
+    def start(self, function: Callable[..., None], *arguments: object) -> None:
+        """As `start`."""
+        token = object()
+
+        @functools.wraps(function)
+        def run() -> None:
+            try:
+                function(*arguments)
+            finally:
+                with self._changing:
+                    self._threads.pop(token, None)
+
+        with self._changing:
+            self._threads[token] = start(run)
+
+    def __len__(self) -> int:
+        return len(self._threads)
+
+    def join(self, seconds: float = JOIN_TIME) -> bool:
+        """Wait until all have ended, so many seconds at most; whether they have."""
+        with self._changing:
+            threads = list(self._threads.values())
+        return join(threads, seconds)

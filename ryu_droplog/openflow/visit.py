@@ -13,7 +13,7 @@ from ryu_droplog.endpoint import Endpoint, ServiceEndpoint, TcpEndpoint, UnixEnd
 from ryu_droplog.errors import SwitchError, why
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import ANSWER_TIME, Channel, new_handshake
-from ryu_droplog.openflow.claims import Claims
+from ryu_droplog.openflow.claims import Claims, at_work, holder
 from ryu_droplog.openflow.link import connect
 from ryu_droplog.openflow.misses import miss_question
 from ryu_droplog.openflow.plan import Snapshot, is_ours
@@ -98,7 +98,18 @@ def clean(channel: Channel, bridge: str, run_directory: str) -> tuple[int, int, 
 
     Raises SwitchError when a running program has the bridge.
     """
-    Claims(run_directory).take(bridge, channel.id, str(channel.address))
+    process = holder(run_directory, channel.id)
+    if process:
+        raise SwitchError(f"{bridge}: {at_work(process)}")
+    claims = Claims(run_directory)
+    claim = claims.take(bridge, channel.id, str(channel.address))
+    try:
+        return _clean(channel)
+    finally:
+        claims.release(claim)
+
+
+def _clean(channel: Channel) -> tuple[int, int, int]:
     flows = dump(channel)
     ours = [flow for flow in flows if is_ours(flow)]
     meters = meter_ids(channel)

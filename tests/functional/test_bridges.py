@@ -140,7 +140,10 @@ bridges:
     with Program(switch, config) as program:
         assert [0] == eventually([0], lambda: watched(switch, INT))
         switch.vsctl("set-controller", INT, f"tcp:127.0.0.1:{PORT + 3}")
-        refusal = f"{INT} is connected already, through unix:{switch.rundir}/{INT}.mgmt"
+        refusal = (
+            f"the bridge there is called '{INT}', and that one is not to connect to us"
+            f" (unix:{switch.rundir}/{INT}.mgmt)"
+        )
         assert True is eventually(True, lambda: refusal in program.said())
         assert [0] == eventually([0], lambda: watched(switch, INT))
         send_frame("one", "eth0", syn())

@@ -28,6 +28,7 @@ from ryu_droplog.config import (
 from ryu_droplog.describe import describe
 from ryu_droplog.errors import ConfigError
 from ryu_droplog.pipelines import load_pipelines
+from ryu_droplog.settings import Arrivals
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -61,6 +62,10 @@ DEFAULTS = Settings(
     lease=Lease(duration=60, renew=20),
 )
 
+LISTEN_FORMS = (
+    "expected ADDRESS:PORT, a port, null, or a mapping with the keys address, connections,"
+    " bridges, forget"
+)
 CONNECT = 'expected "unix:/absolute/path", "tcp:HOST:PORT", "service" or "listen"'
 TCP = "expected tcp:HOST:PORT with an IPv6 address in brackets and a port from 1 to 65535"
 LISTEN = (
@@ -185,6 +190,22 @@ def test_yaml_boolean_is_accepted(yaml_true: str) -> None:
 )
 def test_connect_text_gives_endpoint(text: str, expected: UnixEndpoint | TcpEndpoint) -> None:
     assert expected == parse_clean(bridge(f'name: b, connect: "{text}"')).bridges[0].endpoint
+
+
+def test_listen_may_say_how_much_those_may_take_up_who_connect() -> None:
+    settings = parse_clean(
+        "listen: {address: '[::1]:6653', connections: 7, bridges: 8, forget: 2m}"
+    )
+    assert (TcpEndpoint("::1", 6653), Arrivals(7, 8, 120.0)) == (settings.listen, settings.arrivals)
+    assert Arrivals(64, 64, 600.0) == parse_clean("listen: {address: 6653}").arrivals
+
+
+def test_names_that_begin_alike_are_good_where_only_one_waits_for_a_connection() -> None:
+    text = (
+        "listen: 6653\nbridges: [{name: br-of-fifteen-b1, connect: listen},"
+        " {name: br-of-fifteen-b2}]"
+    )
+    assert 2 == len(parse_clean(text).bridges)
 
 
 @pytest.mark.parametrize(
@@ -524,9 +545,44 @@ def test_settings_cannot_be_changed() -> None:
                 ('":6653"', '":6653"', "expected an IPv4 address"),
                 ("localhost:6653", '"localhost:6653"', "expected an IPv4 address"),
                 ('"::1:6653"', '"::1:6653"', LISTEN),
-                ("6653.5", "6653.5", "expected ADDRESS:PORT, a port, or null"),
-                ("true", "true", "expected ADDRESS:PORT, a port, or null"),
+                ("6653.5", "6653.5", LISTEN_FORMS),
+                ("true", "true", LISTEN_FORMS),
+                ("[6653]", "a list", LISTEN_FORMS),
             ]
+        ),
+        *(
+            (f"listen: {{{value}}}", f"listen.{mistake}")
+            for value, mistake in [
+                ("connections: 5", "address: missing; expected ADDRESS:PORT or a port"),
+                ("address: eth0", f'address: got "eth0"; {LISTEN}'),
+                ("address: true", "address: got true; expected ADDRESS:PORT or a port"),
+                (
+                    "address: 1, connections: 0",
+                    "connections: got 0; expected an integer from 1 to 4096",
+                ),
+                (
+                    "address: 1, bridges: 4097",
+                    "bridges: got 4097; expected an integer from 1 to 4096",
+                ),
+                ("address: 1, forget: 0", 'forget: got 0; expected a time from "1s" to "24h"'),
+                (
+                    "address: 1, forget: 25h",
+                    'forget: got "25h"; expected a time from "1s" to "24h"',
+                ),
+                (
+                    "address: 1, bridge: 5",
+                    "bridge: unknown key, nearest is bridges; expected one of address,"
+                    " connections, bridges, forget",
+                ),
+            ]
+        ),
+        # OpenFlow tells 15 bytes of a name.
+        (
+            "listen: 6653\nbridges: [{name: br-of-fifteen-b1, connect: listen},"
+            " {name: br-of-fifteen-b2, connect: listen}]",
+            'bridges[1].name: "br-of-fifteen-b2" begins as bridges[0] does, which waits for a'
+            " connection, too; expected names that differ in their first 15 bytes: OpenFlow tells"
+            " no more",
         ),
     ],
 )
@@ -694,7 +750,8 @@ def test_description_shows_what_the_file_changed() -> None:
         "receives at:      geneve 127.0.0.1:50000",
         "opflex:           obeys /d; names of policies in /var/lib/opflex-agent-ovs/ids;"
         " tenants in the line, 1 known",
-        "listens on:       tcp:127.0.0.1:6653",
+        "listens on:       tcp:127.0.0.1:6653; 64 connections in the handshake, 64 bridges of"
+        ' "*", forgotten 600 s after their last connection',
         "without meters:   flows are added all the same",
         '  prefix:         "Int-"',
         "  pipeline:       opflex-int, 16 named tables, drop table 15",

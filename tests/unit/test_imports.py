@@ -32,6 +32,7 @@ TOP = {
     "page",
     "receive",
     "watch",
+    "watches",
     "works",
 }
 """They know everything, so nothing imports them."""
