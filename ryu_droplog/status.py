@@ -72,22 +72,32 @@ class StatusServer:
 def ask(run_directory: str) -> Iterator[dict[str, Any]]:
     """What each running program says.
 
-    Raises StatusError when there is none, and when one does not answer, or not in full.
+    Raises StatusError when there is none, and when one does not answer, or not in full: after
+    those that do.
     """
     found = False
-    for path in _sockets(run_directory):
+    trouble: StatusError | None = None
+    try:
+        paths = _sockets(run_directory)
+    except OSError as error:
+        raise StatusError(f"{run_directory}: {why(error)}") from error
+    for path in paths:
         try:
             answer = _ask(path)
+            told = json.loads(answer)
+            if not isinstance(told, dict):
+                raise TypeError
         except ConnectionRefusedError:
             continue  # it was killed, and left its socket
         except OSError as error:
-            raise StatusError(f"{path}: {why(error)}") from error
-        try:
-            told = json.loads(answer)
-        except ValueError:
-            raise StatusError(f"{path}: the answer is cut, after {len(answer)} bytes") from None
-        found = True
-        yield told
+            trouble = StatusError(f"{path}: {why(error)}")
+        except (ValueError, TypeError):
+            trouble = StatusError(f"{path}: the answer is cut, after {len(answer)} bytes")
+        else:
+            found = True
+            yield told
+    if trouble is not None:
+        raise trouble
     if not found:
         raise StatusError(f"no running ryu_droplog has its socket in {run_directory}")
 
@@ -120,4 +130,10 @@ def _is_stale(path: Path) -> bool:
 
 
 def _sockets(run_directory: str) -> list[Path]:
-    return sorted(path for path in Path(run_directory).glob("*.sock") if path.stem.isdigit())
+    """The status sockets there, none where there is no directory; raises OSError."""
+    directory = Path(run_directory)
+    try:
+        paths = [directory / name for name in os.listdir(directory)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(path for path in paths if path.suffix == ".sock" and path.stem.isdigit())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from ryu_droplog import source
 from ryu_droplog.around import Around
 from ryu_droplog.chain import Filter, Taker
 from ryu_droplog.classify import Classifier
@@ -21,6 +22,11 @@ from ryu_droplog.source import Source
 
 NOT_YET = {"pipeline": "", "tables": [], "explicit": []}
 """What `state` says of a bridge that was never connected."""
+
+
+def never_connected() -> dict[str, Any]:
+    """What `Watch.state` would say of a bridge that was never connected."""
+    return {"connected": False, **NOT_YET, **source.state(Ledger())}
 
 
 class Watch(Source):
@@ -83,10 +89,15 @@ class Watch(Source):
         # What the switch had sent before it answered is in the books only behind the intake.
         return super().read_counters(seconds) and read
 
+    @property
+    def connected(self) -> bool:
+        """Whether the bridge is connected, and a programmer is at work there."""
+        return self._programmer is not None and self._programmer.at_work
+
     def state(self) -> dict[str, Any]:
         """All that is known, for `status`."""
         return {
-            "connected": self._programmer is not None and self._programmer.at_work,
+            "connected": self.connected,
             **(self._programmer.describe() if self._programmer else NOT_YET),
             **super().state(),
         }

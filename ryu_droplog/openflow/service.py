@@ -17,6 +17,7 @@ from ryu_droplog.openflow.link import Link, NewProgrammer, Session
 from ryu_droplog.openflow.ovsdb import ServiceRow
 from ryu_droplog.openflow.threads import start
 from ryu_droplog.openflow.will import LastWill
+from ryu_droplog.phrases import without_name
 from ryu_droplog.settings import Bridge
 
 LOG = logging.getLogger(__name__)
@@ -85,7 +86,8 @@ class ServiceLink(Link):
         watcher = start(self._watch_limit, session)
         self._serve(session)
         hub.joinall([watcher])
-        return session.failure or "the service connection has ended"
+        failure = session.failure and without_name(self._bridge.name, session.failure)
+        return failure or "the service connection has ended"
 
     def _watch_limit(self, session: Session) -> None:
         """Say when somebody limits our row, as Neutron's log driver does with all rows."""
@@ -136,7 +138,7 @@ class ServiceLink(Link):
             trouble = self._once()
             if self._stopping or time.monotonic() >= deadline:
                 break
-            self._say(f"{trouble}; trying again")
+            self._complain(trouble)
             self._rest(min(1.0, max(deadline - time.monotonic(), 0.0)))
         over.put(True)
         hub.joinall([timer])
