@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType, ModuleType
 from typing import Any
@@ -22,10 +23,13 @@ from os_ken.lib import hub
 from os_ken.ofproto import ofproto_v1_3
 
 from ryu_droplog import cookie
+from ryu_droplog.changes import changes
 from ryu_droplog.errors import DropLogError, why
 from ryu_droplog.obey import Configuration
 from ryu_droplog.openflow.threads import join, start
-from ryu_droplog.options import CONFIG_VARIABLE, register
+from ryu_droplog.options import choose, register
+from ryu_droplog.phrases import count
+from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.sd_notify import ServiceManager
 from ryu_droplog.settings import ANY_BRIDGE, Settings
 from ryu_droplog.status import StatusServer
@@ -39,6 +43,9 @@ LOOK_TIME = 0.5
 """Seconds between two looks at the files of the configuration."""
 TRY_AGAIN = 5.0
 """Seconds until a configuration that was refused is tried again."""
+CHANGES = 50
+"""Changes of a configuration that are told one by one, at most."""
+SAME = "nothing has changed"
 READING_TIME = 2.0
 """Seconds that a switch has for its counters before a report goes on without."""
 
@@ -61,9 +68,8 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        path = cfg.CONF.droplog.config or os.environ.get(CONFIG_VARIABLE) or None
         try:
-            self.configuration = Configuration(path)
+            self.configuration = Configuration(choose(cfg.CONF.droplog.config))
         except DropLogError as error:
             sys.exit(f"ryu_droplog: {error}")
         self._works = Works(self.settings.run_directory, cookie.new_run(), real_threading())
@@ -98,6 +104,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         self._catch_signals()
         threads = real_threading()
         threads.Thread(target=self._cut_short, args=(threads.Event(),), daemon=True).start()
+        LOG.info("configuration: %s", self.settings.source)
         try:
             self._works.change(self.settings, self.configuration.pipelines)
         except DropLogError as error:
@@ -160,7 +167,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             return
         try:
             settings, pipelines = self.configuration.read()
-            was_enabled = self.settings.enable
+            before = self.settings, self.configuration.pipelines
             self._works.change(settings, pipelines)
         except DropLogError as error:
             if changed or asked or str(error) != self._trouble:
@@ -170,8 +177,8 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             return
         self._trouble, self._next_try = None, math.inf
         self.configuration.accept()
-        LOG.info("%s: read again", settings.source)
-        if settings.enable != was_enabled:
+        self._say_changes(*before)
+        if settings.enable != before[0].enable:
             self._say_enabled()
 
     def _in_short(self) -> str:
@@ -185,6 +192,16 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         total = len(named | {watch.name for watch in watches})
         connected = sum(watch.connected for watch in watches)
         return f"connected to {connected} of {total} bridge{'' if total == 1 else 's'}"
+
+    def _say_changes(self, old: Settings, pipelines: Mapping[str, Pipeline]) -> None:
+        """What holds now, and did not before: key by key, what is off now at WARNING."""
+        source = self.settings.source
+        found = changes(old, self.settings, pipelines, self.configuration.pipelines)
+        LOG.info("%s: read again: %s", source, f"{count(len(found), 'change')}" if found else SAME)
+        for change in found[:CHANGES]:
+            LOG.log(logging.WARNING if change.off else logging.INFO, "%s: %s", source, change)
+        if len(found) > CHANGES:
+            LOG.info("%s: and %s more", source, count(len(found) - CHANGES, "change"))
 
     def _say_enabled(self) -> None:
         if not self.settings.enable:
@@ -259,18 +276,10 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
                 "refused": self._trouble,
             },
             "clean_up": works.clean_up_state(),
-            "bridges": {name: watch.state() for name, watch in list(works.watches.items())},
             "listen": works.listening(),
+            "bridges": works.bridges(),
             "receive": {reception.name: reception.state()} if reception is not None else {},
-            "sinks": {
-                sink.name: {
-                    "written": sink.written,
-                    "failed": sink.failed,
-                    "refused": sink.refused,
-                    "waiting": sink.waiting,
-                }
-                for sink in works.sinks.values()
-            },
+            "sinks": {sink.name: sink.state() for sink in works.sinks.values()},
         }
 
     # Signals

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,26 +13,18 @@ from typing import Any
 
 import click
 
-from ryu_droplog import __version__, config, describe
+from ryu_droplog import __version__, config, describe, places
+from ryu_droplog.arguments import config_option
 from ryu_droplog.endpoint import Accepted, ServiceEndpoint
-from ryu_droplog.errors import DropLogError, SwitchError
+from ryu_droplog.errors import DropLogError, Unreachable
 from ryu_droplog.events.command import events
-from ryu_droplog.options import CONFIG_VARIABLE
+from ryu_droplog.exits import NO_BRIDGE, NO_PROGRAM, Exit, overall
+from ryu_droplog.options import choose
+from ryu_droplog.phrases import count, without_name
 from ryu_droplog.pipelines import AUTO, Pipeline, load_pipelines
 from ryu_droplog.settings import ANY_BRIDGE, Bridge
 
-USAGE_ERROR = 2
-"""Exit status for a configuration that is wrong."""
-UNSEEN = 3
-"""Exit status of `doctor` where a bridge could not be looked at."""
-
-_config_option = click.option(
-    "--config",
-    "path",
-    metavar="FILE",
-    envvar=CONFIG_VARIABLE,
-    help="droplog.yaml; without it, the bridge br-int is taken, through its management socket.",
-)
+_config_option = config_option("path", "droplog.yaml")
 _bridge_option = click.option(
     "--bridge",
     "name",
@@ -43,7 +36,12 @@ _bridge_option = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ryu-droplog")
 def main() -> None:
-    """Tell which packets Open vSwitch dropped, in which table, and whose they were."""
+    """Tell which packets Open vSwitch dropped, in which table, and whose they were.
+
+    The configuration is droplog.yaml: the file that --config names, else what RYU_DROPLOG_CONFIG
+    names, else /etc/ryu-droplog/droplog.yaml where it exists, else the bridge br-int is taken with
+    the defaults. RYU_DROPLOG_CONFIG set to nothing stands for no file at all.
+    """
 
 
 main.add_command(events)
@@ -79,7 +77,7 @@ def run(path: str | None, verbose: bool) -> None:
     manager.run_droplog(path)
 
 
-@main.command()
+@main.command(epilog=NO_BRIDGE)
 @_config_option
 @_bridge_option
 def plan(path: str | None, name: str | None) -> None:
@@ -92,11 +90,10 @@ def plan(path: str | None, name: str | None) -> None:
 
     with _errors():
         pipelines = load_pipelines(config.load(path).pipeline_directory)
-    failed = False
+    outcomes: list[Exit] = []
     for bridge, pipeline in _bridges(path, name):
-        snapshot = _visit(bridge, partial(look, bridge=bridge))
+        snapshot = _visit(bridge, partial(look, bridge=bridge), outcomes)
         if snapshot is None:
-            failed = True
             continue
         owner = recognise(snapshot.flows)
         recognised = bridge.pipeline == AUTO and owner.sureness != "unknown"
@@ -105,7 +102,8 @@ def plan(path: str | None, name: str | None) -> None:
         known = southbound(bridge, snapshot) if pipeline.explain == "ovn" else None
         is_drop = known.is_drop if known is not None else (lambda cookie: False)
         made = make_plan(pipeline, snapshot, bridge.explicit_drops, is_drop)
-        click.echo(f"{bridge.name}: pipeline {pipeline.name}, {len(snapshot.flows)} flows")
+        flows = count(len(snapshot.flows), "flow")
+        click.echo(f"{bridge.name}: pipeline {pipeline.name}, {flows}")
         if recognised:
             click.echo(f"  owner: {owner.in_words()}")
         width = max((len(table.name) for table in made.tables), default=0)
@@ -119,18 +117,18 @@ def plan(path: str | None, name: str | None) -> None:
             where = match_text(drop.flow.match) or "every packet"
             why = f" ({drop.why})" if drop.why else ""
             click.echo(f"  {drop.flow.table_id:3}  {words}: {where}{why}")
-        click.echo(f"  {len(made.watched)} of {len(made.tables)} tables would be watched")
+        tables = count(len(made.tables), "table")
+        click.echo(f"  {len(made.watched)} of {tables} would be watched")
         _explicit_in_words(made)
         if isinstance(bridge.endpoint, ServiceEndpoint):
             click.echo(
                 "  written to OVSDB: one row of type=service in Controller, for this bridge;"
                 " it is removed at the end"
             )
-    if failed:
-        sys.exit(1)
+    sys.exit(_conclude(outcomes))
 
 
-@main.command()
+@main.command(epilog=NO_BRIDGE)
 @_config_option
 @_bridge_option
 @click.option("--json", "as_json", is_flag=True, help="All of it, as JSON, for scripts.")
@@ -141,9 +139,6 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     page begins with what needs attention (!) and what is good to know (-); then come the owner of
     the bridge, what the program adds and costs, what the switch supports, and each table:
     watched, would be watched, drops elsewhere, owner forwards all, left alone, cannot be watched.
-
-    Exit status: 0 all is well, 1 something needs attention, 2 the configuration or the command
-    line is wrong, 3 a bridge could not be looked at.
     """
     _ready_hub()
     from ryu_droplog import page
@@ -153,31 +148,30 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     with _errors():
         settings = config.load(path)
         pipelines = load_pipelines(settings.pipeline_directory)
-    pages, found, statuses = [], [], [0]
+    pages, found = [], []
+    outcomes: list[Exit] = []
     for bridge, _ in _bridges(path, name):
         errand = partial(check, bridge=bridge, run_directory=settings.run_directory)
         try:
             seen = _reach(bridge, errand)
         except DropLogError as error:
-            click.echo(f"{bridge.name}: {error}", err=True)
+            click.echo(f"{bridge.name}: {without_name(bridge.name, str(error))}", err=True)
             found.append(page.unseen_as_json(bridge.name, str(error)))
-            statuses.append(UNSEEN)
+            outcomes.append(_outcome(error))
             continue
         report = examine(bridge, pipelines, settings, seen)
         pages.append(page.as_page(report))
         found.append(page.as_json(report))
-        statuses.append(0 if report.well else 1)
-    if not found:
-        click.echo("ryu-droplog: no bridge is named: say which one, with --bridge", err=True)
-        statuses.append(UNSEEN)
+        outcomes.append(Exit.WELL if report.well else Exit.ATTENTION)
+    status = _conclude(outcomes)
     if as_json:
         click.echo(json.dumps(found, indent=2))
     elif pages:
         click.echo("\n\n".join(pages))
-    sys.exit(max(statuses))
+    sys.exit(status)
 
 
-@main.command()
+@main.command(epilog=NO_BRIDGE)
 @_config_option
 @_bridge_option
 def clean(path: str | None, name: str | None) -> None:
@@ -191,64 +185,63 @@ def clean(path: str | None, name: str | None) -> None:
 
     with _errors():
         directory = config.load(path).run_directory
-    failed = False
+    outcomes: list[Exit] = []
     for bridge, _ in _bridges(path, name):
-        counts = _visit(bridge, partial(clean_bridge, bridge=bridge.name, run_directory=directory))
-        if counts is None:
-            failed = True
-        else:
+        errand = partial(clean_bridge, bridge=bridge.name, run_directory=directory)
+        counts = _visit(bridge, errand, outcomes)
+        if counts is not None:
             flows, meters, restored = counts
-            click.echo(f"{bridge.name}: removed {flows} flows and {meters} meters")
+            removed = f"{count(flows, 'flow')} and {count(meters, 'meter')}"
+            click.echo(f"{bridge.name}: removed {removed}")
             if restored:
-                click.echo(f"{bridge.name}: restored {restored} drop flows of the owner's")
-    if failed:
-        sys.exit(1)
+                drops = count(restored, "drop flow")
+                click.echo(f"{bridge.name}: restored {drops} of the owner's")
+    sys.exit(_conclude(outcomes))
 
 
-@main.command()
+@main.command(epilog=NO_PROGRAM)
 @_config_option
 @click.option("--json", "as_json", is_flag=True, help="All of it, as JSON.")
 def status(path: str | None, as_json: bool) -> None:
-    """Ask the running program for its books: where every drop went."""
-    from ryu_droplog import report
-    from ryu_droplog import status as status_socket
+    """Ask the running program how it does, and for its books: where every drop went.
 
-    with _errors(1):
-        try:
-            answers = list(status_socket.ask(config.run_directory(path)))
-        except DropLogError:
+    What is not well comes first (!): a bridge that is not connected and why, a configuration that
+    was not taken, a destination that cannot be written.
+    """
+    from ryu_droplog import status as status_socket
+    from ryu_droplog import statuspage
+
+    with _errors():
+        directory = config.run_directory(path)
+    answers: list[dict[str, Any]] = []
+    pages: list[str] = []
+    outcomes: list[Exit] = []
+    try:
+        for answer in status_socket.ask(directory):
+            problems = statuspage.problems(answer)
+            pages.append(statuspage.as_text(answer))
+            answers.append({**answer, "problems": problems})
+            outcomes.append(Exit.ATTENTION if problems else Exit.WELL)
+    except (LookupError, TypeError, AttributeError):
+        click.echo("ryu-droplog: the answer of another version cannot be read", err=True)
+        outcomes.append(Exit.ATTENTION)
+    except DropLogError as error:
+        if not answers:  # it may be the file that is wrong
             with _errors():
                 config.load(path)
-            raise
+        click.echo(f"ryu-droplog: {error}", err=True)
+        outcomes.append(Exit.UNREACHED)
     if as_json:
         click.echo(json.dumps(answers, indent=2))
-        return
-    for answer in answers:
-        click.echo(f"ryu_droplog, process {answer['pid']}")
-        sources = {**answer["bridges"], **answer["receive"]}
-        click.echo(report.as_table(sources))
-        for source, state in sources.items():
-            if state["pruned_by"]:
-                rules = ", ".join(f"{n} by {name}" for name, n in state["pruned_by"].items())
-                click.echo(f"{source}: left out: {rules}")
-        clean_up = answer.get("clean_up", {})
-        if clean_up.get("needed") and clean_up["pid"] is None:
-            click.echo("the clean-up process does not run: a killed program would leave its meters")
-        if answer["configuration"]["refused"]:
-            click.echo(f"configuration not taken: {answer['configuration']['refused']}")
-        for bridge, state in answer["bridges"].items():
-            if not state["connected"]:
-                click.echo(f"{bridge} is not connected: its counters are of an earlier time")
+    elif pages:
+        click.echo("\n\n".join(pages))
+    sys.exit(overall(outcomes))
 
 
 @main.command()
 @click.argument("path", metavar="FILE")
-@click.option(
-    "--config",
-    "config_path",
-    metavar="FILE",
-    envvar=CONFIG_VARIABLE,
-    help="droplog.yaml: its pipelines, prefixes, filters, and what it says of OpFlex.",
+@config_option(
+    "config_path", "droplog.yaml: its pipelines, prefixes, filters, and what it says of OpFlex"
 )
 @click.option(
     "--format",
@@ -287,13 +280,30 @@ def replay(path: str, config_path: str | None, form: str | None, prune: bool) ->
     sys.exit(play(path, settings, pipelines, form or settings.format, prune))
 
 
-@main.command("check-config")
-@click.argument("path", metavar="FILE")
-def check_config(path: str) -> None:
-    """Say what the program understands of FILE, or what is wrong with it."""
+@main.command(
+    "check-config",
+    epilog="Exit status: 0 all is well, 1 something cannot be written, 2 the file is wrong.",
+)
+@click.argument(
+    "path", metavar="[FILE]", required=False, callback=lambda c, p, value: choose(value)
+)
+def check_config(path: str | None) -> None:
+    """Say what the program understands of FILE, or what is wrong with it.
+
+    Without FILE it is what RYU_DROPLOG_CONFIG names, else /etc/ryu-droplog/droplog.yaml where it
+    exists, else the defaults. Whether the log directory and the run directory can be written is
+    looked at as the user who asks.
+    """
     with _errors():
         settings = config.load(path)
         click.echo(describe.describe(settings, load_pipelines(settings.pipeline_directory)))
+    problems = list(places.unwritable(settings))
+    for problem in problems:
+        click.echo(f"ryu-droplog: {settings.source}: {problem}", err=True)
+    if os.geteuid() != 0:
+        user = f"user {os.geteuid()}, and not as root"
+        click.echo(f"ryu-droplog: what can be written was looked at as {user}", err=True)
+    sys.exit(Exit.ATTENTION if problems else Exit.WELL)
 
 
 def _explicit_in_words(made: Any) -> None:
@@ -333,13 +343,31 @@ def _ready_hub() -> None:
         from ryu_droplog import manager  # noqa: F401
 
 
-def _visit(bridge: Bridge, errand: Any) -> Any:
-    """What the errand at the bridge brings back; None, with the reason on standard error."""
+def _visit(bridge: Bridge, errand: Any, outcomes: list[Exit]) -> Any:
+    """What the errand at the bridge brings back; None, with the reason on standard error.
+
+    How it went is added to `outcomes`.
+    """
     try:
-        return _reach(bridge, errand)
+        found = _reach(bridge, errand)
     except DropLogError as error:
-        click.echo(f"{bridge.name}: {error}", err=True)
+        click.echo(f"{bridge.name}: {without_name(bridge.name, str(error))}", err=True)
+        outcomes.append(_outcome(error))
         return None
+    outcomes.append(Exit.WELL)
+    return found
+
+
+def _outcome(error: DropLogError) -> Exit:
+    """How a visit ended that raised this."""
+    return Exit.UNREACHED if isinstance(error, Unreachable) else Exit.ATTENTION
+
+
+def _conclude(outcomes: list[Exit]) -> Exit:
+    """The exit status of a command that visits bridges."""
+    if not outcomes:
+        click.echo("ryu-droplog: no bridge is named: say which one, with --bridge", err=True)
+    return overall(outcomes)
 
 
 def _reach(bridge: Bridge, errand: Any) -> Any:
@@ -348,17 +376,17 @@ def _reach(bridge: Bridge, errand: Any) -> Any:
 
     endpoint = bridge.endpoint
     if isinstance(endpoint, Accepted):
-        raise SwitchError("it connects to us: there is no way to it from here")
+        raise Unreachable("it connects to us: there is no way to it from here")
     if isinstance(endpoint, ServiceEndpoint):
         endpoint = endpoint.management
     return visit(endpoint, errand)
 
 
 @contextmanager
-def _errors(exit_status: int = USAGE_ERROR) -> Iterator[None]:
+def _errors() -> Iterator[None]:
     """End with one line on standard error instead of a traceback."""
     try:
         yield
     except DropLogError as error:
         click.echo(f"ryu-droplog: {error}", err=True)
-        sys.exit(exit_status)
+        sys.exit(Exit.USAGE)

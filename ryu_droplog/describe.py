@@ -63,6 +63,7 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
             f"  {'pipeline:':<16}{pipeline.name}, {_tables(pipeline)}",
             f"  {'explicit drops:':<16}{_explicit(bridge.explicit_drops)}",
         ]
+    page += [f"\nnote: {text}" for text in _notes(settings)]
     return "\n".join(page)
 
 
@@ -75,6 +76,17 @@ def _listen(settings: Settings) -> str:
         f' {arrivals.bridges} bridges of "*", forgotten {arrivals.forget:g} s after their last'
         " connection"
     )
+
+
+def _notes(settings: Settings) -> list[str]:
+    """What is not wrong, and good to know."""
+    if settings.format != "opflex":
+        return []
+    return [
+        f"the lines of {', '.join(map(show, names))} do not say which bridge they are of:"
+        " give each a prefix of its own (or take the format extended)"
+        for names in settings.alike
+    ]
 
 
 def _events(settings: Settings) -> str:

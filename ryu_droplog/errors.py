@@ -20,6 +20,10 @@ class SwitchError(DropLogError):
     """The switch refused a request, answered wrongly, or went away."""
 
 
+class Unreachable(SwitchError):
+    """There is no way to the switch: nobody there who could be asked."""
+
+
 class SwitchRefusal(SwitchError):
     """The switch refused one thing; the rest goes on without."""
 

@@ -6,7 +6,7 @@ Pure: no I/O, no clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any, TypeAlias
 
@@ -29,15 +29,23 @@ PROTOCOLS: Mapping[str, int] = {
 NAME_LENGTH = 64
 """Characters of a filter's name at most."""
 PROTOCOL_MAX, PORT_MAX = 0xFF, 0xFFFF
+MAX_NUMBERS = 1000
+"""Numbers and ranges that a list of a filter has at most."""
 _BITS = {4: 32, 6: 128}
 """In an address, by the IP version."""
 _WHOLE_MAC = b"\xff" * wire.MAC_LENGTH
 _WHOLE_IPV4 = b"\xff" * wire.IPV4_ADDRESS_LENGTH
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
+_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII | re.IGNORECASE)
 
 Masked: TypeAlias = tuple[bytes, bytes]
+Numbers: TypeAlias = tuple[tuple[int, int], ...]
+"""Ranges of numbers, each with its first and its last: ascending, and with a gap before the next.
+"""
+Parser: TypeAlias = Callable[[str, object], object]
+"""Makes the value of a filter's key; raises FilterError."""
 
 
 class Filter(Struct, frozen=True):
@@ -56,43 +64,48 @@ class Filter(Struct, frozen=True):
     """The same for the destination."""
     ethertype: int | None = None
     """Behind all 802.1Q tags, 0 to 65535."""
-    ip_proto: int | None = None
-    """IP protocol number, or the IPv6 header's next header, 0 to 255."""
-    sport: int | None = None
-    """Source port of TCP or UDP, 0 to 65535; no packet without such a header has one."""
-    dport: int | None = None
+    ip_proto: Numbers | None = None
+    """IP protocol numbers, or the IPv6 header's next header, 0 to 255."""
+    sport: Numbers | None = None
+    """Source ports of TCP or UDP, 0 to 65535; no packet without such a header has one."""
+    dport: Numbers | None = None
     """The same for the destination."""
+
+
+def only(number: int) -> Numbers:
+    """This number alone."""
+    return ((number, number),)
 
 
 DEFAULTS: tuple[Filter, ...] = (
     Filter("lldp", dmac=(wire.LLDP_MAC, _WHOLE_MAC)),
-    Filter("igmp", ethertype=wire.ETHERTYPE_IPV4, ip_proto=wire.PROTOCOL_IGMP),
+    Filter("igmp", ethertype=wire.ETHERTYPE_IPV4, ip_proto=only(wire.PROTOCOL_IGMP)),
     Filter(
         "icmpv6-multicast",
         dmac=wire.IPV6_MULTICAST_MAC,
         ethertype=wire.ETHERTYPE_IPV6,
-        ip_proto=wire.PROTOCOL_ICMPV6,
+        ip_proto=only(wire.PROTOCOL_ICMPV6),
     ),
     Filter(
         "ipv6-hop-by-hop-multicast",
         dmac=wire.IPV6_MULTICAST_MAC,
         ethertype=wire.ETHERTYPE_IPV6,
-        ip_proto=wire.PROTOCOL_HOP_BY_HOP,
+        ip_proto=only(wire.PROTOCOL_HOP_BY_HOP),
     ),
     Filter(
         "mdns-ipv6",
         dmac=wire.IPV6_MULTICAST_MAC,
         ethertype=wire.ETHERTYPE_IPV6,
-        ip_proto=wire.PROTOCOL_UDP,
-        dport=wire.MDNS_PORT,
+        ip_proto=only(wire.PROTOCOL_UDP),
+        dport=only(wire.MDNS_PORT),
     ),
     Filter(
         "mdns",
         dip=(wire.MDNS_IPV4, _WHOLE_IPV4),
         ethertype=wire.ETHERTYPE_IPV4,
-        ip_proto=wire.PROTOCOL_UDP,
-        sport=wire.MDNS_PORT,
-        dport=wire.MDNS_PORT,
+        ip_proto=only(wire.PROTOCOL_UDP),
+        sport=only(wire.MDNS_PORT),
+        dport=only(wire.MDNS_PORT),
     ),
 )
 """What nobody routes: left out unless the user wants to see it."""
@@ -115,8 +128,18 @@ def parse_filter(fields: Mapping[str, object]) -> Filter:
 
     Addresses are texts, with `/PREFIX` (IP) or `/MASK` (MAC) where less than all of it must hold;
     bits outside of that are ignored. Numbers are integers or decimal texts, `ip_proto` may also be
-    one of the names in PROTOCOLS. Raises FilterError for the first mistake.
+    one of the names in PROTOCOLS; in their place may be a range, `"8000-8080"`, or a list of
+    numbers and ranges. Raises FilterError for the first mistake.
     """
+    return _parse(fields, _PARSERS)
+
+
+def parse_plain_filter(fields: Mapping[str, object]) -> Filter:
+    """The same without ranges and lists: the grammar of the OpFlex agent's control files."""
+    return _parse(fields, _PLAIN_PARSERS)
+
+
+def _parse(fields: Mapping[str, object], parsers: Mapping[str, Parser]) -> Filter:
     if not isinstance(fields, Mapping):
         raise FilterError("", _got(fields), f"a mapping with the keys {', '.join(_PARSERS)}")
     for key in fields:
@@ -126,28 +149,28 @@ def parse_filter(fields: Mapping[str, object]) -> Filter:
             raise FilterError(name, wrong, f"one of {', '.join(_PARSERS)}")
     if "name" not in fields:
         raise FilterError("name", "missing", _EXPECTED_NAME)
-    values: dict[str, Any] = {key: _PARSERS[key](key, value) for key, value in fields.items()}
+    values: dict[str, Any] = {key: parsers[key](key, value) for key, value in fields.items()}
     if len(values) == 1:
         others = ", ".join(key for key in _PARSERS if key != "name")
         raise FilterError("", "nothing but a name, which all drops would fit", f"one of {others}")
     return Filter(**values)
 
 
-def fields(filter: Filter) -> dict[str, str | int]:
+def fields(filter: Filter) -> dict[str, str | int | list[int | str]]:
     """The filter in text forms, key by key: what `parse_filter` reads, and `ethertype` (`0x86dd`).
 
     A key that is not set is left out.
     """
-    forms: dict[str, str | int | None] = {
+    forms: dict[str, str | int | list[int | str] | None] = {
         "name": filter.name,
         "sip": _ip_text(filter.sip),
         "dip": _ip_text(filter.dip),
         "smac": _mac_text(filter.smac),
         "dmac": _mac_text(filter.dmac),
         "ethertype": None if filter.ethertype is None else f"0x{filter.ethertype:04x}",
-        "ip_proto": filter.ip_proto,
-        "sport": filter.sport,
-        "dport": filter.dport,
+        "ip_proto": _numbers_form(filter.ip_proto),
+        "sport": _numbers_form(filter.sport),
+        "dport": _numbers_form(filter.dport),
     }
     return {key: form for key, form in forms.items() if form is not None}
 
@@ -203,15 +226,61 @@ def _number(key: str, value: object, highest: int, others: str = "") -> int:
     raise FilterError(key, _got(value), f"an integer from 0 to {highest}{others}")
 
 
-_PARSERS: Mapping[str, Callable[[str, object], object]] = {
+def _plain(parse: Callable[[str, object], int]) -> Parser:
+    """The parser of one number as Numbers."""
+    return lambda key, value: only(parse(key, value))
+
+
+def _several(parse: Callable[[str, object], int], example: str) -> Parser:
+    """The parser of a number, a range of them, or a list of both."""
+
+    def one(key: str, value: object) -> tuple[int, int]:
+        found = _RANGE.fullmatch(value) if isinstance(value, str) else None
+        try:
+            first, last = found.groups() if found else (value, value)
+            low, high = parse(key, first), parse(key, last)
+        except FilterError as error:
+            expected = f'{error.expected}, a range such as "{example}", or a list of these'
+            raise FilterError(key, _got(value), expected) from None
+        if low > high:
+            raise FilterError(key, _got(value), "a range whose first number is not above its last")
+        return low, high
+
+    def several(key: str, value: object) -> Numbers:
+        values = value if isinstance(value, list) else [value]
+        if not 1 <= len(values) <= MAX_NUMBERS:
+            wrong = f"got a list of {len(values)}"
+            raise FilterError(key, wrong, f"a list of 1 to {MAX_NUMBERS} numbers and ranges")
+        return _merged(sorted(one(key, each) for each in values))
+
+    return several
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> Numbers:
+    """The same numbers in as few ranges as can be; `ranges` are sorted."""
+    merged: list[tuple[int, int]] = []
+    for low, high in ranges:
+        if merged and low <= merged[-1][1] + 1:
+            low, high = merged[-1][0], max(merged.pop()[1], high)
+        merged.append((low, high))
+    return tuple(merged)
+
+
+_PARSERS: Mapping[str, Parser] = {
     "name": _name,
     "sip": _ip,
     "dip": _ip,
     "smac": _mac,
     "dmac": _mac,
-    "ip_proto": _protocol,
-    "sport": _port,
-    "dport": _port,
+    "ip_proto": _several(_protocol, "0-5"),
+    "sport": _several(_port, "8000-8080"),
+    "dport": _several(_port, "8000-8080"),
+}
+_PLAIN_PARSERS: Mapping[str, Parser] = {
+    **_PARSERS,
+    "ip_proto": _plain(_protocol),
+    "sport": _plain(_port),
+    "dport": _plain(_port),
 }
 
 
@@ -228,6 +297,13 @@ def _shown(value: object) -> str:
     if value is None or isinstance(value, (str, int, float, list, dict)):
         return show(value)
     return f"a value of type {type(value).__name__}"
+
+
+def _numbers_form(numbers: Numbers | None) -> int | str | list[int | str] | None:
+    if numbers is None:
+        return None
+    forms = [low if low == high else f"{low}-{high}" for low, high in numbers]
+    return forms[0] if len(forms) == 1 else forms
 
 
 def _ip_text(masked: Masked | None) -> str | None:

@@ -16,6 +16,7 @@ from ryu_droplog.openflow.match import text as match_text
 from ryu_droplog.openflow.owner import OWNERS, Recognition
 from ryu_droplog.openflow.plan import Plan, TablePlan, is_ours
 from ryu_droplog.openflow.tellers import tells
+from ryu_droplog.phrases import count
 from ryu_droplog.pipelines import AUTO
 from ryu_droplog.settings import Bridge, Settings
 
@@ -60,17 +61,13 @@ def findings(case: Case) -> list[Finding]:
     found = [
         *_about_owner(case),
         *_about_runs(case),
+        *_about_lines(case),
         *_about_switch(case),
         *_about_tables(case),
         *_about_explicit(case),
         *_about_delivery(case),
     ]
     return sorted(found, key=lambda finding: finding.level != "warning")
-
-
-def count(number: int, thing: str) -> str:
-    """`1 flow`, `2 flows`."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _warning(text: str) -> Finding:
@@ -121,6 +118,16 @@ def _about_runs(case: Case) -> Iterator[Finding]:
             f"{count(told, 'drop flow')} of the owner's changed by an earlier run (controller"
             f" {SIGNATURE}): ryu-droplog clean restores"
         )
+
+
+def _about_lines(case: Case) -> Iterator[Finding]:
+    for names in case.settings.alike if case.settings.format == "opflex" else ():
+        if case.bridge.name in names:
+            others = ", ".join(name for name in names if name != case.bridge.name)
+            yield _note(
+                f"its lines look like those of {others}: a prefix for each bridge tells them apart"
+                " (so does format: extended)"
+            )
 
 
 def _about_switch(case: Case) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ryu_droplog import config
 from ryu_droplog.control import Control, ControlDirectory
 from ryu_droplog.pipelines import Pipeline, load_pipelines
-from ryu_droplog.prune import Filter, parse_filter
+from ryu_droplog.prune import Filter, parse_plain_filter
 from ryu_droplog.settings import Settings
 
 
@@ -87,7 +87,7 @@ class Configuration:
         if directory is not None:
             control = known.control if known is not None and known.directory == directory else None
             if control is None:
-                control = ControlDirectory(directory, parse_filter)
+                control = ControlDirectory(directory, parse_plain_filter)
                 control.poll()
         settings = own if control is None else obey(own, control.state)
         return _Reading(own, settings, pipelines, directory, control)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ryu_droplog.doctor import Additions, Explicit, Report, TableReport
-from ryu_droplog.findings import count
+from ryu_droplog.phrases import count
 
 MANY = 4
 """Tables of which the same is said, and that are told together on the page."""
@@ -73,7 +73,7 @@ def _supports_in_words(supports: Mapping[str, Any]) -> str:
         f"OpenFlow {supports['openflow']}",
         "bundles" if supports["bundles"] else "no bundles",
         "flow monitor" if supports["flow_monitor"] else "no flow monitor",
-        f"{supports['meters']} meters" if supports["meters"] else "no meters",
+        count(supports["meters"], "meter") if supports["meters"] else "no meters",
     ]
     if supports["database"]:
         protocols = ", ".join(supports["protocols"]) or "the switch's default"

@@ -17,16 +17,29 @@ from typing import NamedTuple, TypeAlias
 from ryu_droplog.drop import Arp, Drop, Icmp
 from ryu_droplog.filters import (
     DEFAULTS,
+    PORT_MAX,
     PROTOCOL_MAX,
     Filter,
     FilterError,
     Masked,
+    Numbers,
     fields,
+    only,
     parse_filter,
+    parse_plain_filter,
 )
 from ryu_droplog.packet import wire
 
-__all__ = ["DEFAULTS", "Filter", "FilterError", "Prune", "fields", "parse_filter"]
+__all__ = [
+    "DEFAULTS",
+    "Filter",
+    "FilterError",
+    "Prune",
+    "fields",
+    "only",
+    "parse_filter",
+    "parse_plain_filter",
+]
 
 _BYTE_VALUES = 256
 
@@ -56,17 +69,15 @@ class Prune:
         self.names = tuple(filter.name for filter in filters)
         """Of all filters, in their order."""
         protocols = [filter.ip_proto for filter in filters]
-        accepted, others = _numbers(protocols)
         # The last one is found at -1, which stands for no protocol.
-        self._protocols = [accepted.get(n, others) for n in range(PROTOCOL_MAX + 1)] + [others]
+        self._protocols = [*_each(protocols, PROTOCOL_MAX), _indifferent(protocols)]
 
         ethertypes = [filter.ethertype for filter in filters]
         self._ethertypes, self._other_ethertypes = _numbers(ethertypes)
         self._with_ethertype = _having(ethertypes)
 
         sports, dports = [f.sport for f in filters], [f.dport for f in filters]
-        self._sports, self._other_sports = _numbers(sports)
-        self._dports, self._other_dports = _numbers(dports)
+        self._sports, self._dports = _each(sports, PORT_MAX), _each(dports, PORT_MAX)
         self._with_port = _having(sports) | _having(dports)
 
         smacs, dmacs = [f.smac for f in filters], [f.dmac for f in filters]
@@ -88,8 +99,7 @@ class Prune:
             if l4 is None or isinstance(l4, Icmp):
                 left &= ~self._with_port
             else:
-                left &= self._dports.get(l4.dst_port, self._other_dports)
-                left &= self._sports.get(l4.src_port, self._other_sports)
+                left &= self._dports[l4.dst_port] & self._sports[l4.src_port]
         if left and self._with_ip:
             l3 = drop.l3
             if l3 is None:
@@ -132,6 +142,26 @@ def _numbers(wanted: Sequence[int | None]) -> tuple[dict[int, int], int]:
         if number is not None:
             accepted[number] |= 1 << n
     return accepted, others
+
+
+def _each(wanted: Sequence[Numbers | None], highest: int) -> list[int]:
+    """The filters that accept each number from 0 to `highest`."""
+    edges: dict[int, int] = {}
+    for n, ranges in enumerate(wanted):
+        for low, high in ranges or ():
+            edges[low] = edges.get(low, 0) ^ 1 << n
+            edges[high + 1] = edges.get(high + 1, 0) ^ 1 << n
+    accepted: list[int] = []
+    accepting = _indifferent(wanted)
+    for edge in sorted(edges):
+        accepted += [accepting] * (edge - len(accepted))
+        accepting ^= edges[edge]
+    return accepted + [accepting] * (highest + 1 - len(accepted))
+
+
+def _indifferent(wanted: Sequence[object | None]) -> int:
+    """The filters that want nothing of a field."""
+    return ((1 << len(wanted)) - 1) ^ _having(wanted)
 
 
 def _addresses(wanted: Sequence[Masked | None], *lengths: int) -> dict[int, _Acceptance]:

@@ -19,6 +19,7 @@ from ryu_droplog.ledger import Ledger
 from ryu_droplog.opflex import PolicyNames, Words
 from ryu_droplog.packet import geneve, wire
 from ryu_droplog.packet.outer import Datagram, datagram
+from ryu_droplog.phrases import count
 from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.prune import Prune
 from ryu_droplog.settings import Settings
@@ -130,7 +131,8 @@ class Replay:
             (self.others, "other packets"),
         ]
         rest = "".join(f", {number} {words}" for number, words in told if number)
-        return f"{self.packets} packets: {self.written} drops written{rest}"
+        packets, drops = count(self.packets, "packet"), count(self.written, "drop")
+        return f"{packets}: {drops} written{rest}"
 
     @property
     def nothing(self) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ryu_droplog.ledger import COLUMNS, Ledger, TableBook
+from ryu_droplog.phrases import count
 
 _LOSSES = (
     ("metered", "held back by the meter"),
@@ -66,7 +67,7 @@ def in_words(bridge: str, before: Snapshot, now: Snapshot) -> str | None:
         if table != ALL
     }
     where = _where(tables, now)
-    text = f"{bridge}: {increase(ALL, 'dropped')} drops"
+    text = f"{bridge}: {count(increase(ALL, 'dropped'), 'drop')}"
     text += f": {where}; " if where else "; "
     text += f"{increase(ALL, 'logged')} logged"
     others = [f"{n} {words}" for words, n in reasons.items() if n > 0]

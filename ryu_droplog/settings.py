@@ -166,6 +166,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     events: Events = Events()
 
     @property
+    def alike(self) -> list[tuple[str, ...]]:
+        """Bridges of one pipeline and one prefix: a line that names no bridge tells none apart."""
+        groups: dict[tuple[str, str | None], tuple[str, ...]] = {}
+        for bridge in self.bridges:
+            key = bridge.pipeline, bridge.prefix
+            groups[key] = (*groups.get(key, ()), bridge.name)
+        return [names for names in groups.values() if len(names) > 1]
+
+    @property
     def by_pipeline(self) -> dict[str, tuple[str, str | None]]:
         """Name and own prefix of the bridge that has a pipeline, by the pipeline's name."""
         return {bridge.pipeline: (bridge.name, bridge.prefix) for bridge in self.bridges}

@@ -65,17 +65,21 @@ class Source:
 
     def state(self) -> dict[str, Any]:
         """The books, for `status`."""
-        ledger = self.ledger
-        return {
-            "books": report.snapshot(ledger),
-            "overrun": ledger.overrun,
-            "missed": ledger.missed,
-            "malformed": ledger.malformed,
-            "strangers": ledger.strangers,
-            "truncated": ledger.truncated,
-            "unnamed": ledger.unnamed,
-            "pruned_by": dict(ledger.pruned_by),
-        }
+        return state(self.ledger)
+
+
+def state(ledger: Ledger) -> dict[str, Any]:
+    """All numbers of a ledger, for `status`."""
+    return {
+        "books": report.snapshot(ledger),
+        "overrun": ledger.overrun,
+        "missed": ledger.missed,
+        "malformed": ledger.malformed,
+        "strangers": ledger.strangers,
+        "truncated": ledger.truncated,
+        "unnamed": ledger.unnamed,
+        "pruned_by": dict(ledger.pruned_by),
+    }
 
 
 def _throttle(fold: Fold | None) -> Throttle | None:

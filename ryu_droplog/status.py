@@ -82,23 +82,28 @@ class StatusServer:
 def ask(run_directory: str) -> Iterator[dict[str, Any]]:
     """What each running program says.
 
-    Raises StatusError when there is none, and when one does not answer, or not in full;
-    RunDirectoryError when others than its owner may write to the directory.
+    Raises StatusError when there is none, and when one does not answer, or not in full: after
+    those that do. RunDirectoryError when others than its owner may write to the directory.
     """
     found = False
+    trouble: StatusError | None = None
     for path in _present(run_directory):
         try:
             answer = _ask(path)
+            told = json.loads(answer)
+            if not isinstance(told, dict):
+                raise TypeError
         except ConnectionRefusedError:
             continue  # it was killed, and left its socket
         except OSError as error:
-            raise StatusError(f"{path}: {why(error)}") from error
-        try:
-            told = json.loads(answer)
-        except ValueError:
-            raise StatusError(f"{path}: the answer is cut, after {len(answer)} bytes") from None
-        found = True
-        yield told
+            trouble = StatusError(f"{path}: {why(error)}")
+        except (ValueError, TypeError):
+            trouble = StatusError(f"{path}: the answer is cut, after {len(answer)} bytes")
+        else:
+            found = True
+            yield told
+    if trouble is not None:
+        raise trouble
     if not found:
         raise StatusError(f"no running ryu_droplog has its socket in {run_directory}")
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from ryu_droplog import source
 from ryu_droplog.around import Around
 from ryu_droplog.chain import Filter, Taker
 from ryu_droplog.classify import Classifier
@@ -21,6 +22,11 @@ from ryu_droplog.source import Source
 
 NOT_YET = {"pipeline": "", "tables": [], "explicit": []}
 """What `state` says of a bridge that was never connected."""
+
+
+def never_connected() -> dict[str, Any]:
+    """What `Watch.state` would say of a bridge that was never connected."""
+    return {"connected": False, **NOT_YET, **source.state(Ledger())}
 
 
 class Watch(Source):

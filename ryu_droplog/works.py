@@ -23,8 +23,10 @@ from ryu_droplog.openflow.service import ServiceLink
 from ryu_droplog.openflow.threads import Group
 from ryu_droplog.openflow.will import LastWill
 from ryu_droplog.opflex import PolicyNames, Words
+from ryu_droplog.phrases import were
 from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.prune import Prune
+from ryu_droplog.reach import CONNECTED, GONE, OFF, Reach
 from ryu_droplog.receive import Reception
 from ryu_droplog.settings import ANY_BRIDGE, SYSLOG, Bridge, Settings
 from ryu_droplog.sinks.base import Sink
@@ -33,7 +35,7 @@ from ryu_droplog.sinks.packet_events import PacketEvents
 from ryu_droplog.sinks.syslog import Syslog
 from ryu_droplog.sinks.text import File, StandardOutput
 from ryu_droplog.tunnelled import senders
-from ryu_droplog.watch import Watch
+from ryu_droplog.watch import Watch, never_connected
 from ryu_droplog.watches import Watches
 
 LOG = logging.getLogger(__name__)
@@ -61,6 +63,8 @@ class Works:
         self._watches = Watches(threads)
         self._will = LastWill()
         self._links: dict[str, tuple[Bridge, Link]] = {}
+        self._reaches: dict[str, tuple[Bridge, Reach]] = {}
+        """Of each bridge that is configured and to be connected."""
         self._listener: Listener | None = None
         self._reception: Reception | None = None
         self._filters: Sequence[Filter] = ()
@@ -143,6 +147,11 @@ class Works:
         for source in self.sources():
             for text in source.notices():
                 yield logging.ERROR, f"{source.name}: {text}"
+        self._look_at_links()
+        for name, (_, reach) in self._reaches.items():
+            warning = reach.warning()
+            if warning:
+                yield logging.WARNING, f"{name}: {warning}"
         for sink in [*self.sinks.values(), *self._retired]:
             while sink.notices:
                 yield logging.WARNING, sink.notices.popleft()
@@ -150,6 +159,30 @@ class Works:
     def tend(self) -> None:
         """See to the clean-up process; to be called a few times a second."""
         self._will.look()
+
+    def bridges(self) -> dict[str, dict[str, Any]]:
+        """What `status` tells of each bridge: those that are configured, then all others."""
+        assert self._settings is not None
+        self._look_at_links()
+        told: dict[str, dict[str, Any]] = {}
+        for bridge in self._settings.bridges:
+            name = bridge.name
+            if name != ANY_BRIDGE:
+                known = self._reaches.get(name)
+                reach = known[1].state() if known else {**Reach.NOTHING, "state": OFF}
+                watch = self.watches.get(name)
+                told[name] = {**(watch.state() if watch else never_connected()), **reach}
+        for name, watch in list(self.watches.items()):
+            if name not in told:
+                state = watch.state()
+                reach = {**Reach.NOTHING, "state": CONNECTED if state["connected"] else GONE}
+                told[name] = {**state, **reach}
+        return told
+
+    def _look_at_links(self) -> None:
+        for name, (_, reach) in self._reaches.items():
+            watch, link = self.watches.get(name), self._links.get(name)
+            reach.note(watch is not None and watch.connected, link[1].trouble if link else None)
 
     def stop(self) -> bool:
         """Take everything back from the switches, and write what waits.
@@ -278,6 +311,11 @@ class Works:
             found = find(settings.bridges, name)
             if found is not None:
                 watch.change(found, self._pipelines, settings)
+        self._reaches = {
+            bridge.name: self._reach(bridge)
+            for bridge in settings.bridges
+            if settings.enable and bridge.name != ANY_BRIDGE
+        }
         for name, bridge in wanted.items():
             if name not in self._links:
                 link = self._new_link(bridge)
@@ -289,6 +327,12 @@ class Works:
         link.run()
         if self._links.get(name, (None, link))[1] is link:  # else it has gone over to another
             self._will.carry_out(name)
+
+    def _reach(self, bridge: Bridge) -> tuple[Bridge, Reach]:
+        held = self._reaches.get(bridge.name)
+        if held is not None and held[0].endpoint == bridge.endpoint:
+            return bridge, held[1]
+        return bridge, Reach(waits=isinstance(bridge.endpoint, Accepted))
 
     def _new_link(self, bridge: Bridge) -> Link:
         endpoint = bridge.endpoint
@@ -344,7 +388,7 @@ class Works:
         for sink in sinks:
             left = sink.close(CLOSE_TIME)
             if left:
-                sink.notices.append(f"{sink.name}: {left} drops were not written in time")
+                sink.notices.append(f"{sink.name}: {were(left, 'drop')} not written in time")
 
 
 class _Uncalled:

@@ -43,13 +43,11 @@ def read(path: str) -> str:
     try:
         text = _bounded(path).decode()
     except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); expected a YAML file"
-        ) from error
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{path}: byte 0x{error.object[error.start]:02x} at offset {error.start} is not UTF-8; "
-            "expected a YAML file in UTF-8"
+            "expected a file in UTF-8"
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -103,7 +101,7 @@ def load(text: str, source: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
         problem = f"{error.context}: {error.problem}" if error.context else error.problem
-        raise ConfigError(f"{source}:{line}: {problem}; expected YAML") from error
+        raise ConfigError(f"{source}:{line}: {problem}") from error
     except RecursionError as error:
         raise ConfigError(f"{source}: nested too deeply; expected a few levels") from error
 

@@ -11,20 +11,18 @@ import click
 import msgspec
 
 from ryu_droplog import config
+from ryu_droplog.arguments import config_option
 from ryu_droplog.endpoint import unix
 from ryu_droplog.errors import ConfigError, DropLogError
-from ryu_droplog.options import CONFIG_VARIABLE
 
 USAGE_ERROR = 2
 
 
 @click.command()
-@click.option(
-    "--config",
+@config_option(
     "path",
-    metavar="FILE",
-    envvar=CONFIG_VARIABLE,
-    help="droplog.yaml; its keys events and drop_log_config.disable_events are obeyed.",
+    "droplog.yaml; its keys events and drop_log_config.disable_events are obeyed",
+    without="packet events are on",
 )
 @click.option("--socket", "socket_path", metavar="PATH", help="Where to listen.")
 @click.option(

@@ -23,6 +23,7 @@ from ryu_droplog.openflow.requests import dump, max_meter, meter_ids
 from ryu_droplog.openflow.southbound import Southbound
 from ryu_droplog.openflow.tables import parse_table_features
 from ryu_droplog.openflow.visit import rundir_of, southbound
+from ryu_droplog.reach import OFF
 from ryu_droplog.settings import Bridge
 
 _MONITOR_ID = 1
@@ -152,6 +153,10 @@ def _elsewhere(run_directory: str, bridge: str) -> list[str]:
     """The programs that say at their status sockets that they have a bridge, by process id."""
     try:
         answers = list(status.ask(run_directory))
-        return [str(answer["pid"]) for answer in answers if bridge in answer["bridges"]]
+        return [
+            str(answer["pid"])
+            for answer in answers
+            if bridge in answer["bridges"] and answer["bridges"][bridge].get("state") != OFF
+        ]
     except (DropLogError, LookupError, TypeError):
         return []

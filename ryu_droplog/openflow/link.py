@@ -16,13 +16,16 @@ from typing import Any
 from os_ken.lib import hub
 
 from ryu_droplog.endpoint import TcpEndpoint, UnixEndpoint
-from ryu_droplog.errors import DropLogError, SwitchError, why
+from ryu_droplog.errors import DropLogError, SwitchError
 from ryu_droplog.openflow.channel import Channel, new_handshake
 from ryu_droplog.openflow.claims import Claim, Claims, Trust
 from ryu_droplog.openflow.counters import FlowRemoved
 from ryu_droplog.openflow.handshake import Handshake
+from ryu_droplog.openflow.presence import cannot_connect
 from ryu_droplog.openflow.programmer import Programmer
 from ryu_droplog.openflow.threads import join, start
+from ryu_droplog.phrases import without_name
+from ryu_droplog.reach import CONNECTING, REFUSED, STEADY, UNREACHABLE, Trouble
 from ryu_droplog.settings import ANY_BRIDGE, OPENFLOW_NAME, Bridge
 
 LOG = logging.getLogger(__name__)
@@ -36,6 +39,8 @@ HANDSHAKE_TIME = 15.0
 """Seconds that a switch may take for OpenFlow's handshake."""
 STOP_TIME = 7.0
 """Seconds that a connected switch has when the program stops, for all that it is asked."""
+REASONS = 64
+"""Reasons that a link remembers to have told, for a bridge that is refused."""
 
 NewProgrammer = Callable[[Channel, Bridge, str], tuple[Programmer, Callable[..., None]]]
 """Makes what a connected bridge needs: its programmer, and what takes its PacketIns."""
@@ -216,7 +221,10 @@ class Link:
         self._session: Session | None = None
         self._stopping = False
         self._wake: Any = hub.Queue()
-        self._said: str | None = None
+        self.trouble: Trouble | None = None
+        """Why the last connection is none any more, or could not be had; None: there was none."""
+        self._said: set[str] = set()
+        """What was said since the bridge was connected last."""
         self._failure: str | None = None
         self._connected = False
         """Whether the last connection got as far as a bridge that is ours to watch."""
@@ -233,7 +241,7 @@ class Link:
             lived = self._connected and self._failure is None
             if lived or time.monotonic() - began > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
-            self._say(f"{trouble}; trying again")
+            self._complain(trouble)
             self._rest(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -250,19 +258,30 @@ class Link:
         try:
             sock = connect(self._endpoint)
         except OSError as error:
-            return f"cannot connect to {self._endpoint}: {why(error)}"
+            self.trouble = Trouble(UNREACHABLE, cannot_connect(self._endpoint, error))
+            return self.trouble.text
         trust = Trust.LOCAL if isinstance(self._endpoint, UnixEndpoint) else Trust.OUTWARD
         session = Session(sock, str(self._endpoint), self._find, self._greet, self._claims, trust)
         self._serve(session)
-        return session.failure or f"the connection to {self._endpoint} has ended"
+        return self.trouble.text if self.trouble else ""
 
     def _serve(self, session: Session) -> None:
         self._session = session
+        self._connected = False
+        began = time.monotonic()
         if self._stopping:
             session.stop()
         session.serve()
         self._session = None
         self._failure = session.failure
+        ended = f"the connection to {session.peer} has ended"
+        failure = session.failure and without_name(self._bridge.name, session.failure)
+        was_good = session.failure is None or time.monotonic() - began > STEADY
+        if self._connected and was_good:
+            self._said.clear()
+            self.trouble = Trouble(CONNECTING, failure or ended)
+        else:
+            self.trouble = Trouble(REFUSED if failure else CONNECTING, failure or ended)
 
     def _say_farewell(self) -> None:
         if self._failure:
@@ -283,10 +302,21 @@ class Link:
         self._say(f"connected to {channel.address}")
         return self._begin(channel, bridge, name)
 
-    def _say(self, text: str) -> None:
-        if text != self._said:
-            self._said = text
-            LOG.info("%s: %s", self._bridge.name, text)
+    def _complain(self, trouble: str) -> None:
+        """Say why there is no connection: each reason once, until there has been one again."""
+        state = self.trouble.state if self.trouble else CONNECTING
+        level = logging.INFO if state == CONNECTING else logging.WARNING
+        # Why a socket is not there may change with each try while Open vSwitch starts.
+        topic = state if state == UNREACHABLE else trouble
+        self._say(f"{trouble}; trying again", level, topic)
+
+    def _say(self, text: str, level: int = logging.INFO, topic: str = "") -> None:
+        topic = topic or text
+        if topic not in self._said:
+            if len(self._said) >= REASONS:
+                self._said.clear()
+            self._said.add(topic)
+            LOG.log(level, "%s: %s", self._bridge.name, text)
 
 
 def find(bridges: Sequence[Bridge], port_name: str) -> Bridge | None:

@@ -20,6 +20,7 @@ from ryu_droplog.openflow.ovsdb import ServiceRow
 from ryu_droplog.openflow.peer_owner import owner_of_peer
 from ryu_droplog.openflow.threads import join, start
 from ryu_droplog.openflow.will import LastWill
+from ryu_droplog.phrases import without_name
 from ryu_droplog.run_directory import user
 from ryu_droplog.settings import Bridge
 
@@ -111,7 +112,8 @@ class ServiceLink(Link):
             watcher = start(self._watch_beside, session)
             self._serve(session)
             join([watcher])
-            trouble = session.failure or "the service connection has ended"
+            failure = session.failure and without_name(self._bridge.name, session.failure)
+            trouble = failure or "the service connection has ended"
         return trouble
 
     def _watch_beside(self, session: Session) -> None:
@@ -219,7 +221,7 @@ class ServiceLink(Link):
             trouble = self._once()
             if self._stopping or time.monotonic() >= deadline:
                 break
-            self._say(f"{trouble}; trying again")
+            self._complain(trouble)
             self._rest(min(1.0, max(deadline - time.monotonic(), 0.0)))
         over.put(True)
         join([timer])

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from os_ken.lib import hub
 
 from ryu_droplog.endpoint import Endpoint, ServiceEndpoint, TcpEndpoint, UnixEndpoint
-from ryu_droplog.errors import SwitchError, why
+from ryu_droplog.errors import SwitchError, Unreachable
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import ANSWER_TIME, Channel, new_handshake
 from ryu_droplog.openflow.claims import Claims, at_work, holder
 from ryu_droplog.openflow.link import connect
 from ryu_droplog.openflow.misses import miss_question
 from ryu_droplog.openflow.plan import Snapshot, is_ours
+from ryu_droplog.openflow.presence import cannot_connect
 from ryu_droplog.openflow.requests import dump, exchange_many, leftover, meter_ids
 from ryu_droplog.openflow.southbound import Southbound
 from ryu_droplog.openflow.tables import parse_table_features
@@ -28,11 +29,14 @@ T = TypeVar("T")
 
 
 def visit(endpoint: UnixEndpoint | TcpEndpoint, errand: Callable[[Channel], T]) -> T:
-    """Connect, shake hands, do the errand, and go; raises SwitchError."""
+    """Connect, shake hands, do the errand, and go; raises SwitchError.
+
+    That is Unreachable where it does not get as far as the errand.
+    """
     try:
         sock = connect(endpoint)
     except OSError as error:
-        raise SwitchError(f"cannot connect to {endpoint}: {why(error)}") from error
+        raise Unreachable(cannot_connect(endpoint, error)) from error
     ready: Any = hub.Queue()
     with closing(sock):
         channel = Channel(
@@ -52,10 +56,10 @@ def visit(endpoint: UnixEndpoint | TcpEndpoint, errand: Callable[[Channel], T]) 
         reader = start(serve)
         try:
             if not ready.get(timeout=ANSWER_TIME):
-                raise SwitchError(f"{endpoint}: {channel.refusal or 'the connection has ended'}")
+                raise Unreachable(f"{endpoint}: {channel.refusal or 'the connection has ended'}")
             return errand(channel)
         except hub.QueueEmpty:
-            raise SwitchError(f"{endpoint}: no OpenFlow handshake") from None
+            raise Unreachable(f"{endpoint}: no OpenFlow handshake") from None
         finally:
             channel.stop()
             join([reader])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import traceback
-from _queue import SimpleQueue
+from _queue import Empty, SimpleQueue
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
@@ -12,13 +13,28 @@ from typing import Any, NamedTuple
 
 from ryu_droplog.drop import Drop
 from ryu_droplog.ledger import TableBook
+from ryu_droplog.phrases import timestamp, were
 
 QUEUE_SIZE = 100_000
 """Drops that wait for a sink at most; what comes while it is full is refused, and counted."""
 LINGER = 0.01
 """Seconds between two writes: many small ones would keep the reader from its work."""
+TRY_AGAIN = 2.0
+"""Seconds between two tries of a sink that cannot write, while nothing comes."""
 NOTICES = 100
 """Notices that wait to be read at most; the oldest go first."""
+
+
+class Failure(NamedTuple):
+    """Why a sink cannot write."""
+
+    since: float
+    """Seconds since the epoch."""
+    began: float
+    """The same by the monotonic clock."""
+    text: str
+    missing: int
+    """Lines that were missing before."""
 
 
 class _Share(NamedTuple):
@@ -59,7 +75,8 @@ class Sink(ABC):
         """What the user should know, for whoever may log: this thread may not."""
         self.broken = False
         """True when nobody will ever read what is written (a closed pipe)."""
-        self._failing_since = -1
+        self.failure: Failure | None = None
+        """Why it cannot write now, if so."""
         self._queue_size = queue_size
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
         self._accepted = 0
@@ -99,10 +116,28 @@ class Sink(ABC):
         """Lines in the queue, or being written."""
         return self._accepted - self.written - self.failed
 
+    def state(self) -> dict[str, Any]:
+        """For `status`: what became of the lines, and why it cannot write now, if so."""
+        held, failure = self.failure, None
+        if held is not None:
+            failure = {
+                "since": timestamp(held.since),
+                "seconds": round(time.monotonic() - held.began, 1),
+                "error": held.text.strip().splitlines()[-1],
+                "lost": self.failed + self.refused - held.missing,
+            }
+        return {
+            "written": self.written,
+            "failed": self.failed,
+            "refused": self.refused,
+            "waiting": self.waiting,
+            "failure": failure,
+        }
+
     def _run(self) -> None:
         ended = False
         while not ended:
-            taken = [self._queue.get()]
+            taken = [self._next()]
             taken += [self._queue.get() for _ in range(self._queue.qsize())]
             ended = None in taken
             batches = [batch for batch in taken if batch is not None]
@@ -112,6 +147,14 @@ class Sink(ABC):
                 self._account([share for batch in batches for share in batch.shares], written)
                 self._ending.wait(LINGER)
         self.finish()
+
+    def _next(self) -> _Batch | None:
+        """What comes next; until then a sink that cannot write looks whether it can again."""
+        while True:
+            try:
+                return self._queue.get(timeout=TRY_AGAIN if self.failure else None)
+            except Empty:
+                self.try_again()
 
     def _write(self, lines: Sequence[Any]) -> int:
         try:
@@ -143,13 +186,14 @@ class Sink(ABC):
 
     def note(self, failure: str | None) -> None:
         """For `write`: say once that writing fails and why, and once that it works again."""
-        missing = self.failed + self.refused
-        if failure is None and self._failing_since >= 0:
-            lost = missing - self._failing_since
-            self._failing_since = -1
-            self.notices.append(f"{self.name}: writing again; {lost} drops were not written")
-        elif failure is not None and self._failing_since < 0:
-            self._failing_since = missing
+        missing, held = self.failed + self.refused, self.failure
+        if failure is None and held is not None:
+            lost = missing - held.missing
+            self.failure = None
+            missed = were(lost, "drop")
+            self.notices.append(f"{self.name}: writing again; {missed} not written")
+        elif failure is not None and held is None:
+            self.failure = Failure(time.time(), time.monotonic(), failure, missing)
             self.notices.append(f"{self.name}: cannot write: {failure}; counting the drops")
 
     def render(self, drops: Sequence[Drop]) -> Sequence[Any]:
@@ -166,6 +210,9 @@ class Sink(ABC):
 
         Those that were not are the last ones. Raises nothing.
         """
+
+    def try_again(self) -> None:  # noqa: B027  not every sink can tell without a drop
+        """Look whether what could not be written to can be again, in the sink's own thread."""
 
     def finish(self) -> None:  # noqa: B027  not every sink holds something
         """Let go of what the sink holds, in the sink's own thread."""

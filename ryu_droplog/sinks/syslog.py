@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import socket
+from _socket import socket as Socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from logging.handlers import SysLogHandler
 from types import ModuleType
 
@@ -14,6 +18,17 @@ from ryu_droplog.sinks import line
 from ryu_droplog.sinks.base import Sink
 
 SOCKET = "/dev/log"
+
+
+def _probe(address: str) -> None:
+    """Connect to a daemon's socket, of either kind, and let go of it; raises OSError."""
+    with closing(Socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as sock:
+        found = sock.connect_ex(address)
+    if found == errno.EPROTOTYPE:
+        with closing(Socket(socket.AF_UNIX, socket.SOCK_STREAM)) as sock:
+            found = sock.connect_ex(address)
+    if found:
+        raise OSError(found, os.strerror(found))
 
 
 class _Handler(SysLogHandler):
@@ -55,10 +70,19 @@ class Syslog(Sink):
         return len(lines)
 
     def start(self) -> None:
-        """Begin to write; where the daemon is not there yet, it is tried again for each batch."""
-        with suppress(OSError):
-            self._connect()
+        """Begin to write; where the daemon is not there yet, that is said, and tried again."""
+        self.try_again()
         super().start()
+
+    def try_again(self) -> None:
+        """Connect to the daemon; whether it can be is told as of any sink that cannot write."""
+        try:
+            _probe(self._address)  # the handler's own first connection fails in silence
+            self._connect()
+        except OSError as error:
+            self.note(f"{self._address}: {why(error)}")
+        else:
+            self.note(None)
 
     def _connect(self) -> _Handler:
         self._handler = _Handler(self._address, SysLogHandler.LOG_DAEMON)

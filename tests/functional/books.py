@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import sender
-from private_ovs import PrivateSwitch, in_netns, run, stop_process
+from private_ovs import CommandError, PrivateSwitch, in_netns, run, stop_process
 
 from ryu_droplog.ledger import COLUMNS
 from ryu_droplog.report import ALL
@@ -104,9 +104,12 @@ def overflow(switch: PrivateSwitch) -> int:
 
 
 def ask(program: Program, *arguments: str) -> str:
-    """What `ryu-droplog status` prints."""
+    """What `ryu-droplog status` prints, whether all is well or not."""
     command = (str(BIN / "ryu-droplog"), "status", *arguments, "--config", str(program.config))
-    return run(*command)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    if done.returncode not in (0, 1):
+        raise CommandError(done.stderr.strip(), done.returncode)
+    return done.stdout
 
 
 def status(program: Program) -> dict[str, Any]:

@@ -277,7 +277,9 @@ def test_status_is_told_while_the_bridge_is_gone(switch: PrivateSwitch, bridge: 
         assert False is eventually(False, lambda: state(program, bridge)["connected"])
         book = total(program, bridge)
         assert (5, 5) == (book["dropped"], book["logged"])
-        assert [books.status(program)] == json.loads(books.ask(program, "--json"))
+        [told] = json.loads(books.ask(program, "--json"))
+        assert books.status(program).keys() | {"problems"} == told.keys()
+        assert books.state(program, bridge)["books"] == told["bridges"][bridge]["books"]
         said = books.ask(program)
         assert f"{bridge} is not connected: its counters are of an earlier time" in said
         assert f"ryu_droplog, process {program.process.pid}\n" in said
@@ -288,7 +290,10 @@ def test_status_before_the_bridge_is_there_is_told(switch: PrivateSwitch) -> Non
     with Program(switch, CONFIG) as program:
         assert 1 == eventually(1, lambda: program.times("cannot connect"))
         answer = books.status(program)
-        assert {} == answer["bridges"]
+        assert [BRIDGE] == list(answer["bridges"])
+        told = answer["bridges"][BRIDGE]
+        assert ("unreachable", False) == (told["state"], told["connected"])
+        assert 0 == total(program, BRIDGE)["dropped"]
         assert {"standard output"} == set(answer["sinks"])
         assert 0 == program.end()
         with pytest.raises(CommandError, match="no running ryu_droplog has its socket in"):

@@ -92,7 +92,7 @@ def test_bridge_that_refuses_openflow_13_is_named_once(
     with Program(switch, "bridges: [{name: br-old}]") as program:
         assert True is eventually(True, lambda: "trying again" in program.said())
         time.sleep(1.2)  # it tries again after 0.5 s
-        [line] = program.said().splitlines()
+        _, line = program.said().splitlines()
         assert " br-old: " in line
         assert "OpenFlow 1.3" in line
         switch.vsctl("set", "bridge", "br-old", "protocols=OpenFlow10,OpenFlow13")

@@ -11,9 +11,10 @@ from test_fuzz_packet import FRAMES, ORIGIN, mutated
 
 from ryu_droplog.drop import Arp, Drop, IPv4, IPv6, Tcp, Udp
 from ryu_droplog.packet.frame import decode
-from ryu_droplog.prune import DEFAULTS, Filter, FilterError, Prune, fields, parse_filter
+from ryu_droplog.prune import DEFAULTS, Filter, FilterError, Prune, fields, only, parse_filter
 
 Masked = tuple[bytes, bytes]
+Numbers = tuple[tuple[int, int], ...]
 
 
 def covers(masked: Masked | None, address: bytes) -> bool:
@@ -23,6 +24,10 @@ def covers(masked: Masked | None, address: bytes) -> bool:
     if len(address) != len(value):
         return False
     return value == bytes(a & b for a, b in zip(address, mask, strict=True))
+
+
+def among(numbers: Numbers | None, number: int) -> bool:
+    return numbers is None or any(low <= number <= high for low, high in numbers)
 
 
 def holds(one: Filter, drop: Drop) -> bool:
@@ -41,9 +46,9 @@ def holds(one: Filter, drop: Drop) -> bool:
         and covers(one.smac, drop.smac)
         and covers(one.dmac, drop.dmac)
         and one.ethertype in (None, drop.ethertype)
-        and one.ip_proto in (None, drop.protocol)
-        and one.sport in (None, sport)
-        and one.dport in (None, dport)
+        and among(one.ip_proto, drop.protocol)
+        and among(one.sport, sport)
+        and among(one.dport, dport)
     )
 
 
@@ -79,6 +84,14 @@ def near(draw: st.DrawFn, known: list[bytes]) -> Masked:
     return masked(address, draw(mask(len(address))))
 
 
+def numbers(known: list[int]) -> st.SearchStrategy[Numbers]:
+    """One of these numbers, or some of them and ranges between them, as a filter has them."""
+    pairs = st.lists(st.tuples(st.sampled_from(known), st.sampled_from(known)), min_size=1)
+    texts = pairs.map(lambda chosen: [f"{min(pair)}-{max(pair)}" for pair in chosen])
+    several = texts.map(lambda forms: parse_filter({"name": "x", "dport": forms}).dport or ())
+    return st.one_of(st.sampled_from(known).map(only), several)
+
+
 @st.composite
 def cases(draw: st.DrawFn, frames: st.SearchStrategy[bytes]) -> tuple[list[Filter], Drop]:
     """A drop, and filters of which many hold for one field of it or another."""
@@ -99,9 +112,9 @@ def cases(draw: st.DrawFn, frames: st.SearchStrategy[bytes]) -> tuple[list[Filte
         "smac": near(macs),
         "dmac": near(macs),
         "ethertype": st.sampled_from([0, 0x800, 0x806, 0x86DD, max(drop.ethertype, 0)]),
-        "ip_proto": st.sampled_from([0, 6, 17, 255, max(drop.protocol, 0)]),
-        "sport": st.sampled_from(ports),
-        "dport": st.sampled_from(ports),
+        "ip_proto": numbers([0, 6, 17, 255, max(drop.protocol, 0)]),
+        "sport": numbers(ports),
+        "dport": numbers(ports),
     }
     filters = []
     for number in range(draw(st.integers(0, 20))):
@@ -202,4 +215,5 @@ def test_any_mapping_is_a_filter_or_refused_on_one_line(form: Any) -> None:
     forms = fields(read)
     assert set(form) == set(forms)
     assert read == parse_filter(forms)
-    assert read == parse_filter({key: str(value) for key, value in forms.items()})
+    texts = {key: [*map(str, v)] if isinstance(v, list) else str(v) for key, v in forms.items()}
+    assert read == parse_filter(texts)

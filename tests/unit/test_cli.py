@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,8 +20,7 @@ PATIENCE = 20.0
 
 
 def environment(rundir: Path) -> dict[str, str]:
-    env = {key: value for key, value in os.environ.items() if key != "RYU_DROPLOG_CONFIG"}
-    return {**env, "OVS_RUNDIR": str(rundir)}
+    return {**os.environ, "RYU_DROPLOG_CONFIG": "", "OVS_RUNDIR": str(rundir)}
 
 
 def droplog(rundir: Path, *arguments: str, **env: str) -> tuple[int, str, str]:
@@ -30,6 +31,19 @@ def droplog(rundir: Path, *arguments: str, **env: str) -> tuple[int, str, str]:
         capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
+
+
+def nowhere(rundir: Path, bridge: str) -> str:
+    """What is said of a bridge where there is no Open vSwitch."""
+    return (
+        f"cannot connect to unix:{rundir}/{bridge}.mgmt: No such file or directory; Open vSwitch"
+        f" does not run there: no ovs-vswitchd answers in {rundir}"
+    )
+
+
+def log(said: Path) -> list[str]:
+    """The program's log without its times."""
+    return [line.split(maxsplit=2)[2] for line in said.read_text().splitlines()]
 
 
 def write(folder: Path, text: str) -> str:
@@ -114,35 +128,31 @@ def test_mistake_in_the_configuration_is_one_line(tmp_path: Path, command: str, 
 def test_configuration_that_is_not_there_is_one_line(tmp_path: Path, command: str) -> None:
     path = str(tmp_path / "none.yaml")
     arguments = [path] if command == "check-config" else ["--config", path]
-    expected = (
-        f"ryu-droplog: {path}: cannot be read (No such file or directory); expected a YAML file\n"
-    )
+    expected = f"ryu-droplog: {path}: cannot be read: No such file or directory\n"
     assert (2, "", expected) == droplog(tmp_path, command, *arguments)
 
 
 @pytest.mark.parametrize("command", ["plan", "clean"])
 def test_bridge_that_is_not_there_is_one_line(tmp_path: Path, command: str) -> None:
-    expected = (
-        f"br-none: cannot connect to unix:{tmp_path}/br-none.mgmt: No such file or directory\n"
-    )
-    assert (1, "", expected) == droplog(tmp_path, command, "--bridge", "br-none")
+    expected = f"br-none: {nowhere(tmp_path, 'br-none')}\n"
+    assert (3, "", expected) == droplog(tmp_path, command, "--bridge", "br-none")
 
 
 @pytest.mark.parametrize("command", ["plan", "clean"])
 def test_each_bridge_that_is_not_there_is_said(tmp_path: Path, command: str) -> None:
     path = write(tmp_path, "bridges: [{name: one}, {name: two, connect: 'tcp:127.0.0.1:9'}]\n")
     expected = (
-        f"one: cannot connect to unix:{tmp_path}/one.mgmt: No such file or directory\n"
+        f"one: {nowhere(tmp_path, 'one')}\n"
         "two: cannot connect to tcp:127.0.0.1:9: Connection refused\n"
     )
-    assert (1, "", expected) == droplog(tmp_path, command, "--config", path)
+    assert (3, "", expected) == droplog(tmp_path, command, "--config", path)
 
 
 @pytest.mark.parametrize("command", ["plan", "clean"])
 def test_bridge_that_would_connect_to_us_cannot_be_visited(tmp_path: Path, command: str) -> None:
     path = write(tmp_path, "listen: 6653\nbridges: [{name: br-in, connect: listen}]\n")
     expected = "br-in: it connects to us: there is no way to it from here\n"
-    assert (1, "", expected) == droplog(tmp_path, command, "--config", path)
+    assert (3, "", expected) == droplog(tmp_path, command, "--config", path)
 
 
 @pytest.mark.parametrize("command", ["plan", "clean"])
@@ -156,7 +166,7 @@ def test_bridge_name_that_is_none_is_refused(tmp_path: Path, command: str) -> No
 def test_configuration_named_by_the_environment_is_taken(tmp_path: Path) -> None:
     path = write(tmp_path, "bridges: [{name: br-env}]\n")
     status, _, errors = droplog(tmp_path, "plan", RYU_DROPLOG_CONFIG=path)
-    assert 1 == status
+    assert 3 == status
     assert errors.startswith("br-env: cannot connect to ")
 
 
@@ -237,6 +247,92 @@ def test_lines_may_end_as_elsewhere(tmp_path: Path, end: str) -> None:
     assert (2, True) == (status, "bridges[0].name: got 7" in errors)
 
 
+@pytest.mark.parametrize("command", ["plan", "clean", "doctor"])
+def test_configuration_without_a_named_bridge_leaves_nobody_to_ask(
+    tmp_path: Path, command: str
+) -> None:
+    path = write(tmp_path, "listen: 6653\nbridges: [{name: '*'}]\n")
+    status, _, errors = droplog(tmp_path, command, "--config", path)
+    assert (3, "ryu-droplog: no bridge is named: say which one, with --bridge\n") == (
+        status,
+        errors,
+    )
+
+
+def test_status_without_a_program_has_nobody_to_ask(tmp_path: Path) -> None:
+    path = write(tmp_path, f"run_directory: {tmp_path}/run\n")
+    expected = f"ryu-droplog: no running ryu_droplog has its socket in {tmp_path}/run\n"
+    assert (3, "", expected) == droplog(tmp_path, "status", "--config", path)
+    assert (3, "[]\n", expected) == droplog(tmp_path, "status", "--json", "--config", path)
+
+
+def test_status_without_a_program_and_with_a_wrong_file_names_the_mistake(tmp_path: Path) -> None:
+    path = write(tmp_path, f"run_directory: {tmp_path}/run\nmeter: {{rate: 0}}\n")
+    status, output, errors = droplog(tmp_path, "status", "--config", path)
+    assert (2, "") == (status, output)
+    assert errors.startswith(f"ryu-droplog: {path}: meter.rate: got 0; ")
+
+
+@pytest.mark.parametrize("command", ["status", "doctor", "plan", "clean"])
+def test_help_says_the_exit_statuses_and_where_the_file_comes_from(
+    tmp_path: Path, command: str
+) -> None:
+    status, output, errors = droplog(tmp_path, command, "--help")
+    words = " ".join(output.split())
+    assert (0, "") == (status, errors)
+    assert "Exit status: 0 all is well, 1 something is not, 2 the configuration or the" in words
+    assert "default: what RYU_DROPLOG_CONFIG names, else /etc/ryu-droplog/droplog.yaml" in words
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["run"], ["replay"], ["events"], ["check-config"]], ids=" ".join
+)
+def test_every_help_names_the_environment_variable(tmp_path: Path, arguments: list[str]) -> None:
+    status, output, _ = droplog(tmp_path, *arguments, "--help")
+    assert (0, True) == (status, "RYU_DROPLOG_CONFIG" in output)
+
+
+def test_option_comes_before_the_environment(tmp_path: Path) -> None:
+    path = write(tmp_path, "bridges: [{name: br-opt}]\n")
+    status, _, errors = droplog(
+        tmp_path, "plan", "--config", path, RYU_DROPLOG_CONFIG=f"{tmp_path}/none.yaml"
+    )
+    assert 3 == status
+    assert errors.startswith("br-opt: cannot connect to ")
+
+
+def test_check_config_without_a_file_takes_that_of_the_environment(tmp_path: Path) -> None:
+    path = write(tmp_path, f"run_directory: {tmp_path}/run\n")
+    status, output, errors = droplog(tmp_path, "check-config", RYU_DROPLOG_CONFIG=path)
+    assert (0, "") == (status, errors)
+    assert f"configuration:    {path}" == output.splitlines()[0]
+
+
+def test_check_config_finds_directories_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = write(
+        tmp_path,
+        "drop_log_config: {opflex_redirect_drop_logs: drop.log}\n"
+        f"log_directory: {tmp_path}/file/logs\nrun_directory: {tmp_path}/file\n",
+    )
+    status, output, errors = droplog(tmp_path, "check-config", path)
+    assert (1, f"configuration:    {path}") == (status, output.splitlines()[0])
+    reason = f"{tmp_path}/file is not a directory"
+    assert [
+        f"ryu-droplog: {path}: log_directory: {tmp_path}/file/logs/drop.log cannot be written:"
+        f" {reason}",
+        f"ryu-droplog: {path}: run_directory: {tmp_path}/file cannot be written: {reason}",
+    ] == errors.splitlines()
+
+
+def test_check_config_says_that_a_prefix_tells_bridges_apart(tmp_path: Path) -> None:
+    path = write(tmp_path, f"run_directory: {tmp_path}\nbridges: [{{name: br-a}}, {{name: br-b}}]")
+    status, output, _ = droplog(tmp_path, "check-config", path)
+    assert 0 == status
+    note = 'note: the lines of "br-a", "br-b" do not say which bridge they are of: give each a'
+    assert note in output
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_run_without_its_bridge_says_so_once_and_ends_when_it_is_told(
     tmp_path: Path, number: signal.Signals
@@ -254,12 +350,10 @@ def test_run_without_its_bridge_says_so_once_and_ends_when_it_is_told(
             time.sleep(0.02)
         run.send_signal(number)
         assert 0 == run.wait(PATIENCE)
-    lines = [line.split(" INFO ")[-1] for line in said.read_text().splitlines()]
-    expected = (
-        f"br-none: cannot connect to unix:{tmp_path}/br-none.mgmt: No such file or directory; "
-        "trying again"
-    )
-    assert [expected] == lines
+    assert [
+        f"INFO configuration: {path}",
+        f"WARNING br-none: {nowhere(tmp_path, 'br-none')}; trying again",
+    ] == log(said)
 
 
 def test_run_that_cannot_write_its_file_is_one_line(tmp_path: Path) -> None:
@@ -269,8 +363,10 @@ def test_run_that_cannot_write_its_file_is_one_line(tmp_path: Path) -> None:
         f"drop_log_config: {{opflex_redirect_drop_logs: drop.log}}\n"
         f"log_directory: {tmp_path}/logs\nrun_directory: {tmp_path}\n",
     )
-    expected = f"ryu_droplog: {tmp_path}/logs/drop.log: cannot be written: File exists\n"
-    assert (1, "", expected) == droplog(tmp_path, "run", "--config", path)
+    status, output, errors = droplog(tmp_path, "run", "--config", path)
+    assert (1, "") == (status, output)
+    expected = f"ryu_droplog: {tmp_path}/logs/drop.log: cannot be written: File exists"
+    assert expected == errors.splitlines()[-1]
 
 
 def test_fifo_that_nobody_reads_holds_up_neither_start_nor_reload_nor_end(tmp_path: Path) -> None:
@@ -319,9 +415,31 @@ def test_run_that_is_disabled_says_so_and_ends_when_it_is_told(tmp_path: Path) -
         ) as run,
     ):
         deadline = time.monotonic() + PATIENCE
-        while not said.read_text() and time.monotonic() < deadline:
+        while "nothing is added" not in said.read_text() and time.monotonic() < deadline:
             time.sleep(0.02)
         run.terminate()
         assert 0 == run.wait(PATIENCE)
-    expected = "drop_log_config.enable is false: nothing is added to any switch"
-    assert [expected] == [line.split(" INFO ")[-1] for line in said.read_text().splitlines()]
+    expected = "INFO drop_log_config.enable is false: nothing is added to any switch"
+    assert [f"INFO configuration: {path}", expected] == log(said)
+
+
+@pytest.mark.parametrize("said", [b"[]", b'{"pid": 1}', b'{"pid": 1, "bridges": []}'])
+def test_answer_that_status_does_not_understand_is_one_line(tmp_path: Path, said: bytes) -> None:
+    """Of a program of another version, or of somebody else."""
+    path = write(tmp_path, f"run_directory: {tmp_path}\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "1.sock"))
+        listener.listen()
+
+        def answer() -> None:
+            visitor, _ = listener.accept()
+            with visitor:
+                visitor.sendall(said)
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        status, output, errors = droplog(tmp_path, "status", "--config", path)
+        answering.join(PATIENCE)
+    assert status in (1, 3)
+    assert ("", 1) == (output, len(errors.splitlines()))
+    assert errors.startswith("ryu-droplog: ")

@@ -104,6 +104,14 @@ def test_bridge_without_trouble_is_well() -> None:
     assert "br0: all is well" == page.as_page(found).splitlines()[0]
 
 
+def test_bridges_whose_lines_look_alike_are_told_to_have_prefixes() -> None:
+    expected = "its lines look like those of br1: a prefix for each bridge tells them apart"
+    assert expected in notes(report(WELL, bridge="{name: br0}, {name: br1}"))
+    for others in ("{name: br0, prefix: A-}, {name: br1}", "{name: br0}"):
+        assert expected not in notes(report(WELL, bridge=others))
+    assert expected not in notes(report(WELL, "{name: br0}, {name: br1}", "format: json"))
+
+
 def test_table_with_a_flow_of_ours_is_watched() -> None:
     found = report([*FLOWS, our_flow(0), our_flow(1)], at_work="77")
     assert ["watched", "watched"] == [states(found)[table] for table in (0, 1)]

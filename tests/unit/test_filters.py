@@ -8,9 +8,18 @@ from typing import Any
 import pytest
 from frames import mac
 
-from ryu_droplog.filters import DEFAULTS, Filter, FilterError, fields, parse_filter
+from ryu_droplog.filters import (
+    DEFAULTS,
+    Filter,
+    FilterError,
+    fields,
+    only,
+    parse_filter,
+    parse_plain_filter,
+)
 
 WHOLE = b"\xff" * 16
+PORTS = 'an integer from 0 to 65535, a range such as "8000-8080", or a list of these'
 KEYS = "name, sip, dip, smac, dmac, ip_proto, sport, dport"
 
 
@@ -83,7 +92,71 @@ def test_mac_is_read_with_any_mask_and_masked(
 def test_number_is_read_from_an_integer_a_decimal_text_or_a_name(
     key: str, value: object, expected: int
 ) -> None:
-    assert Filter("x", **{key: expected}) == parse_filter({"name": "x", key: value})
+    assert Filter("x", **{key: only(expected)}) == parse_filter({"name": "x", key: value})
+    assert Filter("x", **{key: only(expected)}) == parse_plain_filter({"name": "x", key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("dport", "8000-8080", ((8000, 8080),)),
+        ("dport", "0-65535", ((0, 65535),)),
+        ("sport", "53-53", ((53, 53),)),
+        ("dport", [53], ((53, 53),)),
+        ("dport", [53, "8000-8080"], ((53, 53), (8000, 8080))),
+        ("dport", ["8000-8080", "53", 54], ((53, 54), (8000, 8080))),
+        ("sport", ["10-20", "15-30", 31, 12], ((10, 31),)),
+        ("sport", ["10-30", "15-20"], ((10, 30),)),
+        ("ip_proto", ["udp", "tcp", 132], ((6, 6), (17, 17), (132, 132))),
+        ("ip_proto", "1-5", ((1, 5),)),
+    ],
+)
+def test_ranges_and_lists_are_read_as_the_fewest_ranges(
+    key: str, value: object, expected: tuple[tuple[int, int], ...]
+) -> None:
+    read = parse_filter({"name": "x", key: value})
+    assert Filter("x", **{key: expected}) == read
+    assert read == parse_filter(fields(read))
+
+
+@pytest.mark.parametrize("value", ["8000-8080", [53], [53, "8000-8080"]])
+def test_control_files_of_the_agent_have_no_ranges_and_no_lists(value: object) -> None:
+    with pytest.raises(FilterError, match=r"expected an integer from 0 to 65535$"):
+        parse_plain_filter({"name": "x", "dport": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong", "expected"),
+    [
+        ("80-79", 'got "80-79"', "a range whose first number is not above its last"),
+        ([], "got a list of 0", "a list of 1 to 1000 numbers and ranges"),
+        ([1] * 1001, "got a list of 1001", "a list of 1 to 1000 numbers and ranges"),
+    ],
+)
+def test_what_is_no_range_and_no_list_of_them_is_refused(
+    value: object, wrong: str, expected: str
+) -> None:
+    error = refused({"name": "x", "dport": value})
+    assert ("dport", wrong, expected) == (error.key, error.wrong, error.expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("80-65536", '"80-65536"'),
+        ("080-90", '"080-90"'),
+        ("80 - 90", '"80 - 90"'),
+        ("80-", '"80-"'),
+        ("-80", '"-80"'),
+        ("1-2-3", '"1-2-3"'),
+        ([53, "http"], '"http"'),
+        ([53, [54]], "a list"),
+        ([None], "null"),
+    ],
+)
+def test_part_that_is_no_number_is_named(value: object, shown: str) -> None:
+    error = refused({"name": "x", "dport": value})
+    assert ("dport", f"got {shown}", PORTS) == (error.key, error.wrong, error.expected)
 
 
 def test_all_keys_together_are_read() -> None:
@@ -103,9 +176,9 @@ def test_all_keys_together_are_read() -> None:
         dip=(v4("10.1.2.3"), WHOLE[:4]),
         smac=(mac("5a:08:66:00:00:00"), mac("ff:ff:ff:00:00:00")),
         dmac=(mac("00:22:bd:f8:19:ff"), WHOLE[:6]),
-        ip_proto=6,
-        sport=873,
-        dport=0,
+        ip_proto=only(6),
+        sport=only(873),
+        dport=only(0),
     )
     assert expected == parse_filter(form)
     assert form == fields(expected)
@@ -206,7 +279,7 @@ BAD_NUMBERS = [
     ("6 ", '"6 "'),
     ("٦", '"٦"'),
     ("1_0", '"1_0"'),
-    ([6], "a list"),
+    ({"6": 7}, "a mapping"),
     (1 << 200, "an integer of 201 bits"),
     ("9" * 5000, '"' + "9" * 59 + "…"),
 ]
@@ -219,8 +292,7 @@ BAD_NUMBERS = [
 )
 def test_what_is_no_port_is_refused(key: str, value: object, shown: str) -> None:
     error = refused({"name": "x", key: value})
-    expected = "an integer from 0 to 65535"
-    assert (key, f"got {shown}", expected) == (error.key, error.wrong, error.expected)
+    assert (key, f"got {shown}", PORTS) == (error.key, error.wrong, error.expected)
 
 
 @pytest.mark.parametrize(
@@ -231,6 +303,7 @@ def test_what_is_no_protocol_is_refused(value: object, shown: str) -> None:
     error = refused({"name": "x", "ip_proto": value})
     names = "icmp, igmp, tcp, udp, icmpv6, sctp"
     expected = f"an integer from 0 to 255, or one of {names}"
+    expected += ', a range such as "0-5", or a list of these'
     assert ("ip_proto", f"got {shown}", expected) == (error.key, error.wrong, error.expected)
 
 

@@ -55,6 +55,10 @@ def by(frame: bytes, **form: object) -> bool:
     return found == "it"
 
 
+def segment(sport: int, dport: int) -> bytes:
+    return ethernet(IPV4, ipv4(A, B, 6, tcp(sport, dport)))
+
+
 def group6(next_header: int, *payload: bytes, dmac: str = GROUP_MAC) -> bytes:
     return ethernet(IPV6, ipv6(A6, GROUP6, next_header, *payload), dmac=dmac)
 
@@ -245,6 +249,32 @@ def test_address_holds_for_the_ends_of_arp(form: dict[str, object], expected: bo
 )
 def test_port_holds_only_where_there_is_one(frame: bytes, expected: bool) -> None:
     assert [expected] * 2 == [by(frame, sport=0), by(frame, dport=0)]
+
+
+@pytest.mark.parametrize("key", ["sport", "dport"])
+def test_range_holds_from_its_first_port_to_its_last(key: str) -> None:
+    wanted = {key: ["8000-8080", 53, "65534-65535"]}
+    inside = [53, 8000, 8040, 8080, 65534, 65535]
+    outside = [0, 52, 54, 7999, 8081, 65533]
+    found = {port: by(segment(port, port), **wanted) for port in (*inside, *outside)}
+    assert dict.fromkeys(inside, True) | dict.fromkeys(outside, False) == found
+
+
+def test_ranges_of_several_filters_overlap_and_the_first_that_holds_is_told() -> None:
+    forms = [
+        {"name": "one", "dport": "10-20"},
+        {"name": "two", "dport": ["15-30", 99]},
+        {"name": "rest", "sport": 7},
+    ]
+    prune = Prune([parse_filter(form) for form in forms])
+    expected = {9: "rest", 10: "one", 20: "one", 21: "two", 30: "two", 31: "rest", 99: "two"}
+    assert expected == {port: prune.match(drop(segment(7, port))) for port in expected}
+    assert prune.match(drop(segment(8, 31))) is None
+
+
+def test_list_of_protocols_holds_for_each_of_them() -> None:
+    found = [by(frame, ip_proto=["tcp", "icmp"]) for frame in (TCP4, TCP6, ICMP4, UDP4, ARP4)]
+    assert [True, True, True, False, False] == found
 
 
 def test_protocol_of_a_later_fragment_holds() -> None:

@@ -159,7 +159,7 @@ opflex: {{ids_directory: "{tmp_path}", print_tenant: true, tenants: {{10: red}}}
         f"{stamp} [info] [ryu_droplog] F-POL_TABLE DENY rule STID=red DTID=N/A  SMAC=" in lines[0]
     )
     assert lines[0].endswith(" OUT_PORT=5 BRIDGE=br-fabric")
-    assert "2 packets: 1 drops written, 1 left out by web\n" == said
+    assert "2 packets: 1 drop written, 1 left out by web\n" == said
     told = replay("--config", path, "--format=json", "-", data=capture(deny))[1]
     assert ["br-fabric"] == [json.loads(line)["bridge"] for line in told]
 
@@ -221,7 +221,7 @@ def test_cut_capture_gives_its_lines_and_an_error(tmp_path: Path) -> None:
     status, lines, said = replay(str(path))
     assert (1, [SYN_LINE]) == (status, lines)
     assert said.startswith(f"ryu-droplog: {path}: it is cut, in the middle of a record at byte ")
-    assert said.endswith("\n1 packets: 1 drops written\n")
+    assert said.endswith("\n1 packet: 1 drop written\n")
 
 
 # The snap length

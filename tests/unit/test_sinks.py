@@ -497,8 +497,38 @@ def test_syslog_not_there_counts_the_drops_until_it_is(syslog: Syslog, tmp_path:
     daemon.close()
 
 
-def test_syslog_restarted_is_found_again(syslog: Syslog, tmp_path: Path) -> None:
+def test_syslog_not_there_is_said_at_once_and_again_when_it_comes(
+    syslog: Syslog, tmp_path: Path
+) -> None:
+    """Without a single drop."""
+    assert f"{tmp_path}/log: No such file or directory" == syslog.state()["failure"]["error"]
+    assert [
+        f"syslog: cannot write: {tmp_path}/log: No such file or directory; counting the drops"
+    ] == list(syslog.notices)
+    daemon = Daemon(tmp_path / "log")
+    deadline = time.monotonic() + PATIENCE
+    while syslog.failure and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert syslog.state()["failure"] is None
+    assert "syslog: writing again; 0 drops were not written" == syslog.notices[-1]
+    daemon.close()
+
+
+def test_sink_that_cannot_write_tells_since_when_why_and_what_was_lost(
+    syslog: Syslog,
+) -> None:
+    syslog.put([drop(1)])
+    assert (0, 1) == settle(syslog)
+    failure = syslog.state()["failure"]
+    assert 1 == failure["lost"]
+    assert 0 <= failure["seconds"] < PATIENCE
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", failure["since"])
+
+
+def test_syslog_restarted_is_found_again(tmp_path: Path) -> None:
     first = Daemon(tmp_path / "log")
+    syslog = Syslog(threading, str(tmp_path / "log"))
+    syslog.start()
     syslog.put([drop(1)])
     assert b" SPT=1 " in first.receive()
     first.close()
@@ -507,6 +537,7 @@ def test_syslog_restarted_is_found_again(syslog: Syslog, tmp_path: Path) -> None
     assert b" SPT=2 " in second.receive()
     assert (2, 0) == settle(syslog)
     assert [] == list(syslog.notices)
+    syslog.close(PATIENCE)
     second.close()
 
 
