@@ -76,12 +76,8 @@ class Remains(NamedTuple):
 
     def in_words(self) -> str:
         """`2 flows, 1 meter`."""
-        counted = (
-            (self.flows, "flow"),
-            (self.meters, "meter"),
-            (self.changed, "changed drop flow"),
-        )
-        words = [f"{count} {word}{'s' * (count != 1)}" for count, word in counted if count]
+        kinds = zip(self[:3], ("flow", "meter", "changed drop flow"), strict=True)
+        words = [f"{count} {word}{'s' * (count != 1)}" for count, word in kinds if count]
         return ", ".join(words) or "what was added"
 
     def fate(self, age: float) -> str:
@@ -89,9 +85,11 @@ class Remains(NamedTuple):
         rest = self.lease - age
         ends = f"by themselves within {math.ceil(rest)} s" if rest > 0 else "with their lease"
         words = []
-        if self.flows:
-            plural = "flow ends" if self.flows == 1 else "flows end"
-            words.append(f"{self.flows} {plural} {ends if self.flows > 1 else _one(ends)}")
+        if self.flows == 1:
+            one = ends.replace("themselves", "itself").replace("their", "its")
+            words.append(f"1 flow ends {one}")
+        elif self.flows:
+            words.append(f"{self.flows} flows end {ends}")
         for count, word in ((self.meters, "meter"), (self.changed, "changed drop flow")):
             if count:
                 words.append(f"{count} {word}{'s stay' if count > 1 else ' stays'}")
@@ -100,10 +98,6 @@ class Remains(NamedTuple):
         if self.meters or self.changed:
             words[-1] += " until the next start, ryu-droplog clean, or a restart of ovs-vswitchd"
         return ", ".join(words)
-
-
-def _one(ends: str) -> str:
-    return ends.replace("themselves", "itself").replace("their", "its")
 
 
 class Failure(Exception):

@@ -257,6 +257,34 @@ def test_switch_that_connects_to_the_program_and_hangs_is_named_as_out_of_reach(
     assert [[], []] == left(switch, bridge), "the next start has removed the meter"
 
 
+_NEVER_STOPS = """
+import sys
+from ryu_droplog import manager
+from ryu_droplog import app
+from ryu_droplog.works import Works
+def stop(self):
+    while True:
+        pass
+Works.stop = stop
+app.STOP_TIME = 2.0
+manager.run_droplog(sys.argv[1])
+"""
+
+
+def test_stop_that_does_not_come_to_its_end_is_cut_short(
+    switch: PrivateSwitch, bridge: str, runtime: Runtime
+) -> None:
+    """The loop stands for anything that does not give way: with eventlet, everything waits."""
+    command = (str(runtime.python), "-c", _NEVER_STOPS, "{config}")
+    with Program(switch, CONFIG, command=command, env=runtime.env) as program:
+        assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
+        assert 1 == program.end(patience=10)
+        assert "not stopped within 2 s: ending at once" in program.said()
+        assert not status_sockets(program)
+        assert [[], []] == eventually([[], []], lambda: left(switch, bridge))
+    assert FOREIGN == switch.flows(bridge)
+
+
 def test_signals_in_quick_succession_are_one(
     switch: PrivateSwitch, bridge: str, runtime: Runtime
 ) -> None:
