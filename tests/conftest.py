@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             counts[needed] = len(left_out)
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if item not in left_out]
+    if hasattr(config, "workeroutput"):  # of a process of pytest-xdist, for the first one
+        config.workeroutput["left_out"] = counts
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process of pytest-xdist tells at its end; without it there is no such hook."""
+    node.config.stash[_left_out] = node.workeroutput.get("left_out", {})
 
 
 def pytest_terminal_summary(

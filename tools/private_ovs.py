@@ -47,6 +47,7 @@ __all__ = [
     "run",
     "send_frame",
     "stop_process",
+    "takes_connections",
 ]
 
 LOG_TAIL = 40
@@ -67,6 +68,16 @@ class Guest:
     """Lower-case with colons."""
     ofport: int
     """OpenFlow port number on the bridge."""
+
+
+def takes_connections(path: Path) -> bool:
+    """Whether somebody listens on the Unix socket: it is there a moment before that."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        try:
+            visitor.connect(os.fspath(path))
+        except OSError:
+            return False
+    return True
 
 
 class PrivateSwitch:
@@ -143,11 +154,11 @@ class PrivateSwitch:
             start_new_session=True,  # Ctrl-C is for this process, which then ends its children
         )
 
-    def _wait_for(self, path: Path, patience: float = 10.0) -> None:
+    def _wait_for(self, path: Path, patience: float = 30.0) -> None:
         deadline = time.monotonic() + patience
-        while not path.exists():
+        while not takes_connections(path):
             if time.monotonic() > deadline:
-                raise CommandError(f"{path}: not there after {patience:g} s\n{self.logs()}")
+                raise CommandError(f"{path}: nobody there after {patience:g} s\n{self.logs()}")
             time.sleep(0.01)
 
     def start_vswitchd(self) -> None:

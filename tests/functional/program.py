@@ -22,7 +22,7 @@ from ryu_droplog.openflow.requests import METER_BASE
 BIN = Path(sys.executable).parent
 """The scripts of the environment that runs the tests."""
 RUN = (str(BIN / "ryu-droplog"), "run", "--config", "{config}")
-PATIENCE = 15.0
+PATIENCE = 45.0
 """Seconds in which the program must have done what a test waits for."""
 OURS = f"cookie={cookie.FAMILY:#x}/{cookie.FAMILY_MASK:#x}"
 """Matches the flows of the program, of whatever run and on whatever bridge."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
-from private_ovs import PrivateSwitch, run, stop_process
+from private_ovs import PrivateSwitch, run, stop_process, takes_connections
 
 SCHEMAS = Path("/usr/share/ovn")
-PATIENCE = 20.0
+PATIENCE = 60.0
 SWITCH_0, SWITCH_1, ROUTER = "ls0", "ls1", "lr0"
 MACS = {"vm1": "00:00:00:00:00:01", "vm2": "00:00:00:00:00:02", "vm3": "00:00:00:00:00:03"}
 IPS = {"vm1": "10.0.0.11", "vm2": "10.0.0.12", "vm3": "10.1.0.13"}
@@ -78,7 +79,7 @@ class OvnBed:
             database, socket = folder / f"{name}.db", folder / f"{name}.sock"
             run("ovsdb-tool", "create", str(database), str(SCHEMAS / f"ovn-{name}.ovsschema"))
             self._daemon(name, "ovsdb-server", str(database), f"--remote=punix:{socket}")
-            wait_for(socket.exists)
+            wait_for(partial(takes_connections, socket))
         run("ovn-nbctl", "init", env=self.env)
         run("ovn-sbctl", "init", env=self.env)
         self._daemon("northd", "ovn-northd")
