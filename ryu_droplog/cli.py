@@ -175,27 +175,48 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
 @main.command()
 @_config_option
 @_bridge_option
-def clean(path: str | None, name: str | None) -> None:
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Do not look whether a program is at work: remove what is there of any run at once.",
+)
+def clean(path: str | None, name: str | None, force: bool) -> None:
     """Remove the flows and meters that a crashed run left on the bridges.
 
     Drop flows of the owner's that it made to tell us (explicit_drops.modify) are restored. Nothing
     else is touched. Flows go by themselves when their lease ends, meters do not.
+
+    What the last run with the same run_directory left is removed at once. Flows of any other run
+    may be of a program that is at work with another run_directory: they are looked at for as long
+    as their leases last (60 s by default), and left alone if they are renewed; the exit status is
+    1 then.
     """
     _ready_hub()
-    from ryu_droplog.openflow.visit import clean as clean_bridge
+    from ryu_droplog.cookie import generation_text
+    from ryu_droplog.openflow.clean import Cleaning
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
 
     with _errors():
         directory = config.load(path).run_directory
     failed = False
     for bridge, _ in _bridges(path, name):
-        counts = _visit(bridge, partial(clean_bridge, bridge=bridge.name, run_directory=directory))
-        if counts is None:
+        cleaning = Cleaning(bridge.name, directory, say, force=force)
+        cleaned = _visit(bridge, cleaning, cleaning.updates)
+        if cleaned is None:
             failed = True
-        else:
-            flows, meters, restored = counts
-            click.echo(f"{bridge.name}: removed {flows} flows and {meters} meters")
-            if restored:
-                click.echo(f"{bridge.name}: restored {restored} drop flows of the owner's")
+            continue
+        flows, meters = cleaned.flows, cleaned.meters
+        click.echo(f"{bridge.name}: removed {flows} flows and {meters} meters")
+        if cleaned.restored:
+            click.echo(f"{bridge.name}: restored {cleaned.restored} drop flows of the owner's")
+        for run in cleaned.at_work:
+            failed = True
+            say(
+                f"{bridge.name}: another ryu_droplog is at work on this bridge"
+                f" ({generation_text(run)}): its flows are left alone"
+            )
     if failed:
         sys.exit(1)
 
@@ -229,6 +250,8 @@ def status(path: str | None, as_json: bool) -> None:
         if answer["configuration"]["refused"]:
             click.echo(f"configuration not taken: {answer['configuration']['refused']}")
         for bridge, state in answer["bridges"].items():
+            for text in report.attention(state):
+                click.echo(f"{bridge}: {text}")
             if not state["connected"]:
                 click.echo(f"{bridge} is not connected: its counters are of an earlier time")
 
@@ -321,17 +344,20 @@ def _ready_hub() -> None:
     from ryu_droplog import manager  # noqa: F401
 
 
-def _visit(bridge: Bridge, errand: Any) -> Any:
+def _visit(bridge: Bridge, errand: Any, *more: Any) -> Any:
     """What the errand at the bridge brings back; None, with the reason on standard error."""
     try:
-        return _reach(bridge, errand)
+        return _reach(bridge, errand, *more)
     except DropLogError as error:
         click.echo(f"{bridge.name}: {error}", err=True)
         return None
 
 
-def _reach(bridge: Bridge, errand: Any) -> Any:
-    """What the errand at the bridge brings back; raises DropLogError with the reason."""
+def _reach(bridge: Bridge, errand: Any, *more: Any) -> Any:
+    """What the errand at the bridge brings back; raises DropLogError with the reason.
+
+    `more` is as for `visit`.
+    """
     from ryu_droplog.openflow.visit import visit
 
     endpoint = bridge.endpoint
@@ -339,7 +365,7 @@ def _reach(bridge: Bridge, errand: Any) -> Any:
         raise SwitchError("it connects to us: there is no way to it from here")
     if isinstance(endpoint, ServiceEndpoint):
         endpoint = endpoint.management
-    return visit(endpoint, errand)
+    return visit(endpoint, errand, *more)
 
 
 @contextmanager

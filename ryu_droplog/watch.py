@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +19,7 @@ from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.settings import Bridge, Settings
 from ryu_droplog.source import Source
 
-NOT_YET = {"pipeline": "", "tables": [], "explicit": []}
+NOT_YET = {"pipeline": "", "tables": [], "explicit": [], "coming": [], "other_runs": []}
 """What `state` says of a bridge that was never connected."""
 
 
@@ -50,8 +50,8 @@ class Watch(Source):
         self._around = Around(name, bridge, pipelines, self._classifier, will)
         self._programmer: Programmer | None = None
 
-    def begin(self, channel: Channel) -> Programmer:
-        """A programmer for a new connection."""
+    def begin(self, channel: Channel, dead: Collection[int] = ()) -> Programmer:
+        """A programmer for a new connection; `dead` are generations of runs that have ended."""
         self._programmer = Programmer(
             channel,
             self._bridge,
@@ -60,6 +60,7 @@ class Watch(Source):
             self._generation,
             self._counters,
             self._around,
+            dead,
         )
         return self._programmer
 

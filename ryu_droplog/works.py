@@ -56,7 +56,7 @@ class Works:
         self._pipelines: Mapping[str, Pipeline] = {}
         self._generation = generation
         self._threads = threads
-        self._claims = Claims(run_directory)
+        self._claims = Claims(run_directory, generation)
         self._will = LastWill()
         self._links: dict[str, tuple[Bridge, Link]] = {}
         self._listener: Listener | None = None
@@ -272,7 +272,7 @@ class Works:
             )
             watch.learn_words(self._words())
             self.watches[name] = watch
-        return watch.begin(channel), watch.intake.put
+        return watch.begin(channel, self._claims.dead(channel.id)), watch.intake.put
 
     def _words(self) -> Words:
         assert self._settings is not None

@@ -17,6 +17,7 @@ from ryu_droplog.endpoint import Endpoint, ServiceEndpoint
 from ryu_droplog.errors import SwitchError
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import Channel
+from ryu_droplog.openflow.claims import read_note
 from ryu_droplog.openflow.misses import miss_question
 from ryu_droplog.openflow.ovsdb import MARK, transact
 from ryu_droplog.openflow.plan import Snapshot
@@ -63,6 +64,8 @@ class Checkup:
     """Meters of this program's, of whatever run."""
     at_work: str = ""
     """Process id of the program that has the bridge now; empty: none."""
+    generation: int | None = None
+    """Of the run that is at work; None: there is none, or it has not said so."""
     elsewhere: Sequence[str] = ()
     """Process ids of running programs that want it, and do not have it."""
     southbound: Southbound | None = field(default=None, compare=False)
@@ -88,7 +91,7 @@ def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
     asks = miss_question(bridge.name, bridge.endpoint)()
     snapshot = Snapshot(dump(channel), names, limits, monitor.error is None, asks)
     path = _database_path(bridge.endpoint)
-    at_work = _holder(Path(run_directory, f"{channel.id:016x}.lock"))
+    at_work, generation = _holder(Path(run_directory, f"{channel.id:016x}.lock"))
     return Checkup(
         snapshot=snapshot,
         bundles=opened.error is None,
@@ -98,6 +101,7 @@ def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
         openflow=f"1.{ofproto.OFP_VERSION - 1}",
         our_meters=len(meter_ids(channel)),
         at_work=at_work,
+        generation=generation,
         elsewhere=() if at_work else _elsewhere(run_directory, bridge.name),
         southbound=southbound(bridge, snapshot),
     )
@@ -163,16 +167,17 @@ def _elsewhere(run_directory: str, bridge: str) -> list[str]:
         return []
 
 
-def _holder(lock: Path) -> str:
-    """Who holds the lock of a bridge, by its process id; empty: nobody does."""
+def _holder(lock: Path) -> tuple[str, int | None]:
+    """Who holds the lock of a bridge: its process id, empty if nobody does, and its generation."""
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return ""
+        return "", None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        return os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+        note = read_note(descriptor)
+        return note.process or "unknown", note.generation
     finally:
         os.close(descriptor)
-    return ""
+    return "", None

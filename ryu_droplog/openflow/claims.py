@@ -1,7 +1,8 @@
 """Who has which bridge: one connection of this process, and no other process of this program.
 
-Two runs on one bridge would take each other's flows for leftovers. The lock of a bridge is a file
-named after its datapath id in the run directory; the kernel lets go of it with the process.
+Two runs on one bridge would be in each other's way. The lock of a bridge is a file named after its
+datapath id in the run directory; the kernel lets go of it with the process. In it are the process
+that had it last and the generation of its flows: that run is dead when another one gets the lock.
 """
 
 from __future__ import annotations
@@ -10,21 +11,50 @@ import fcntl
 import logging
 import os
 from pathlib import Path
+from typing import NamedTuple
 
+from ryu_droplog.cookie import GENERATION_MAX
 from ryu_droplog.errors import SwitchError, why
 
 LOG = logging.getLogger(__name__)
 
 DIRECTORY_MODE = 0o755
 LOCK_MODE = 0o600
+NOTE_LENGTH = 40
+"""Bytes of a lock file that are read."""
+
+
+class Note(NamedTuple):
+    """What stands in a lock file."""
+
+    process: str
+    """Process id of who has the lock, or had it last; empty: nobody has said so."""
+    generation: int | None
+    """Of that run's flows; None: it has not said so."""
+
+
+def read_note(lock: int) -> Note:
+    """Read an open lock file; whatever else may stand there is passed over."""
+    words = os.pread(lock, NOTE_LENGTH, 0).decode("ascii", "replace").split()
+    process = words[0] if words and words[0].isdecimal() else ""
+    try:
+        generation = int(words[1], 16)
+    except (IndexError, ValueError):
+        return Note(process, None)
+    return Note(process, generation if 0 < generation <= GENERATION_MAX else None)
 
 
 class Claims:
     """The bridges that this process has."""
 
-    def __init__(self, run_directory: str) -> None:
-        """`run_directory` is made when the first lock is; where that fails, there are no locks."""
+    def __init__(self, run_directory: str, generation: int | None = None) -> None:
+        """`run_directory` is made when the first lock is; where that fails, there are no locks.
+
+        `generation` is this run's; None: it adds no flows, and what is noted of the last run stays.
+        """
         self._directory = Path(run_directory)
+        self._generation = generation
+        self._dead: dict[int, set[int]] = {}
         self._peers: dict[str, str] = {}
         self._locks: dict[str, int] = {}
 
@@ -39,20 +69,29 @@ class Claims:
         except OSError as error:
             LOG.warning("%s: no lock against a second run: %s: %s", bridge, path, why(error))
         else:
-            self._locks[bridge] = self._lock(lock, bridge)
+            self._locks[bridge] = self._lock(lock, bridge, datapath_id)
         self._peers[bridge] = peer
 
-    def _lock(self, lock: int, bridge: str) -> int:
+    def dead(self, datapath_id: int) -> frozenset[int]:
+        """Generations of runs that had the lock of a bridge before, and have ended."""
+        return frozenset(self._dead.get(datapath_id, ()))
+
+    def _lock(self, lock: int, bridge: str, datapath_id: int) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
+            holder = read_note(lock).process or "unknown"
             os.close(lock)
             raise SwitchError(
                 f"{bridge}: another ryu_droplog is at work there (process {holder})"
             ) from None
+        last = read_note(lock).generation
+        if last is not None and last != self._generation:
+            self._dead.setdefault(datapath_id, set()).add(last)
+        ours = last if self._generation is None else self._generation
+        generation = "" if ours is None else f" {ours:#08x}"
         os.truncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
+        os.pwrite(lock, f"{os.getpid()}{generation}\n".encode(), 0)
         return lock
 
     def release(self, bridge: str) -> None:

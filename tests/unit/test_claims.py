@@ -208,3 +208,43 @@ def test_directory_that_cannot_be_made_costs_the_lock_and_says_so(
     with pytest.raises(SwitchError, match="is connected already"):
         claims.take("br-int", DATAPATH, PEER)
     claims.release("br-int")
+
+
+def test_run_that_had_the_lock_before_is_known_to_be_dead(tmp_path: Path) -> None:
+    first = Claims(str(tmp_path), 0x123400)
+    first.take("br-int", DATAPATH, PEER)
+    assert not first.dead(DATAPATH)
+    first.release("br-int")
+    second = Claims(str(tmp_path), 0x567800)
+    second.take("br-int", DATAPATH, PEER)
+    assert {0x123400} == second.dead(DATAPATH)
+    assert not second.dead(DATAPATH + 1)
+    second.release("br-int")
+    second.take("br-int", DATAPATH, PEER)
+    assert {0x123400} == second.dead(DATAPATH), "its own generation is in the file now"
+    second.release("br-int")
+
+
+def test_visitor_leaves_the_note_of_the_last_run_there(tmp_path: Path) -> None:
+    first = Claims(str(tmp_path), 0x123400)
+    first.take("br-int", DATAPATH, PEER)
+    lock = tmp_path / "0000feed00000001.lock"
+    assert f"{os.getpid()} 0x123400\n" == lock.read_text()
+    first.release("br-int")
+    for _ in range(2):
+        visitor = Claims(str(tmp_path))
+        visitor.take("br-int", DATAPATH, PEER)
+        assert {0x123400} == visitor.dead(DATAPATH)
+        visitor.release("br-int")
+    assert f"{os.getpid()} 0x123400\n" == lock.read_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "77", "77 x", "77 0x0", "77 -5", "77 0x1000000", "\udcff", "77 " + "9" * 500]
+)
+def test_lock_file_with_something_else_in_it_names_no_run(tmp_path: Path, text: str) -> None:
+    (tmp_path / "0000feed00000001.lock").write_bytes(text.encode("utf-8", "surrogateescape"))
+    claims = Claims(str(tmp_path), 0x123400)
+    claims.take("br-int", DATAPATH, PEER)
+    assert not claims.dead(DATAPATH)
+    claims.release("br-int")
