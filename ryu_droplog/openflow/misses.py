@@ -123,6 +123,10 @@ class MissAnswer:
         self._asked = self._clock()
         self._aside.ask()
 
+    def stop(self) -> None:
+        """Ask nothing more."""
+        self._aside.stop()
+
     def due(self) -> float:
         """When to ask again although no plan is made."""
         return self._asked + ASK_AGAIN if self.asks else math.inf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 QUIET = 0.03
 """Seconds without news that are waited for: an owner's changes come in bursts."""
@@ -21,6 +21,8 @@ class Pace:
         self._clock = clock
         self._first: float | None = None
         self._last = 0.0
+        self._coming: dict[int, float] = {}
+        self._in_work: dict[int, float] = {}
         self._paid = -float("inf")
         """Until when the plans that were made use up their share of the time."""
 
@@ -29,15 +31,31 @@ class Pace:
         """When the first of the news came that no plan has taken up yet; None: there are none."""
         return self._first
 
-    def news(self) -> None:
-        """Something has changed that a plan depends on."""
+    @property
+    def tables(self) -> dict[int, float]:
+        """The tables that the news concern which are in no plan yet, and since when."""
+        return {**self._coming, **self._in_work}
+
+    def news(self, tables: Iterable[int] = ()) -> list[int]:
+        """Something has changed that a plan depends on, in these tables.
+
+        Returns those that no news before have named since the last plan began.
+        """
         self._last = self._clock()
         if self._first is None:
             self._first = self._last
+        fresh = [table_id for table_id in tables if table_id not in self._coming]
+        self._coming.update(dict.fromkeys(fresh, self._last))
+        return fresh
 
     def taken_up(self) -> None:
         """A plan begins, with all news that have come so far."""
         self._first = None
+        self._in_work, self._coming = self._coming, {}
+
+    def carried_out(self) -> None:
+        """What the plan says is done."""
+        self._in_work = {}
 
     def took(self, seconds: float) -> None:
         """A plan is made, and took so long."""

@@ -140,10 +140,6 @@ class Programmer:
         self._look_again = math.inf
         """When to plan anew although no flow has changed."""
         self._pace = Pace(clock)
-        self._coming: dict[int, float] = {}
-        """Tables that changes concern which no plan has taken up yet, and since when."""
-        self._in_work: dict[int, float] = {}
-        """Those of the plan that is being made."""
         self._sweeper = Sweeper(
             channel,
             name,
@@ -198,11 +194,10 @@ class Programmer:
         """What is done about the bridge, for `status`."""
         now = self._clock()
         told = describe(self._plan, dict(self._standing), self._tellers.places, now)
-        waiting = {**self._coming, **self._in_work}
         return {
             "pipeline": self._pipeline.name,
             **told,
-            "coming": coming(self._plan, waiting, self._name, now),
+            "coming": coming(self._plan, self._pace.tables, self._name, now),
             "other_runs": self._sweeper.describe(),
         }
 
@@ -214,6 +209,8 @@ class Programmer:
             self._run()
         finally:
             self.at_work = False
+            self._words.stop()
+            self._misses.stop()
 
     def _run(self) -> None:
         self._facts = introduce(self._channel, self._bridge)
@@ -266,7 +263,8 @@ class Programmer:
         self._handle_waiting()
 
     def _handle_waiting(self) -> None:
-        while True:
+        """Handle what has come in so far, and no more: an owner may never rest."""
+        for _ in range(self._inbox.qsize()):
             try:
                 news = self._inbox.get(block=False)
             except hub.QueueEmpty:
@@ -303,12 +301,9 @@ class Programmer:
         )
         if ours and not (others and update.event == Event.DELETED):
             return  # as good as absent, but for one that was in the way and is gone
-        self._pace.news()
-        now = self._clock()
-        for table_id in {update.table_id, *(step.table_id for step in effect.steps)}:
-            if table_id not in self._coming:
-                self._coming[table_id] = now
-                self._announce(table_id, now)
+        leads_to = {step.table_id for step in effect.steps}
+        for table_id in self._pace.news({update.table_id, *leads_to}):
+            self._announce(table_id, self._clock())
 
     def _announce(self, table_id: int, now: float) -> None:
         """Say that a table has come into use and must wait, if that is so."""
@@ -384,7 +379,6 @@ class Programmer:
     def _replan(self, *, first: bool = False) -> None:
         began = self._clock()
         self._pace.taken_up()
-        self._in_work, self._coming = self._coming, {}
         self._look_again = math.inf
         self._changes.clear()
         flows = dump(self._channel)
@@ -430,7 +424,7 @@ class Programmer:
                 else:
                     self._add(standing, made.managed)
         self._slots.keep(self._standing.__contains__)
-        self._in_work = {}
+        self._pace.carried_out()
         self._misses.ask()
         self._say(made)
 

@@ -28,6 +28,10 @@ class OwnersWords:
         """Flows whose names are asked for again at each renewal."""
         self._aside = Aside(self._fetch, SPACING)
 
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        self._aside.stop()
+
     def ask(self, made: Plan, flows: Iterable[Flow]) -> None:
         """Have the words fetched for what the owner's flows may drop."""
         self._asked = [

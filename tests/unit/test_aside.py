@@ -52,6 +52,22 @@ def test_question_that_fails_is_asked_again(caplog: pytest.LogCaptureFixture) ->
             hub.sleep(0.01)
 
 
+def test_rest_between_two_questions_ends_with_stop() -> None:
+    asked = hub.Queue()
+    aside = Aside(lambda: asked.put(True), spacing=1000.0)
+    aside.ask()
+    assert asked.get(timeout=PATIENCE)
+    aside.ask()
+    aside.stop()
+    deadline = time.monotonic() + PATIENCE
+    while aside.asking and time.monotonic() < deadline:
+        hub.sleep(0.01)
+    assert not aside.asking
+    aside.ask()
+    with pytest.raises(hub.QueueEmpty):
+        asked.get(timeout=0.2)
+
+
 def test_answer_that_differs_is_told_and_asked_for_again_after_a_while() -> None:
     answers, told = [False, True], hub.Queue()
     misses = MissAnswer(lambda: answers.pop(0), lambda: told.put(True), clock=lambda: 5.0)

@@ -86,3 +86,18 @@ def test_retry_and_news_wait_for_the_share_of_a_large_bridge(pace: Pace, clock: 
     assert expected == pytest.approx(pace.due())
     pace.waive()
     assert clock.now + QUIET == pace.due()
+
+
+def test_tables_of_the_news_are_known_until_the_plan_is_carried_out(
+    pace: Pace, clock: Clock
+) -> None:
+    assert [0, 20] == pace.news([0, 20])
+    clock.now += 1
+    assert [21] == pace.news([20, 21])
+    assert {0: 100.0, 20: 100.0, 21: 101.0} == pace.tables
+    pace.taken_up()
+    clock.now += 1
+    assert [30] == pace.news([30])
+    assert {0: 100.0, 20: 100.0, 21: 101.0, 30: 102.0} == pace.tables
+    pace.carried_out()
+    assert {30: 102.0} == pace.tables
