@@ -83,7 +83,11 @@ def describe(
 
 
 def coming(
-    plan: Plan, tables: Mapping[int, float], name: Callable[[int], str], now: float
+    plan: Plan,
+    pipeline: Pipeline,
+    tables: Mapping[int, float],
+    name: Callable[[int], str],
+    now: float,
 ) -> list[dict[str, Any]]:
     """Which of these tables have come into use since the plan was made: nothing is done there yet.
 
@@ -93,7 +97,9 @@ def coming(
     return [
         {"table_id": table_id, "name": name(table_id), "missing_seconds": round(now - since, 1)}
         for table_id, since in sorted(tables.items())
-        if table_id not in decided and table_id <= TABLE_MAX
+        if table_id not in decided
+        and table_id <= TABLE_MAX
+        and (pipeline.discover or table_id in pipeline.tables)
     ]
 
 

@@ -2,8 +2,8 @@
 
 A run that is at work starts the leases of its flows anew, again and again; the flows of one that is
 dead end with their leases, and its meters stay. So a run is at work if, within the longest lease
-seen of it, a flow monitor tells of a flow that it added or renewed, or if one of its flows stands
-longer than its lease allows. If neither is seen for so long, it is dead.
+seen of it, a flow monitor tells of a flow that it added or renewed, or if a flow of it is new, or
+stands longer than its lease allows. If nothing of this is seen for so long, it is dead.
 """
 
 from __future__ import annotations
@@ -141,13 +141,17 @@ class Others:
         return True
 
     def _update(self, run: int, flows: dict[int, int], meters: int, now: float) -> None:
+        known = run in self._runs
         other = self._runs.setdefault(run, Other(run, self._lease, now))
         for number, seconds in flows.items():
             lease = other.flows.get(number)
-            if lease is not None and seconds and now > lease.since + seconds + SLACK:
+            if lease is None:
+                if known:  # it was added after the first look
+                    other.sign(now)
+                other.flows[number] = Lease(now, seconds)
+            elif seconds and now >= lease.since + seconds + SLACK:
                 other.sign(now)
-                lease = None
-            other.flows[number] = Lease(now, seconds) if lease is None else lease
+                other.flows[number] = Lease(now, seconds)
         for number in other.flows.keys() - flows.keys():
             del other.flows[number]
         other.meters = meters

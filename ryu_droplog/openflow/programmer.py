@@ -197,7 +197,7 @@ class Programmer:
         return {
             "pipeline": self._pipeline.name,
             **told,
-            "coming": coming(self._plan, self._pace.tables, self._name, now),
+            "coming": coming(self._plan, self._pipeline, self._pace.tables, self._name, now),
             "other_runs": self._sweeper.describe(),
         }
 
@@ -308,7 +308,9 @@ class Programmer:
     def _announce(self, table_id: int, now: float) -> None:
         """Say that a table has come into use and must wait, if that is so."""
         wait = (self._pace.due() or now) - now
-        if wait > LONG_WAIT and coming(self._plan, {table_id: now}, self._name, now):
+        if wait > LONG_WAIT and coming(
+            self._plan, self._pipeline, {table_id: now}, self._name, now
+        ):
             LOG.info(
                 "%s: %s has come into use: it is not watched before the next plan, in %.0f s"
                 " (planning takes %d %% of the time at most)",

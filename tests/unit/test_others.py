@@ -103,10 +103,24 @@ def test_flow_that_stands_longer_than_its_lease_was_renewed(others: Others, cloc
     assert {OTHER: True} == state(others)
 
 
-def test_flow_that_was_added_anew_does_not_stand_longer(others: Others, clock: Clock) -> None:
+def test_flow_that_is_new_was_added_by_a_run_at_work(others: Others, clock: Clock) -> None:
     assert not others.see([flow(OTHER, 30)], [])
-    clock.now += 30 + SLACK + 1
-    assert {OTHER} == others.see([flow(OTHER, 30, addition=2)], [])
+    clock.now += 10
+    assert not others.see([flow(OTHER, 30, addition=2)], [])
+    assert {OTHER: True} == state(others)
+
+
+def test_no_flow_that_has_a_lease_is_ever_left_by_a_run_that_is_called_dead(
+    others: Others, clock: Clock
+) -> None:
+    """At the very moment at which it is due, too."""
+    assert not others.see([flow(OTHER, 30), flow(OTHER, 20, table=1)], [])
+    for _ in range(5):
+        due = others.due()
+        assert due is not None
+        clock.now = due
+        assert not others.see([flow(OTHER, 20, table=1)], [])
+        assert {OTHER: True} == state(others)
 
 
 def test_flow_without_a_lease_says_nothing(others: Others, clock: Clock) -> None:
