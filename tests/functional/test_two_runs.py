@@ -68,6 +68,30 @@ def command(program: Program, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+def test_flow_monitor_of_the_switch_tells_of_every_renewal(
+    switch: PrivateSwitch, bridge: str
+) -> None:
+    """Open vSwitch tells of none that leaves the actions as they are."""
+    path = switch.folder / "monitored"
+    command = ("ovs-ofctl", "-O", "OpenFlow13", "monitor", bridge, "watch:!initial")
+    with path.open("wb") as output:
+        watcher = switch.start(None, *command, output=output.fileno())
+
+    def renewals(max_len: str) -> int:
+        lines = path.read_text().splitlines()
+        return sum("event=MODIFIED" in line and max_len in line for line in lines)
+
+    try:
+        with Program(switch, CONFIG) as program:
+            assert [0, 1] == eventually([0, 1], lambda: watched(switch, bridge))
+            assert True is eventually(True, lambda: renewals("max_len=65534") > 2)
+            assert True is eventually(True, lambda: renewals("reason=no_match,id=") > 2)
+            assert 0 == program.end()
+    finally:
+        watcher.kill()
+        watcher.wait()
+
+
 def test_second_program_leaves_the_first_one_alone_and_says_so(
     switch: PrivateSwitch, bridge: str
 ) -> None:
