@@ -87,8 +87,10 @@ def _where(tables: Mapping[str, int], now: Snapshot) -> str:
 def attention(state: Mapping[str, Any]) -> list[str]:
     """What is not seen on a bridge although it should be, and why, a line each.
 
-    `state` is a bridge's as `status` sends it.
+    `state` is a bridge's as `status` sends it; nothing is told of one that is not connected.
     """
+    if not state["connected"]:
+        return []
     told = []
     for row in state.get("other_runs", ()):
         who = f"generation {row['generation']}"

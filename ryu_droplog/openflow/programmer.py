@@ -120,6 +120,8 @@ class Programmer:
         self._clock = clock
         self.at_work = True
         """False when `run` has ended."""
+        self._ended: float | None = None
+        """When it has; what is told of the bridge is of that time from then on."""
         self._pipeline = around.pipeline([])
         self._plan = Plan(False, [])
         self._inbox: Any = hub.Queue()
@@ -192,13 +194,13 @@ class Programmer:
 
     def describe(self) -> dict[str, Any]:
         """What is done about the bridge, for `status`."""
-        now = self._clock()
+        now = self._clock() if self._ended is None else self._ended
         told = describe(self._plan, dict(self._standing), self._tellers.places, now)
         return {
             "pipeline": self._pipeline.name,
             **told,
             "coming": coming(self._plan, self._pipeline, self._pace.tables, self._name, now),
-            "other_runs": self._sweeper.describe(),
+            "other_runs": self._sweeper.describe(now),
         }
 
     # The programmer's own thread
@@ -208,6 +210,7 @@ class Programmer:
         try:
             self._run()
         finally:
+            self._ended = self._clock()
             self.at_work = False
             self._words.stop()
             self._misses.stop()

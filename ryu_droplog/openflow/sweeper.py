@@ -175,9 +175,8 @@ class Sweeper:
         who = cookie.generation_text(theirs[0])
         return ExplicitDrop(drop.flow, Way.COUNT, f"it tells another ryu_droplog ({who})")
 
-    def describe(self) -> list[dict[str, Any]]:
-        """The other runs, a row each, for `status`."""
-        now = self._clock()
+    def describe(self, now: float) -> list[dict[str, Any]]:
+        """The other runs as of now, a row each, for `status`."""
         return [
             {
                 "generation": f"{other.run:#08x}",

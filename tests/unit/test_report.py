@@ -199,6 +199,7 @@ def test_attention_says_what_is_not_watched_since_when_and_why() -> None:
     watched = {"name": "A", "watched": True, "withdrawn": 0}
     waits = {"name": "B", "watched": False, "missing_seconds": 2.5, "retry_seconds": 4.0}
     state = {
+        "connected": True,
         "tables": [watched, {**waits, "refusal": "was removed"}],
         "explicit": [{"watched": False, "missing_seconds": 3.0, "refusal": "no meter"}],
         "coming": [{"table_id": 20, "name": "TABLE_20", "missing_seconds": 0.1}],
@@ -226,4 +227,8 @@ def test_attention_says_what_is_not_watched_since_when_and_why() -> None:
 
 def test_attention_says_nothing_where_all_is_watched() -> None:
     watched = {"name": "A", "watched": True, "withdrawn": 0}
-    assert not attention({"tables": [watched], "explicit": [], "coming": [], "other_runs": []})
+    state = {"tables": [watched], "explicit": [], "coming": [], "other_runs": []}
+    assert not attention({"connected": True, **state})
+    state["tables"] = [{"name": "B", "watched": False, "missing_seconds": 2.5}]
+    assert attention({"connected": True, **state})
+    assert not attention({"connected": False, **state})

@@ -111,6 +111,6 @@ def test_each_run_is_told_once_in_each_state(
         " left alone, and what they take is not logged here"
     )
     assert [(logging.ERROR, expected)] == [(r.levelno, r.message) for r in caplog.records]
-    rows = {row["generation"]: row for row in sweeper.describe()}
+    rows = {row["generation"]: row for row in sweeper.describe(100.0)}
     assert {"0x222200": True, "0x333300": False} == {n: row["at_work"] for n, row in rows.items()}
     assert 62.0 == rows["0x333300"]["seconds_to_decide"]
