@@ -174,28 +174,48 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
 @main.command(epilog=NO_BRIDGE)
 @_config_option
 @_bridge_option
-def clean(path: str | None, name: str | None) -> None:
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Do not look whether a program is at work: remove what is there of any run at once.",
+)
+def clean(path: str | None, name: str | None, force: bool) -> None:
     """Remove the flows and meters that a crashed run left on the bridges.
 
     Drop flows of the owner's that it made to tell us (explicit_drops.modify) are restored. Nothing
     else is touched. Flows go by themselves when their lease ends, meters do not.
+
+    What the last run with the same run_directory left is removed at once. Flows of any other run
+    may be of a program that is at work with another run_directory: they are looked at for as long
+    as their leases last (60 s by default), and left alone if they are renewed; the exit status is
+    1 then.
     """
     _ready_hub()
-    from ryu_droplog.openflow.visit import clean as clean_bridge
+    from ryu_droplog.cookie import generation_text
+    from ryu_droplog.openflow.clean import Cleaning
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
 
     with _errors():
         directory = config.load(path).run_directory
     outcomes: list[Exit] = []
     for bridge, _ in _bridges(path, name):
-        errand = partial(clean_bridge, bridge=bridge.name, run_directory=directory)
-        counts = _visit(bridge, errand, outcomes)
-        if counts is not None:
-            flows, meters, restored = counts
-            removed = f"{count(flows, 'flow')} and {count(meters, 'meter')}"
-            click.echo(f"{bridge.name}: removed {removed}")
-            if restored:
-                drops = count(restored, "drop flow")
-                click.echo(f"{bridge.name}: restored {drops} of the owner's")
+        cleaning = Cleaning(bridge.name, directory, say, force=force)
+        cleaned = _visit(bridge, cleaning, outcomes, cleaning.updates)
+        if cleaned is None:
+            continue
+        removed = f"{count(cleaned.flows, 'flow')} and {count(cleaned.meters, 'meter')}"
+        click.echo(f"{bridge.name}: removed {removed}")
+        if cleaned.restored:
+            drops = count(cleaned.restored, "drop flow")
+            click.echo(f"{bridge.name}: restored {drops} of the owner's")
+        for run in cleaned.at_work:
+            outcomes.append(Exit.ATTENTION)
+            say(
+                f"{bridge.name}: another ryu_droplog is at work on this bridge"
+                f" ({generation_text(run)}): its flows are left alone"
+            )
     sys.exit(_conclude(outcomes))
 
 
@@ -343,13 +363,13 @@ def _ready_hub() -> None:
         from ryu_droplog import manager  # noqa: F401
 
 
-def _visit(bridge: Bridge, errand: Any, outcomes: list[Exit]) -> Any:
+def _visit(bridge: Bridge, errand: Any, outcomes: list[Exit], *more: Any) -> Any:
     """What the errand at the bridge brings back; None, with the reason on standard error.
 
-    How it went is added to `outcomes`.
+    How it went is added to `outcomes`; `more` is as for `visit`.
     """
     try:
-        found = _reach(bridge, errand)
+        found = _reach(bridge, errand, *more)
     except DropLogError as error:
         click.echo(f"{bridge.name}: {without_name(bridge.name, str(error))}", err=True)
         outcomes.append(_outcome(error))
@@ -370,8 +390,11 @@ def _conclude(outcomes: list[Exit]) -> Exit:
     return overall(outcomes)
 
 
-def _reach(bridge: Bridge, errand: Any) -> Any:
-    """What the errand at the bridge brings back; raises DropLogError with the reason."""
+def _reach(bridge: Bridge, errand: Any, *more: Any) -> Any:
+    """What the errand at the bridge brings back; raises DropLogError with the reason.
+
+    `more` is as for `visit`.
+    """
     from ryu_droplog.openflow.visit import visit
 
     endpoint = bridge.endpoint
@@ -379,7 +402,7 @@ def _reach(bridge: Bridge, errand: Any) -> Any:
         raise Unreachable("it connects to us: there is no way to it from here")
     if isinstance(endpoint, ServiceEndpoint):
         endpoint = endpoint.management
-    return visit(endpoint, errand)
+    return visit(endpoint, errand, *more)
 
 
 @contextmanager

@@ -71,6 +71,17 @@ def new_run() -> int:
     return random.randrange(ADDITION_MASK + 1, GENERATION_MAX + 1) & ~ADDITION_MASK
 
 
+def run_of(cookie: int) -> int | None:
+    """The generation, without additions, of the run that a 64-bit cookie is of; None: not ours."""
+    parts = unpack(cookie)
+    return None if parts is None else parts.generation & ~ADDITION_MASK
+
+
+def generation_text(run: int) -> str:
+    """A run as messages name it: its generation, as it stands in the cookies of its flows."""
+    return f"generation {run:#08x}"
+
+
 def of_run(cookie: int, generation: int) -> bool:
     """Whether a 64-bit cookie is one of ours, and of the run that has this generation."""
     parts = unpack(cookie)

@@ -15,6 +15,7 @@ from ryu_droplog.findings import Case, Finding, findings
 from ryu_droplog.openflow.checkup import Checkup
 from ryu_droplog.openflow.explicit import ExplicitDrop, Way
 from ryu_droplog.openflow.flows import Flow
+from ryu_droplog.openflow.others import run_of
 from ryu_droplog.openflow.owner import Recognition, recognise
 from ryu_droplog.openflow.plan import Plan, TablePlan, Verdict, is_ours, plan
 from ryu_droplog.openflow.tellers import tells
@@ -99,7 +100,9 @@ def examine(
         name = owner.pipeline
     known = seen.southbound.is_drop if seen.southbound is not None else lambda cookie: False
     made = plan(pipelines[name], seen.snapshot, bridge.explicit_drops, known)
-    tables = _Tables(pipelines[name], made, flows, _hindrance(settings, seen))
+    # Flows of another run than the one that is at work here watch nothing for this one.
+    mine = [flow for flow in flows if run_of(flow) in (None, seen.generation or run_of(flow))]
+    tables = _Tables(pipelines[name], made, mine, _hindrance(settings, seen))
     reports = [tables.report(table) for table in made.tables]
     absent = [
         table

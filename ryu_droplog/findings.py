@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ryu_droplog.cookie import SIGNATURE
+from ryu_droplog.cookie import SIGNATURE, generation_text
 from ryu_droplog.endpoint import ServiceEndpoint, UnixEndpoint
 from ryu_droplog.openflow.checkup import Checkup
 from ryu_droplog.openflow.explicit import ExplicitDrop, Way
 from ryu_droplog.openflow.match import text as match_text
+from ryu_droplog.openflow.others import run_of
 from ryu_droplog.openflow.owner import OWNERS, Recognition
-from ryu_droplog.openflow.plan import Plan, TablePlan, is_ours
+from ryu_droplog.openflow.plan import Plan, TablePlan
 from ryu_droplog.openflow.tellers import tells
 from ryu_droplog.phrases import count
 from ryu_droplog.pipelines import AUTO
@@ -99,19 +100,24 @@ def _about_runs(case: Case) -> Iterator[Finding]:
     if seen.at_work:
         yield _note(f"process {seen.at_work} is at work here")
         if case.absent:
-            yield _warning(f"not watched now: {_names(case.absent)}; the program's log says why")
+            yield _warning(
+                f"not watched now: {_names(case.absent)}; ryu-droplog status and the program's log"
+                " say why"
+            )
+        yield from _about_others(case)
         return
     for process in seen.elsewhere:
         yield _warning(f"process {process} has this bridge in its books, and is not connected")
-    ours = sum(is_ours(flow) for flow in seen.snapshot.flows)
+    runs = [run for run in map(run_of, seen.snapshot.flows) if run is not None]
+    ours = len(runs)
     told = sum(tells(flow) for flow in seen.snapshot.flows)
     left = [count(ours, "flow")] if ours else []
     left += [count(seen.our_meters, "meter")] if seen.our_meters else []
     directory = case.settings.run_directory
     if left:
         yield _warning(
-            f"{' and '.join(left)} of an earlier run are left: ryu-droplog clean (unless a program"
-            f" with another run_directory than {directory} is at work)"
+            f"{' and '.join(left)} of an earlier run are left{_named(runs)}: ryu-droplog clean"
+            f" (unless a program with another run_directory than {directory} is at work)"
         )
     if told:
         yield _warning(
@@ -128,6 +134,21 @@ def _about_lines(case: Case) -> Iterator[Finding]:
                 f"its lines look like those of {others}: a prefix for each bridge tells them apart"
                 " (so does format: extended)"
             )
+
+
+def _about_others(case: Case) -> Iterator[Finding]:
+    """Flows of other runs than the one that is at work here."""
+    others: dict[int, list[int]] = {}
+    for flow in case.seen.snapshot.flows:
+        run = run_of(flow)
+        if run is not None and case.seen.generation not in (None, run):
+            others.setdefault(run, []).append(flow.hard_timeout)
+    for run, leases in others.items():
+        yield _warning(
+            f"{count(len(leases), 'flow')} of another run ({generation_text(run)}), with leases of"
+            f" {max(leases)} s: another ryu_droplog with another run_directory is at work, or was:"
+            " what these flows take is not logged by this one"
+        )
 
 
 def _about_switch(case: Case) -> Iterator[Finding]:
@@ -232,6 +253,12 @@ def _about_delivery(case: Case) -> Iterator[Finding]:
             f"somebody holds our Controller row to {count(limit, 'packet')} a second"
             " (controller_rate_limit): more are lost in the switch, and counted"
         )
+
+
+def _named(runs: Sequence[int]) -> str:
+    """Whose flows they are, in brackets; empty: there are only meters."""
+    names = sorted({generation_text(run) for run in runs})
+    return f" ({', '.join(names[:NAMED])})" if names else ""
 
 
 def _names(tables: Sequence[TablePlan]) -> str:

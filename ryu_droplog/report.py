@@ -85,6 +85,48 @@ def _where(tables: Mapping[str, int], now: Snapshot) -> str:
     return ", ".join(f"{tables[t]} in {now[t]['table']}" for t in most if tables[t] > 0)
 
 
+def attention(state: Mapping[str, Any]) -> list[str]:
+    """What is not seen on a bridge although it should be, and why, a line each.
+
+    `state` is a bridge's as `status` sends it; nothing is told of one that is not connected.
+    """
+    if not state["connected"]:
+        return []
+    told = []
+    for row in state.get("other_runs", ()):
+        who = f"generation {row['generation']}"
+        if row["at_work"]:
+            told.append(
+                f"another ryu_droplog is at work on this bridge ({who}): its {row['flows']} flows"
+                " are left alone, and what they take is not logged here"
+            )
+        else:
+            told.append(
+                f"{row['flows']} flows and {row['meters']} meters of another run ({who}) are left"
+                f" alone for {row['seconds_to_decide']:g} s more, to see whether it is at work"
+            )
+    for row in state.get("coming", ()):
+        told.append(
+            f"{row['name']} has come into use, and is not watched before the next plan (since"
+            f" {row['missing_seconds']:g} s)"
+        )
+    for row in state["tables"]:
+        if "missing_seconds" in row:
+            retry = f"; next try in {row['retry_seconds']:g} s" if "retry_seconds" in row else ""
+            why = row.get("refusal", "its flow is being added")
+            told.append(
+                f"{row['name']} is not watched (since {row['missing_seconds']:g} s): {why}{retry}"
+            )
+    missing = [row for row in state["explicit"] if "missing_seconds" in row]
+    if missing:
+        longest = max(missing, key=lambda row: float(row["missing_seconds"]))
+        told.append(
+            f"{len(missing)} explicit drops are not logged now, one since"
+            f" {longest['missing_seconds']:g} s: {longest.get('refusal', 'it is being added')}"
+        )
+    return told
+
+
 def as_table(bridges: Mapping[str, Mapping[str, Any]]) -> str:
     """The books of all bridges, a line a table; `bridges` as `status` sends them."""
     rows = [["bridge", "table", *_HEADINGS.values()]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +12,7 @@ from ryu_droplog.chain import Filter, Taker
 from ryu_droplog.classify import Classifier
 from ryu_droplog.ledger import Ledger
 from ryu_droplog.openflow.channel import Channel
+from ryu_droplog.openflow.cleanup import Remains
 from ryu_droplog.openflow.counters import Counters
 from ryu_droplog.openflow.programmer import Programmer
 from ryu_droplog.openflow.will import LastWill
@@ -20,7 +21,7 @@ from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.settings import Bridge, Settings
 from ryu_droplog.source import Source
 
-NOT_YET = {"pipeline": "", "tables": [], "explicit": []}
+NOT_YET = {"pipeline": "", "tables": [], "explicit": [], "coming": [], "other_runs": []}
 """What `state` says of a bridge that was never connected."""
 
 
@@ -56,8 +57,8 @@ class Watch(Source):
         self._around = Around(name, bridge, pipelines, self._classifier, will)
         self._programmer: Programmer | None = None
 
-    def begin(self, channel: Channel) -> Programmer:
-        """A programmer for a new connection."""
+    def begin(self, channel: Channel, dead: Collection[int] = ()) -> Programmer:
+        """A programmer for a new connection; `dead` are generations of runs that have ended."""
         self._programmer = Programmer(
             channel,
             self._bridge,
@@ -66,8 +67,13 @@ class Watch(Source):
             self._generation,
             self._counters,
             self._around,
+            dead,
         )
         return self._programmer
+
+    def forget(self) -> None:
+        """Let the clean-up process know that nobody will speak of this bridge again."""
+        self._around.bequeath(b"", Remains())
 
     def change(self, bridge: Bridge, pipelines: Mapping[str, Pipeline], settings: Settings) -> None:
         """Go on with other settings; what they leave as it was is not touched."""

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import ModuleType
 
 from ryu_droplog.openflow.channel import Channel
@@ -62,16 +62,19 @@ class Watches:
         return True
 
     def begin(
-        self, name: str, make: Callable[[], Watch], channel: Channel
+        self, name: str, make: Callable[[], Watch], channel: Channel, dead: Collection[int]
     ) -> tuple[Watch, Programmer]:
-        """The watch of a bridge that has connected, made by `make`, and a programmer for it."""
+        """The watch of a bridge that has connected, made by `make`, and a programmer for it.
+
+        `dead` are generations of runs that have ended.
+        """
         with self._changing:
             watch = self.by_name.get(name)
             if watch is None:
                 watch = self.by_name[name] = make()
             self._reserved.pop(name, None)
             self._left_at.pop(name, None)
-            return watch, watch.begin(channel)
+            return watch, watch.begin(channel, dead)
 
     def tidy(self) -> None:
         """Forget the bridges whose time is over."""
@@ -100,6 +103,7 @@ class Watches:
         self._left_at.pop(name, None)
 
         def close() -> None:
+            watch.forget()
             watch.close(CLOSE_TIME)
             self._forgotten.append(watch)
 

@@ -59,7 +59,7 @@ class Works:
         self._pipelines: Mapping[str, Pipeline] = {}
         self._generation = generation
         self._threads = threads
-        self._claims = Claims(run_directory)
+        self._claims = Claims(run_directory, generation)
         self._watches = Watches(threads)
         self._will = LastWill()
         self._links: dict[str, tuple[Bridge, Link]] = {}
@@ -363,7 +363,7 @@ class Works:
             watch.learn_words(self._words())
             return watch
 
-        watch, programmer = self._watches.begin(name, make, channel)
+        watch, programmer = self._watches.begin(name, make, channel, self._claims.dead(channel.id))
         return programmer, watch.intake.put
 
     def _is_listed(self, name: str) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ryu_droplog.openflow.explicit import Place
 from ryu_droplog.openflow.match import text as match_text
-from ryu_droplog.openflow.plan import Plan, Verdict
+from ryu_droplog.openflow.plan import NO_FLOW_LEADS_THERE, TABLE_MAX, Plan, Verdict
 from ryu_droplog.openflow.standing import Key, Standing
 from ryu_droplog.pipelines import Pipeline
 
@@ -53,13 +53,16 @@ def news(
 
 
 def describe(
-    plan: Plan, standing: Mapping[Key, Standing], tellers: Collection[Place]
+    plan: Plan, standing: Mapping[Key, Standing], tellers: Collection[Place], now: float
 ) -> dict[str, Any]:
-    """The tables and explicit drops of a plan, each with what is done about it."""
+    """The tables and explicit drops of a plan, each with what is done about it.
+
+    `now` is of the clock that `standing` has its times of.
+    """
     tables = [
         asdict(table)
         | {"verdict": table.verdict.value}
-        | _state(standing.get(Key(table.table_id, 0)))
+        | _state(standing.get(Key(table.table_id, 0)), now)
         for table in plan.tables
     ]
     above = {one.wanted.below: one for one in standing.values() if one.wanted.key.slot}
@@ -72,20 +75,45 @@ def describe(
             "cookie": f"{drop.flow.cookie:#x}",
             "way": drop.way.value,
             "why": drop.why,
-            **_state(above.get(drop.place)),
+            **_state(above.get(drop.place), now),
         }
         row["watched"] = row["watched"] or drop.place in tellers
         explicit.append(row)
     return {"tables": tables, "explicit": explicit}
 
 
-def _state(standing: Standing | None) -> dict[str, Any]:
+def coming(
+    plan: Plan,
+    pipeline: Pipeline,
+    tables: Mapping[int, float],
+    name: Callable[[int], str],
+    now: float,
+) -> list[dict[str, Any]]:
+    """Which of these tables have come into use since the plan was made: nothing is done there yet.
+
+    `tables` says since when; `now` is of the same clock.
+    """
+    decided = {table.table_id for table in plan.tables if table.why != NO_FLOW_LEADS_THERE}
+    return [
+        {"table_id": table_id, "name": name(table_id), "missing_seconds": round(now - since, 1)}
+        for table_id, since in sorted(tables.items())
+        if table_id not in decided
+        and table_id <= TABLE_MAX
+        and (pipeline.discover or table_id in pipeline.tables)
+    ]
+
+
+def _state(standing: Standing | None, now: float) -> dict[str, Any]:
     if standing is None:
         return {"watched": False}
     told: dict[str, Any] = {
         "watched": standing.flow is not None,
         "withdrawn": standing.withdrawn,
     }
-    if standing.refusal:
+    if standing.refusal and standing.asked:
         told["refusal"] = standing.refusal
+    if standing.flow is None and standing.missing_since:
+        told["missing_seconds"] = round(now - standing.missing_since, 1)
+    if standing.retry is not None:
+        told["retry_seconds"] = round(max(standing.retry - now, 0.0), 1)
     return told

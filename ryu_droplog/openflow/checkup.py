@@ -63,6 +63,8 @@ class Checkup:
     """Meters of this program's, of whatever run."""
     at_work: str = ""
     """Process id of the program that has the bridge now; empty: none."""
+    generation: int | None = None
+    """Of the run that is at work; None: there is none, or it has not said so."""
     elsewhere: Sequence[str] = ()
     """Process ids of running programs that want it, and do not have it."""
     southbound: Southbound | None = field(default=None, compare=False)
@@ -88,7 +90,7 @@ def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
     asks = miss_question(bridge.name, bridge.endpoint)()
     snapshot = Snapshot(dump(channel), names, limits, monitor.error is None, asks)
     path = _database_path(bridge.endpoint)
-    at_work = holder(run_directory, channel.id)
+    held = holder(run_directory, channel.id)
     return Checkup(
         snapshot=snapshot,
         bundles=opened.error is None,
@@ -97,8 +99,9 @@ def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
         version="".join(map(software_of, description.bodies)),
         openflow=f"1.{ofproto.OFP_VERSION - 1}",
         our_meters=len(meter_ids(channel)),
-        at_work=at_work,
-        elsewhere=() if at_work else _elsewhere(run_directory, bridge.name),
+        at_work=held.process if held is not None else "",
+        generation=held.generation if held is not None else None,
+        elsewhere=() if held is not None else _elsewhere(run_directory, bridge.name),
         southbound=southbound(bridge, snapshot),
     )
 

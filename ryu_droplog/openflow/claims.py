@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ryu_droplog.errors import SwitchError, why
-from ryu_droplog.openflow import locks
+from ryu_droplog.openflow import locks, runs
+from ryu_droplog.openflow.locks import Holder
 from ryu_droplog.run_directory import RunDirectoryError, check, prepare
 
 LOG = logging.getLogger(__name__)
@@ -73,9 +74,13 @@ class Claim:
 class Claims:
     """The bridges that this process has."""
 
-    def __init__(self, run_directory: str) -> None:
-        """`run_directory` is made when the first lock is; where that fails, there are no locks."""
+    def __init__(self, run_directory: str, generation: int | None = None) -> None:
+        """`run_directory` is made when the first lock is; where that fails, there are no locks.
+
+        `generation` is this run's; None: it adds no flows.
+        """
         self._directory = run_directory
+        self._generation = generation
         self._held: set[Claim] = set()
         self._changing = threading.Lock()
         """Nothing that waits for another thread of the hub may be done under it."""
@@ -83,10 +88,13 @@ class Claims:
     def prepare(self) -> None:
         """Make the run directory, and remove what processes left there that were killed.
 
-        Raises RunDirectoryError when it is not to be trusted.
+        This run is written down there. Raises RunDirectoryError when it is not to be trusted.
         """
         try:
-            locks.sweep(prepare(self._directory))
+            directory = prepare(self._directory)
+            locks.sweep(directory)
+            if self._generation is not None:
+                runs.note(directory, self._generation)
         except OSError as error:
             LOG.warning("%s: no lock against a second run: %s", self._directory, why(error))
 
@@ -117,6 +125,16 @@ class Claims:
         for other in others:
             other.give_way(f"{other.bridge} gives way to {bridge}, through {peer}")
         return claim
+
+    def dead(self, datapath_id: int) -> frozenset[int]:
+        """Generations of runs that are not at work on a bridge, because we have its lock."""
+        with self._changing:
+            if not any(held.datapath_id == datapath_id and held.lock for held in self._held):
+                return frozenset()
+        try:
+            return runs.known(check(self._directory)) - {self._generation}
+        except (OSError, RunDirectoryError):
+            return frozenset()
 
     def release(self, claim: Claim) -> None:
         """Give a bridge back; does nothing where somebody else has taken it over."""
@@ -164,7 +182,7 @@ class Claims:
             process = self._reached_by(claim) if claim.trust.came_to_us else ""
             if process:
                 raise locks.LockHeld(process)
-            return locks.lock(path)
+            return locks.lock(path, self._generation)
         except RunDirectoryError as error:
             raise SwitchError(f"{claim.bridge}: {error}") from None
         except OSError as error:
@@ -175,24 +193,25 @@ class Claims:
 
     def _reached_by(self, claim: Claim) -> str:
         """The process, which is not this one, that reaches the bridge; empty: none does."""
-        return locks.holder(self._directory, claim.datapath_id, accepted=False)
+        held = locks.holder(self._directory, claim.datapath_id, accepted=False)
+        return held.process if held is not None else ""
 
     def _path(self, claim: Claim) -> Path:
         accepted = claim.trust.came_to_us
         return locks.path_of(self._directory, claim.datapath_id, accepted=accepted)
 
 
-def holder(run_directory: str, datapath_id: int) -> str:
-    """The process id of the running program that has a bridge; empty: none has.
+def holder(run_directory: str, datapath_id: int) -> Holder | None:
+    """The running program that has a bridge; None: none has.
 
     Raises RunDirectoryError when the directory is not to be trusted.
     """
     try:
         directory = check(run_directory, reading=True)
     except OSError:
-        return ""  # it is not there, or not for us to see
+        return None  # it is not there, or not for us to see
     found = (locks.holder(directory, datapath_id, accepted=accepted) for accepted in (False, True))
-    return next(filter(None, found), "")
+    return next(filter(None, found), None)
 
 
 def at_work(process: str) -> str:

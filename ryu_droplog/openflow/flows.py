@@ -65,6 +65,10 @@ _DEEPEST = 64
 """Actions within actions that are followed; Open vSwitch itself ends a pipeline at 64."""
 _PROPERTY = Struct("!HH")
 _PROPERTY_CONTROLLER_ID = 1
+_PROPERTY_METER_ID = 5
+
+EXPERIMENTER_HEADER = 8
+"""Bytes of a flow monitor message's body before its updates: experimenter and type."""
 
 # nx_flow_update_header: length, event; then, unless abbreviated: reason, priority, idle and hard
 # timeout, match length, table, pad, cookie; then the match, padded to 8.
@@ -96,6 +100,8 @@ class Effect:
     steps: list[Step] = field(default_factory=list)
     controller_ids: list[int] = field(default_factory=list)
     """Controller ids that its controller actions name (NXAST_CONTROLLER2)."""
+    meter_ids: list[int] = field(default_factory=list)
+    """Meters that its controller actions name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,8 @@ class Flow:
     effect: Effect
     instructions: bytes = b""
     """As on the wire; empty for a plain drop."""
+    hard_timeout: int = 0
+    """Seconds; 0: none."""
 
     @property
     def catch_all(self) -> bool:
@@ -163,7 +171,7 @@ def parse_flow_stats(body: bytes) -> Iterator[Flow]:
     while offset < end:
         if end - offset < _FLOW_STATS.size + _MATCH.size:
             raise SwitchError(f"flow statistics end in the middle of a flow, at byte {offset}")
-        (length, table_id, _, _, priority, idle, _, _, flow_cookie, packets, _) = (
+        (length, table_id, _, _, priority, idle, hard, _, flow_cookie, packets, _) = (
             _FLOW_STATS.unpack_from(body, offset)
         )
         match_at = offset + _FLOW_STATS.size
@@ -181,6 +189,7 @@ def parse_flow_stats(body: bytes) -> Iterator[Flow]:
             packets=packets,
             effect=effect_of(instructions := body[instructions_at : offset + length]),
             instructions=instructions,
+            hard_timeout=hard,
         )
         offset += length
 
@@ -344,8 +353,13 @@ def _walk_actions(actions: bytes, effect: Effect, *, comes_back: bool, depth: in
             effect.leaves = True
             _walk_actions(block[_NESTED_IN_CLONE:], effect, comes_back=False, depth=depth + 1)
         elif subtype == _NXAST_CONTROLLER2:
-            ids = list(_controller_ids(block[_CONTROLLER2_PROPERTIES:]))
+            properties = list(_properties(block[_CONTROLLER2_PROPERTIES:]))
+            ids = [
+                _number(value, 2) for kind, value in properties if kind == _PROPERTY_CONTROLLER_ID
+            ]
             effect.controller_ids += ids
+            meters = [_number(value, 4) for kind, value in properties if kind == _PROPERTY_METER_ID]
+            effect.meter_ids += meters
             effect.tells |= ids != [cookie.SIGNATURE]
         elif subtype == _NXAST_CONTROLLER:
             effect.tells = True
@@ -353,10 +367,8 @@ def _walk_actions(actions: bytes, effect: Effect, *, comes_back: bool, depth: in
             effect.leaves |= subtype not in _NXAST_REWRITING
 
 
-def _controller_ids(properties: bytes) -> Iterator[int]:
-    for kind, value in _properties(properties):
-        if kind == _PROPERTY_CONTROLLER_ID:
-            yield int.from_bytes(value[:2], "big")
+def _number(value: bytes, size: int) -> int:
+    return int.from_bytes(value[:size], "big")
 
 
 def _properties(body: bytes) -> Iterator[tuple[int, bytes]]:

@@ -43,6 +43,10 @@ class Inbox:
         self._came += size
         self._queue.put((news, size))
 
+    def qsize(self) -> int:
+        """How many wait now."""
+        return int(self._queue.qsize())
+
     def get(self, seconds: float) -> Any:
         """The next one; raises hub.QueueEmpty when none comes within so many seconds.
 

@@ -15,11 +15,22 @@ import re
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
+from ryu_droplog.cookie import GENERATION_MAX
 from ryu_droplog.run_directory import RunDirectoryError, open_file
 
 _NAME = re.compile(r"[0-9a-f]{16}(\.accepted)?\.lock", re.ASCII)
-_PID_LENGTH = 20
+_NOTE_LENGTH = 40
+
+
+class Holder(NamedTuple):
+    """Who has a lock, by what is written in its file."""
+
+    process: str
+    """Process id, or `unknown`."""
+    generation: int | None
+    """Of the run's flows; None: it adds none, or has not said so."""
 
 
 class LockHeld(Exception):
@@ -31,23 +42,24 @@ def path_of(directory: str | Path, datapath_id: int, *, accepted: bool) -> Path:
     return Path(directory, f"{datapath_id:016x}{'.accepted' if accepted else ''}.lock")
 
 
-def lock(path: Path) -> int:
-    """Lock a file, made where it is not there, and write our process id into it.
+def lock(path: Path, generation: int | None = None) -> int:
+    """Lock a file, made where it is not there, and write our process id and generation into it.
 
     Gives back its descriptor. Raises LockHeld, OSError where there can be no lock, and
-    RunDirectoryError where something else is there. A disk that is full costs only the id.
+    RunDirectoryError where something else is there. A disk that is full costs only these.
     """
     descriptor = open_file(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LockHeld(_process_id(descriptor)) from None
+            raise LockHeld(_read(descriptor).process) from None
         if not _is_there(path, descriptor):
             raise LockHeld("unknown")  # whoever had it has just removed it
         with suppress(OSError):
             os.truncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            words = [str(os.getpid()), *([f"{generation:#08x}"] if generation else [])]
+            os.write(descriptor, f"{' '.join(words)}\n".encode())
     except BaseException:
         os.close(descriptor)
         raise
@@ -64,8 +76,8 @@ def unlock(path: Path, descriptor: int) -> None:
         os.close(descriptor)
 
 
-def holder(directory: str | Path, datapath_id: int, *, accepted: bool) -> str:
-    """The process id of whoever has the lock of a bridge; empty: nobody has.
+def holder(directory: str | Path, datapath_id: int, *, accepted: bool) -> Holder | None:
+    """Who has the lock of a bridge; None: nobody has.
 
     Locks the file for a moment, so that whoever wants the lock has to try twice.
     """
@@ -73,15 +85,15 @@ def holder(directory: str | Path, datapath_id: int, *, accepted: bool) -> str:
     try:
         descriptor = os.open(path_of(directory, datapath_id, accepted=accepted), flags)
     except OSError:
-        return ""
+        return None
     try:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _process_id(descriptor)
+        return _read(descriptor)
     finally:
         os.close(descriptor)
-    return ""
+    return None
 
 
 def sweep(directory: Path) -> None:
@@ -99,7 +111,11 @@ def _is_there(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _process_id(descriptor: int) -> str:
-    """What is in a lock file, if it is a number."""
-    text = os.pread(descriptor, _PID_LENGTH, 0).decode("ascii", "replace").strip()
-    return text if text.isdecimal() else "unknown"
+def _read(descriptor: int) -> Holder:
+    """What is in a lock file; whatever else may stand there is passed over."""
+    words = os.pread(descriptor, _NOTE_LENGTH, 0).decode("ascii", "replace").split()
+    process = words[0] if words and words[0].isdecimal() else "unknown"
+    generation = 0
+    with suppress(IndexError, ValueError):
+        generation = int(words[1], 16)
+    return Holder(process, generation if 0 < generation <= GENERATION_MAX else None)

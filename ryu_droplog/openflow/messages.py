@@ -84,13 +84,13 @@ class RawActions(OFPAction):  # type: ignore[misc]
         msg_pack_into(f"{self.len}s", buf, offset, self._actions)
 
 
-def controller_action(datapath: Any, meter_id: int | None) -> Any:
+def controller_action(datapath: Any, meter_id: int | None, max_len: int = MAX_LEN) -> Any:
     """The action that sends a packet to this program alone.
 
     The meter stands in the action and not in a meter instruction: a restore of saved flows onto a
     bridge without the meter then still succeeds, for our flow and for everyone else's.
     """
-    properties = _property(_PROPERTY_MAX_LEN, struct.pack("!H", MAX_LEN))
+    properties = _property(_PROPERTY_MAX_LEN, struct.pack("!H", max_len))
     properties += _property(_PROPERTY_CONTROLLER_ID, struct.pack("!H", cookie.SIGNATURE))
     properties += _property(_PROPERTY_REASON, struct.pack("!B", _REASON_NO_MATCH))
     if meter_id is not None:
@@ -218,6 +218,8 @@ class OurFlow:
         self.meter_id = meter_id
         self.lease = lease
         self.actions = actions
+        self._renewed = False
+        """Whether the last renewal was an odd one."""
 
     def add(
         self, datapath: Any, bundle_id: int, instead_of: OurFlow | None = None
@@ -246,7 +248,13 @@ class OurFlow:
         )
 
     def renew(self, datapath: Any) -> Message:
-        """Starts the lease anew; does nothing if the flow is gone, touches nobody else's."""
+        """Starts the lease anew; does nothing if the flow is gone, touches nobody else's.
+
+        Open vSwitch tells its flow monitors of a change of the actions only, so every other
+        renewal has another max_len, which changes nothing else: the switch sends packets whole.
+        Another run of this program sees by it that this one is at work (others.py).
+        """
+        self._renewed = not self._renewed
         return self._strict(datapath, datapath.ofproto.OFPFC_MODIFY_STRICT, self.match)
 
     def delete(self, datapath: Any) -> Message:
@@ -270,7 +278,10 @@ class OurFlow:
             match=match,
             flow_cookie=self.cookie,
             mask=mask,
-            actions=[*_raw(self.actions), controller_action(datapath, self.meter_id)],
+            actions=[
+                *_raw(self.actions),
+                controller_action(datapath, self.meter_id, MAX_LEN - self._renewed),
+            ],
             flags=flags,
             lease=self.lease,
         )

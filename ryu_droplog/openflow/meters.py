@@ -83,16 +83,18 @@ class Meters:
             table_id = meter_id - self._base
             self._counters.meter(table_id, self._name(table_id), packets)
 
-    def leftovers(self) -> list[Message]:
-        """Messages that delete every meter of this program's, of whatever run.
+    def found(self) -> list[int]:
+        """The meters of this program that are on the switch, of whatever run."""
+        return meter_ids(self._channel) if self.available else []
 
-        Those of this run, from an earlier connection, have counted on meanwhile: they are read.
+    def take_leave(self, meters: Collection[int]) -> None:
+        """Read those among these that this run has left on an earlier connection.
+
+        They have counted on meanwhile.
         """
-        found = meter_ids(self._channel) if self.available else []
-        self._held = {meter for meter in found if 0 <= meter - self._base < 256}
+        self._held = {meter for meter in meters if 0 <= meter - self._base < 256}
         self.read()
         self._held.clear()
-        return [messages.delete_meter(self._channel, meter) for meter in found]
 
     def removals(self, tables: Collection[int]) -> list[Message]:
         """Messages that delete all that are there, and those that these tables may get."""

@@ -9,6 +9,7 @@ done with a packet that no flow wants. Both are only read.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import Any
 from ryu_droplog.endpoint import Endpoint, ServiceEndpoint, UnixEndpoint
 from ryu_droplog.errors import SwitchError
 from ryu_droplog.openflow import jsonrpc
+from ryu_droplog.openflow.aside import Aside
 from ryu_droplog.openflow.ovsdb import transact
 
 LOG = logging.getLogger(__name__)
@@ -28,6 +30,9 @@ STATUS_TIME = 6.0
 # EtherType 0x88b5 is for local experiments (IEEE 802, section 9.2.4): no flow should ask for it.
 _NOBODYS = "dl_src=02:00:00:00:00:01,dl_dst=02:00:00:00:00:02,dl_type=0x88b5"
 _CALLED_FOR = 'a "packet-in" is called for'
+
+ASK_AGAIN = 7.0
+"""Seconds until a bridge whose controller is asked on a miss is looked at again."""
 
 
 class MissQuestion:
@@ -84,6 +89,52 @@ class MissQuestion:
         pid = int(Path(self._rundir, "ovs-vswitchd.pid").read_text(encoding="ascii"))
         control = f"{self._rundir}/ovs-vswitchd.{pid}.ctl"
         return _CALLED_FOR in str(jsonrpc.call(control, "ofproto/trace", [self._bridge, _NOBODYS]))
+
+
+class MissAnswer:
+    """The answer to a miss question as it was last given, for plans that do not wait for it.
+
+    It is as old as the last plan or renewal, and the time that an answer takes. When it is another
+    one than before, that is told.
+    """
+
+    def __init__(
+        self,
+        question: Callable[[], bool],
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`changed` is called in another thread."""
+        self._question = question
+        self._changed = changed
+        self._clock = clock
+        self._aside = Aside(self._ask_aside)
+        self._asked = -math.inf
+        self.asks = False
+        """Whether a miss goes to a controller."""
+
+    def ask_now(self) -> None:
+        """Wait for an answer; some seconds where the daemons are slow."""
+        self._asked = self._clock()
+        self.asks = self._question()
+
+    def ask(self) -> None:
+        """Have it asked again; never blocks."""
+        self._asked = self._clock()
+        self._aside.ask()
+
+    def stop(self) -> None:
+        """Ask nothing more."""
+        self._aside.stop()
+
+    def due(self) -> float:
+        """When to ask again although no plan is made."""
+        return self._asked + ASK_AGAIN if self.asks else math.inf
+
+    def _ask_aside(self) -> None:
+        before, self.asks = self.asks, self._question()
+        if self.asks is not before:
+            self._changed()
 
 
 def miss_question(bridge: str, endpoint: Endpoint) -> Callable[[], bool]:

@@ -19,6 +19,7 @@ from ryu_droplog.openflow.match import fields
 from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.settings import ExplicitDrops
 
+NO_FLOW_LEADS_THERE = "no flow leads there"
 PRIORITY_MAX = 65535
 TABLE_MAX = 254
 """Highest table number; 255 is OFPTT_ALL."""
@@ -126,7 +127,7 @@ def plan(
         elif table_id in in_passing:
             decision = _left("only looked up in passing, by a resubmit: a miss there loses nothing")
         elif table_id in unknown:
-            decision = _left("no flow leads there")
+            decision = _left(NO_FLOW_LEADS_THERE)
         else:
             lossy.add(table_id)
             decision = _decide(pipeline, snapshot, by_table.get(table_id, []), table_id)

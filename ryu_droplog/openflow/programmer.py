@@ -2,13 +2,16 @@
 
 Everything that others do to the flows of the bridge comes in through a flow monitor. A flow of
 ours that somebody's new flow contends with goes at once; it comes back, after a pause that grows,
-where the plan still has a place for it.
+where the plan still has a place for it. Whatever else changes is planned with at once, as far as
+planning does not take more than its share of the time (pace.py).
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -18,7 +21,7 @@ from os_ken.lib import hub
 from ryu_droplog import cookie
 from ryu_droplog.errors import SwitchRefusal, SwitchTimeout
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.account import describe, news
+from ryu_droplog.openflow.account import coming, describe, news
 from ryu_droplog.openflow.capture_match import matches
 from ryu_droplog.openflow.changes import Changes
 from ryu_droplog.openflow.channel import ANSWER_TIME, Channel, error_text
@@ -26,6 +29,7 @@ from ryu_droplog.openflow.cleanup import Remains
 from ryu_droplog.openflow.counters import Counters, DropCount, FlowRemoved
 from ryu_droplog.openflow.explicit import Place, Way
 from ryu_droplog.openflow.flows import (
+    EXPERIMENTER_HEADER,
     Count,
     Event,
     Flow,
@@ -38,24 +42,24 @@ from ryu_droplog.openflow.inbox import Inbox
 from ryu_droplog.openflow.introduction import Facts, introduce
 from ryu_droplog.openflow.messages import OurFlow
 from ryu_droplog.openflow.meters import Meters
+from ryu_droplog.openflow.misses import MissAnswer
+from ryu_droplog.openflow.pace import SHARE, Pace
 from ryu_droplog.openflow.plan import Plan, Snapshot, is_ours, plan
 from ryu_droplog.openflow.requests import (
     dump,
     dump_counts,
     exchange_many,
-    leftover,
     port_names,
 )
 from ryu_droplog.openflow.standing import Key, Slots, Standing, Wanted, wanted_flows
 from ryu_droplog.openflow.surroundings import Surroundings
+from ryu_droplog.openflow.sweeper import Sweeper
 from ryu_droplog.openflow.tellers import Tellers
 from ryu_droplog.openflow.words import OwnersWords
 from ryu_droplog.settings import Bridge, Settings
 
 LOG = logging.getLogger(__name__)
 
-ASK_AGAIN = 7.0
-"""Seconds until a bridge whose controller is asked on a miss is looked at again."""
 LAST_COUNTS_TIME = 0.5
 """Seconds that the last counts of our flows are waited for when the program stops."""
 FAREWELL_TIME = 3.0
@@ -64,8 +68,10 @@ TABLES_TOLD = 8
 """Tables of which it is told one by one that a flow of ours gave way."""
 _REMOVED_SIZE = 100
 """Bytes that the news of a flow's end takes."""
-
-_EXPERIMENTER_HEADER = 8  # experimenter and type, before the updates of a flow monitor message
+LONG_WAIT = 1.0
+"""Seconds until the next plan from which on it is said which tables wait for it."""
+SAYINGS, SAYINGS_TIME = 20, 60.0
+"""How often it is said in so many seconds what is watched; later changes are told together."""
 
 
 class _Reading:
@@ -75,8 +81,8 @@ class _Reading:
         self.done: Any = hub.Queue()
 
 
-class _Words:
-    """The news that the owner's words for its flows have come."""
+class _Told:
+    """The news that others have told more: the owner's words for its flows, who gets its misses."""
 
 
 class _Change(NamedTuple):
@@ -98,9 +104,13 @@ class Programmer:
         generation: int,
         counters: Counters,
         around: Surroundings,
+        dead: Collection[int] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`name` is the bridge's: `bridge` may stand for any."""
+        """`name` is the bridge's: `bridge` may stand for any.
+
+        `dead` are generations of other runs that are known to have ended.
+        """
         self._channel = channel
         self._bridge = name
         self._wish = bridge.explicit_drops
@@ -114,6 +124,8 @@ class Programmer:
         self._clock = clock
         self.at_work = True
         """False when `run` has ended."""
+        self._ended: float | None = None
+        """When it has; what is told of the bridge is of that time from then on."""
         self._pipeline = around.pipeline([])
         self._plan = Plan(False, [])
         self._inbox = Inbox()
@@ -121,7 +133,7 @@ class Programmer:
             bytes: self._handle_updates,
             FlowRemoved: self._handle_removed,
             _Reading: self._handle_reading,
-            _Words: self._handle_words,
+            _Told: self._handle_told,
             _Change: self._handle_change,
         }
         self._stopping = False
@@ -131,16 +143,28 @@ class Programmer:
         self._meters = Meters(channel, settings.meter, generation, counters, self._name)
         self._bundle_id = 0
         self._renewal = 0.0
-        self._look_again = 0.0
-        """When to plan anew although nothing has changed; 0: with the next renewal."""
-        self._words = OwnersWords(around, lambda: self._inbox.put(_Words()))
+        self._look_again = math.inf
+        """When to plan anew although no flow has changed."""
+        self._pace = Pace(clock)
+        self._sweeper = Sweeper(
+            channel,
+            name,
+            generation,
+            dead,
+            settings.lease.duration,
+            self._meters,
+            self._tellers,
+            clock,
+        )
+        self._words = OwnersWords(around, lambda: self._inbox.put(_Told()))
+        self._misses = MissAnswer(around.asks_on_miss, lambda: self._inbox.put(_Told()), clock)
         self._awaited: set[int] = set()
         """Cookies of flows whose last count is still to come."""
-        self._changed = False
         self._changes = Changes()
         """What others have changed since the flows were dumped."""
         self._facts = Facts({}, {}, has_meters=False, monitored=False)
         self._said: list[str] = []
+        self._sayings: deque[float] = deque(maxlen=SAYINGS)
 
     # Called from other threads
 
@@ -174,8 +198,14 @@ class Programmer:
 
     def describe(self) -> dict[str, Any]:
         """What is done about the bridge, for `status`."""
-        told = describe(self._plan, dict(self._standing), self._tellers.places)
-        return {"pipeline": self._pipeline.name, **told}
+        now = self._clock() if self._ended is None else self._ended
+        told = describe(self._plan, dict(self._standing), self._tellers.places, now)
+        return {
+            "pipeline": self._pipeline.name,
+            **told,
+            "coming": coming(self._plan, self._pipeline, self._pace.tables, self._name, now),
+            "other_runs": self._sweeper.describe(now),
+        }
 
     # The programmer's own thread
 
@@ -184,7 +214,10 @@ class Programmer:
         try:
             self._run()
         finally:
+            self._ended = self._clock()
             self.at_work = False
+            self._words.stop()
+            self._misses.stop()
 
     def _run(self) -> None:
         self._facts = introduce(self._channel, self._bridge)
@@ -195,23 +228,37 @@ class Programmer:
                 "%s: the switch has no meters: a flood of drops will keep ovs-vswitchd busy",
                 self._bridge,
             )
+        self._misses.ask_now()
         self._replan(first=True)
         self._renewal = self._clock() + self._lease.renew
         while not self._stopping:
-            self._wait(min([self._renewal, *self._retries()]) - self._clock())
+            alarms = self._renewal, self._next_plan(), self._misses.due()
+            self._wait(min(alarms) - self._clock())
             now = self._clock()
             if self._stopping:
                 break
+            if now >= self._misses.due():
+                self._misses.ask()
             if now >= self._renewal:
                 self._renew()
                 self._renewal = now + self._lease.renew
-                if self._changed or not self._facts.monitored:
-                    self._replan()
-                else:
+                self._misses.ask()
+                if self._facts.monitored:
                     self._words.ask_again()
-            elif any(retry <= now for retry in self._retries()):
+                    self._say(self._plan)
+                else:
+                    self._replan()
+            elif now >= self._next_plan():
                 self._replan()
         self._take_back()
+
+    def _next_plan(self) -> float:
+        """When to plan anew."""
+        retries = [standing.retry for standing in self._standing.values()]
+        wanted = [self._look_again, self._sweeper.due(), *retries]
+        when = min(one for one in wanted if one is not None)
+        due = self._pace.due()
+        return min(self._pace.afford(when), math.inf if due is None else due)
 
     def _wait(self, seconds: float) -> None:
         """Handle what comes in until the time is over or something needs doing."""
@@ -223,7 +270,8 @@ class Programmer:
         self._handle_waiting()
 
     def _handle_waiting(self) -> None:
-        while True:
+        """Handle what has come in so far, and no more: an owner may never rest."""
+        for _ in range(self._inbox.qsize()):
             try:
                 news = self._inbox.get(0)
             except hub.QueueEmpty:
@@ -236,16 +284,46 @@ class Programmer:
 
     def _handle_updates(self, body: bytes) -> None:
         contended: dict[Key, str] = {}
-        for update in parse_updates(body[_EXPERIMENTER_HEADER:]):
-            self._changed = True
+        for update in parse_updates(body[EXPERIMENTER_HEADER:]):
+            self._take_news(update)
             self._changes.note(update)
             self._tellers.note(update)
+            if update.event == Event.DELETED and self._sweeper.note(update):
+                continue  # it was in our way
             for standing in self._standing_in(update.table_id):
                 why = _contention(standing, update)
                 if why:
                     contended.setdefault(standing.wanted.key, why)
         if contended:
             self._withdraw(contended)
+
+    def _take_news(self, update: Update) -> None:
+        """Have a plan made, if the change is of a kind that a plan depends on."""
+        others = self._sweeper.note(update)
+        effect = effect_of(update.instructions)
+        ours = (
+            cookie.SIGNATURE in effect.controller_ids and cookie.run_of(update.cookie) is not None
+        )
+        if ours and not (others and update.event == Event.DELETED):
+            return  # as good as absent, but for one that was in the way and is gone
+        leads_to = {step.table_id for step in effect.steps}
+        for table_id in self._pace.news({update.table_id, *leads_to}):
+            self._announce(table_id, self._clock())
+
+    def _announce(self, table_id: int, now: float) -> None:
+        """Say that a table has come into use and must wait, if that is so."""
+        wait = (self._pace.due() or now) - now
+        if wait > LONG_WAIT and coming(
+            self._plan, self._pipeline, {table_id: now}, self._name, now
+        ):
+            LOG.info(
+                "%s: %s has come into use: it is not watched before the next plan, in %.0f s"
+                " (planning takes %d %% of the time at most)",
+                self._bridge,
+                self._name(table_id),
+                wait,
+                100 * SHARE,
+            )
 
     def _standing_in(self, table_id: int) -> list[Standing]:
         return [s for key, s in self._standing.items() if key.table_id == table_id and s.flow]
@@ -261,7 +339,7 @@ class Programmer:
         self._read_counters()
         reading.done.put(True)
 
-    def _handle_words(self, words: _Words) -> None:
+    def _handle_told(self, told: _Told) -> None:
         self._look_again = self._clock()
 
     def _handle_change(self, change: _Change) -> None:
@@ -271,6 +349,7 @@ class Programmer:
         self._meters.change(settings.meter)
         self._capture = _capture(settings)
         self._look_again = self._clock()
+        self._pace.waive()
         self._renewal = min(self._renewal, self._clock() + self._lease.renew)
 
     def _withdraw(self, reasons: Mapping[Key, str]) -> None:
@@ -283,7 +362,7 @@ class Programmer:
             if standing.flow is None:
                 continue
             gone.append(standing.flow)
-            standing.put_off(now)
+            standing.put_off(now, why)
             told.setdefault(key.table_id, []).append(f"{why}; next try in {standing.pause:g} s")
         exchange_many(self._channel, [flow.delete(self._channel) for flow in gone])
         if len(told) > TABLES_TOLD:
@@ -299,37 +378,32 @@ class Programmer:
             name = self._name(table_id)
             LOG.info("%s: our flow in %s %s%s", self._bridge, name, whys[0], others)
 
-    def _retries(self) -> list[float]:
-        """When the flows that wait for another try may have it."""
-        retries = [
-            standing.not_before
-            for standing in self._standing.values()
-            if standing.flow is None and standing.not_before
-        ]
-        return [*retries, self._look_again] if self._look_again else retries
-
     def _name(self, table_id: int) -> str:
         return self._pipeline.table_name(table_id, self._facts.names)
 
     # Planning and carrying out
 
     def _replan(self, *, first: bool = False) -> None:
-        self._changed = False
-        self._look_again = 0.0
+        began = self._clock()
+        self._pace.taken_up()
+        self._look_again = math.inf
         self._changes.clear()
         flows = dump(self._channel)
-        if first:
-            self._sweep(flows)
+        self._sweeper.look(flows, first=first)
         self._handle_waiting()  # a large bridge takes a while to dump
         self._meters.forget_lost()
         self._pipeline = self._around.pipeline(flows)
         self._around.learn_ports(port_names(self._channel))
         made = plan(self._pipeline, self._snapshot(flows), self._wish, self._around.is_drop)
+        made = self._sweeper.spare(made)
         if self._pipeline.explain == "ovn":
             self._words.ask(made, flows)
         self._plan = made
         wanted = {one.key: one for one in wanted_flows(made, self._slots, self._capture)}
         self._write_will(made, wanted.values())
+        took = self._clock() - began
+        self._pace.took(took)
+        LOG.debug("%s: planned with %d flows in %.3f s", self._bridge, len(flows), took)
         self._count_explicit(count_of(flow) for flow in flows if not is_ours(flow))
         self._words.hand_on(made, wanted.values())
         self._tellers.follow(made.explicit, self._meters.provide)
@@ -337,23 +411,29 @@ class Programmer:
             if key not in wanted:
                 self._remove(standing)
                 standing.leave()
-                if key.slot:  # what is known of a table is kept: there are not many
+                # What is known of a table is kept: there are not many.
+                if key.slot and self._clock() >= standing.not_before:
                     del self._standing[key]
         for key, one in wanted.items():
             standing = self._standing.setdefault(key, Standing(one))
             if not standing.fits(one, made.managed):
                 self._remove(standing)
-            standing.wanted = one
+            standing.want(one, self._clock())
             if standing.flow is not None and standing.flow.lease != self._lease.duration:
                 self._add(standing, made.managed)
             if standing.flow is None and self._clock() >= standing.not_before:
                 self._handle_waiting()
-                if self._was_changed(one):
+                in_the_way = self._sweeper.in_the_way(one)
+                if in_the_way:
+                    standing.wait(self._clock(), in_the_way)
+                elif self._was_changed(one):
                     standing.put_off(self._clock(), "it was changed while the plan was made")
-                    continue
-                self._add(standing, made.managed)
+                else:
+                    self._add(standing, made.managed)
         self._slots.keep(self._standing.__contains__)
         self._count_remains()
+        self._pace.carried_out()
+        self._misses.ask()
         self._say(made)
 
     def _was_changed(self, wanted: Wanted) -> bool:
@@ -362,20 +442,8 @@ class Programmer:
 
     def _snapshot(self, flows: list[Flow]) -> Snapshot:
         facts = self._facts
-        asks = self._around.asks_on_miss()
-        if asks:
-            self._look_again = self._clock() + ASK_AGAIN
+        asks = self._misses.asks
         return Snapshot(flows, facts.names, facts.limits, facts.monitored, asks)
-
-    def _sweep(self, flows: Sequence[Flow]) -> None:
-        """Remove what a run that crashed left: flows that live on their lease, and meters."""
-        channel = self._channel
-        restored = self._tellers.restore_leftovers(flows)
-        removals = [leftover(flow).delete(channel) for flow in flows if is_ours(flow)]
-        removals += self._meters.leftovers()
-        if removals or restored:
-            LOG.info("%s: removing %d leftovers", self._bridge, len(removals) + restored)
-            exchange_many(channel, removals)
 
     def _add(self, standing: Standing, managed: bool) -> None:
         """Add a flow as it is wanted; one of ours that stands there goes at the same moment."""
@@ -529,6 +597,12 @@ class Programmer:
     def _say(self, made: Plan) -> None:
         """Tell what is watched and what is not, as far as that has changed."""
         told = news(made, self._pipeline, self._standing, self._tellers.places)
+        now = self._clock()
+        if told == self._said or (
+            len(self._sayings) == SAYINGS and now - self._sayings[0] < SAYINGS_TIME
+        ):
+            return
+        self._sayings.append(now)
         for text in told:
             if text not in self._said:
                 LOG.info("%s: %s", self._bridge, text)

@@ -30,6 +30,11 @@ def first_meter(generation: int) -> int:
     return METER_BASE + (generation >> 8) * 256
 
 
+def run_of_meter(meter_id: int) -> int:
+    """The generation, without additions, of the run that has made one of our meters."""
+    return (meter_id - METER_BASE) // 256 << 8
+
+
 MESSAGES_AT_ONCE = 200
 """Messages in one exchange: the answer to a barrier behind thousands would take too long."""
 

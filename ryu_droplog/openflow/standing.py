@@ -75,7 +75,11 @@ class Standing:
     withdrawn: int = 0
     """How often it was swept away, or gave way to its owner."""
     refusal: str = ""
-    """Why the last try failed, if it did."""
+    """Why it does not stand, if it does not."""
+    asked: bool = True
+    """Whether the plan wants it."""
+    missing_since: float = 0.0
+    """Since when it is wanted and does not stand; 0: it does."""
 
     def fits(self, wanted: Wanted, managed: bool) -> bool:
         """Whether our flow there, if any, is what the plan asks for.
@@ -88,7 +92,7 @@ class Standing:
 
     def stands(self, now: float) -> None:
         """Our flow was added."""
-        self.since, self.not_before, self.refusal = now, 0.0, ""
+        self.since, self.not_before, self.refusal, self.missing_since = now, 0.0, "", 0.0
 
     def put_off(self, now: float, refusal: str = "") -> None:
         """It could not be added, or was taken away: try again later, and later each time."""
@@ -100,10 +104,27 @@ class Standing:
         self.pause = min(max(2 * self.pause, FIRST_PAUSE), LONGEST_PAUSE)
         self.not_before = now + self.pause
         self.refusal = refusal
+        self.missing_since = self.missing_since or now
+
+    def wait(self, now: float, refusal: str) -> None:
+        """It is not even tried, until a later plan."""
+        self.not_before, self.refusal = 0.0, refusal
+        self.missing_since = self.missing_since or now
 
     def leave(self) -> None:
-        """The plan wants nothing here."""
-        self.not_before, self.refusal = 0.0, ""
+        """The plan wants nothing here. A pause goes on: its owner may change its mind often."""
+        self.asked, self.missing_since = False, 0.0
+
+    def want(self, wanted: Wanted, now: float) -> None:
+        """The plan wants this here."""
+        self.wanted, self.asked = wanted, True
+        if self.flow is None:
+            self.missing_since = self.missing_since or now
+
+    @property
+    def retry(self) -> float | None:
+        """When it may be tried again; None: it waits for nothing."""
+        return self.not_before if self.flow is None and self.asked and self.not_before else None
 
 
 class Slots:

@@ -38,7 +38,7 @@ class Tellers:
         return self._telling
 
     def restore_leftovers(self, flows: Iterable[Flow]) -> int:
-        """Undo what a run that crashed left; returns how many flows that were."""
+        """Undo what a run that crashed left in these flows; returns in how many of them."""
         left = [telling(flow) for flow in flows if tells(flow)]
         exchange_many(self._channel, [flow.restore(self._channel) for flow in left])
         return len(left)

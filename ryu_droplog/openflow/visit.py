@@ -1,4 +1,4 @@
-"""A short visit to a bridge: look at it, or clear away what a crash left, and go."""
+"""A short visit to a bridge: do an errand there, such as to look at it, and go."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from typing import Any, TypeVar
 from os_ken.lib import hub
 
 from ryu_droplog.endpoint import Endpoint, ServiceEndpoint, TcpEndpoint, UnixEndpoint
-from ryu_droplog.errors import SwitchError, Unreachable
-from ryu_droplog.openflow import messages
+from ryu_droplog.errors import Unreachable
 from ryu_droplog.openflow.channel import ANSWER_TIME, Channel, new_handshake
-from ryu_droplog.openflow.claims import Claims, at_work, holder
 from ryu_droplog.openflow.link import connect
 from ryu_droplog.openflow.misses import miss_question
-from ryu_droplog.openflow.plan import Snapshot, is_ours
+from ryu_droplog.openflow.plan import Snapshot
 from ryu_droplog.openflow.presence import cannot_connect
-from ryu_droplog.openflow.requests import dump, exchange_many, leftover, meter_ids
+from ryu_droplog.openflow.requests import dump
 from ryu_droplog.openflow.southbound import Southbound
 from ryu_droplog.openflow.tables import parse_table_features
-from ryu_droplog.openflow.tellers import Tellers
 from ryu_droplog.openflow.threads import join, start
 from ryu_droplog.settings import Bridge
 
 T = TypeVar("T")
 
 
-def visit(endpoint: UnixEndpoint | TcpEndpoint, errand: Callable[[Channel], T]) -> T:
+def visit(
+    endpoint: UnixEndpoint | TcpEndpoint,
+    errand: Callable[[Channel], T],
+    on_flow_updates: Callable[[bytes], None] = lambda body: None,
+) -> T:
     """Connect, shake hands, do the errand, and go; raises SwitchError.
 
-    That is Unreachable where it does not get as far as the errand.
+    That is Unreachable where it does not get as far as the errand. `on_flow_updates` gets what a
+    flow monitor tells that the errand asks for.
     """
     try:
         sock = connect(endpoint)
@@ -45,7 +47,7 @@ def visit(endpoint: UnixEndpoint | TcpEndpoint, errand: Callable[[Channel], T]) 
             new_handshake(),
             on_packet_ins=lambda messages, now: None,
             on_ready=lambda channel: ready.put(True),
-            on_flow_updates=lambda body: None,
+            on_flow_updates=on_flow_updates,
             on_flow_removed=lambda removed: None,
         )
 
@@ -93,31 +95,3 @@ def southbound(bridge: Bridge, snapshot: Snapshot) -> Southbound | None:
     found = Southbound(rundir, quiet=True)
     found.refresh([flow for flow in snapshot.flows if not flow.effect.leaves])
     return found
-
-
-def clean(channel: Channel, bridge: str, run_directory: str) -> tuple[int, int, int]:
-    """Remove flows and meters of ours, of whatever run, and restore flows that we changed.
-
-    Returns how many of each.
-
-    Raises SwitchError when a running program has the bridge.
-    """
-    process = holder(run_directory, channel.id)
-    if process:
-        raise SwitchError(f"{bridge}: {at_work(process)}")
-    claims = Claims(run_directory)
-    claim = claims.take(bridge, channel.id, str(channel.address))
-    try:
-        return _clean(channel)
-    finally:
-        claims.release(claim)
-
-
-def _clean(channel: Channel) -> tuple[int, int, int]:
-    flows = dump(channel)
-    ours = [flow for flow in flows if is_ours(flow)]
-    meters = meter_ids(channel)
-    removals = [leftover(flow).delete(channel) for flow in ours]
-    removals += [messages.delete_meter(channel, meter) for meter in meters]
-    exchange_many(channel, removals)
-    return len(ours), len(meters), Tellers(channel).restore_leftovers(flows)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from ryu_droplog.drop import DropFlow
+from ryu_droplog.openflow.aside import Aside
 from ryu_droplog.openflow.explicit import Way
 from ryu_droplog.openflow.flows import Flow
 from ryu_droplog.openflow.match import text as match_text
 from ryu_droplog.openflow.plan import Plan, is_ours
 from ryu_droplog.openflow.standing import Wanted
 from ryu_droplog.openflow.surroundings import Surroundings
-from ryu_droplog.openflow.threads import start
+
+SPACING = 3.0
+"""Seconds between two questions to the owner's database, however often its flows change."""
 
 
 class OwnersWords:
@@ -23,7 +26,11 @@ class OwnersWords:
         self._news = news
         self._asked: Collection[Flow] = ()
         """Flows whose names are asked for again at each renewal."""
-        self._asking = False
+        self._aside = Aside(self._fetch, SPACING)
+
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        self._aside.stop()
 
     def ask(self, made: Plan, flows: Iterable[Flow]) -> None:
         """Have the words fetched for what the owner's flows may drop."""
@@ -36,9 +43,8 @@ class OwnersWords:
 
     def ask_again(self) -> None:
         """Ask for what is not known yet, and for names that may have changed."""
-        if self._asked and not self._asking:
-            self._asking = True
-            start(self._fetch, self._asked)
+        if self._asked:
+            self._aside.ask()
 
     def hand_on(self, made: Plan, wanted: Iterable[Wanted]) -> None:
         """Tell what our flows are above, and which flows of the owner's tell us."""
@@ -59,12 +65,9 @@ class OwnersWords:
         }
         self._around.learn_drops(drops, tellers)
 
-    def _fetch(self, flows: Collection[Flow]) -> None:
-        try:
-            if self._around.ask_owner(flows):
-                self._news()
-        finally:
-            self._asking = False
+    def _fetch(self) -> None:
+        if self._around.ask_owner(self._asked):
+            self._news()
 
     def _in_words(self, flow: Flow) -> DropFlow:
         words = self._around.words(flow.cookie)

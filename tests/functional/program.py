@@ -32,6 +32,7 @@ _GENERATION = re.compile(r"(0x[0-9a-f]*d407)[0-9a-f]{6}([0-9a-f]{2}\b)")
 _COOKIE = re.compile(r"\bcookie=(0x[0-9a-f]+)")
 _METER = re.compile(r"\bmeter=(\d+)")
 _METER_ID = re.compile(r"\bmeter_id=(\d+)")
+_RENEWED = re.compile(r"max_len=65534,")
 
 T = TypeVar("T")
 
@@ -47,12 +48,11 @@ def eventually(expected: object, look: Callable[[], T], patience: float = PATIEN
 def our_flows(switch: PrivateSwitch, bridge: str) -> list[str]:
     """The program's flows on a bridge, without what differs from run to run.
 
-    Dots stand for the generation in the cookie, and `meter_id=<4>` for the meter of table 4.
+    Dots stand for the generation in the cookie, and `meter_id=<4>` for the meter of table 4; what
+    every other renewal of a lease changes is left out.
     """
-    return [
-        _METER_ID.sub(_metered_table, _GENERATION.sub(r"\1......\2", flow))
-        for flow in switch.flows(bridge, OURS)
-    ]
+    flows = (_RENEWED.sub("", flow) for flow in switch.flows(bridge, OURS))
+    return [_METER_ID.sub(_metered_table, _GENERATION.sub(r"\1......\2", flow)) for flow in flows]
 
 
 def _metered_table(match: re.Match[str]) -> str:
@@ -69,10 +69,11 @@ def foreign_flows(switch: PrivateSwitch, bridge: str) -> list[str]:
 
     From one dump: between two, flows of ours may come and go.
     """
-    return [flow for flow in switch.flows(bridge) if not _is_ours(flow)]
+    return [flow for flow in switch.flows(bridge) if not is_ours(flow)]
 
 
-def _is_ours(flow: str) -> bool:
+def is_ours(flow: str) -> bool:
+    """Whether a flow, as ovs-ofctl prints it, has a cookie of the program's."""
     found = _COOKIE.search(flow)
     return found is not None and int(found[1], 16) & cookie.FAMILY_MASK == cookie.FAMILY
 
@@ -105,6 +106,7 @@ class Program:
         command: Sequence[str] = RUN,
         env: Mapping[str, str] = os.environ,
         name: str = "program",
+        run_directory: str = "locks",
     ) -> None:
         """`config` is the content of droplog.yaml; its path takes the place of `{config}`.
 
@@ -112,20 +114,20 @@ class Program:
         """
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=switch.folder))
         self.config = folder / "droplog.yaml"
-        self.run_directory = f"{switch.folder}/locks"
+        self.run_directory = f"{switch.folder}/{run_directory}"
         self.config.write_text(f"run_directory: {self.run_directory}\n{config}\n")
         self.output = folder / "output"
         self.errors = folder / "errors"
         config_path = str(self.config)
         self._command = [part.replace("{config}", config_path) for part in command]
         ovs = {key: value for key, value in switch.env.items() if key.startswith("OVS_")}
-        self._env = {k: v.replace("{config}", config_path) for k, v in {**env, **ovs}.items()}
+        self.env = {k: v.replace("{config}", config_path) for k, v in {**env, **ovs}.items()}
 
     def __enter__(self) -> Program:
         with self.output.open("wb") as output, self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 ("setpriv", "--pdeathsig", "KILL", *self._command),
-                env=self._env,
+                env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,

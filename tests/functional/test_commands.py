@@ -83,8 +83,9 @@ def test_clean_removes_what_a_killed_run_left_and_nothing_else(
         program.kill_with_its_will()
     assert len(before) + 2 == len(switch.flows(bridge))
     expected = f"{bridge}: removed 2 flows and 2 meters\n"
-    assert (0, expected, "") == command(switch, runtime, "clean", "--bridge", bridge)
+    cleaning = ("clean", "--config", str(program.config))
+    assert (0, expected, "") == command(switch, runtime, *cleaning)
     assert before == switch.flows(bridge)
     assert not our_meters(switch, bridge)
     expected = f"{bridge}: removed 0 flows and 0 meters\n"
-    assert (0, expected, "") == command(switch, runtime, "clean", "--bridge", bridge)
+    assert (0, expected, "") == command(switch, runtime, *cleaning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ import pytest
 from ryu_droplog.errors import DropLogError, SwitchError
 from ryu_droplog.openflow.claims import Claims, Trust
 from ryu_droplog.openflow.claims import holder as holder_of
+from ryu_droplog.openflow.locks import Holder as Holding
 
 DATAPATH = 0x0000_FEED_0000_0001
 PEER = "unix:/run/br-int.mgmt"
@@ -321,11 +323,12 @@ def test_look_at_a_lock_does_not_keep_a_start_out(claims: Claims, tmp_path: Path
     path = tmp_path / "0000feed00000001.lock"
     path.touch()
     stop = threading.Event()
-    seen: set[str] = set()
+    seen: set[str | None] = set()
 
     def look() -> None:
         while not stop.is_set():
-            seen.add(holder_of(str(tmp_path), DATAPATH))
+            held = holder_of(str(tmp_path), DATAPATH)
+            seen.add(held.process if held is not None else None)
             time.sleep(0.001)
 
     looking = threading.Thread(target=look)
@@ -337,7 +340,7 @@ def test_look_at_a_lock_does_not_keep_a_start_out(claims: Claims, tmp_path: Path
     finally:
         stop.set()
         looking.join()
-    assert {"", str(os.getpid()), "unknown"} >= seen
+    assert seen <= {None, str(os.getpid()), "unknown"}
 
 
 # What is in the place of a lock, and is none
@@ -381,7 +384,7 @@ def test_what_is_no_lock_is_refused_and_left_as_it_is(
         claims.take("br-int", DATAPATH, PEER, trust)
     assert str(caught.value).startswith(f"br-int: {path}: {what} is there; expected a file of ")
     claims.prepare()
-    assert "" == holder_of(str(tmp_path), DATAPATH)
+    assert None is holder_of(str(tmp_path), DATAPATH)
     assert before.st_ino == path.lstat().st_ino
     target = tmp_path / "target"
     assert not target.exists() or "precious" == target.read_text()
@@ -494,11 +497,56 @@ def test_bridge_that_came_to_another_process_is_not_taken_by_one_to_whom_it_come
 def test_holder_of_a_bridge_is_found_however_it_is_connected(
     holder: Holder, tmp_path: Path, trust: Trust
 ) -> None:
-    assert "" == holder_of(str(tmp_path), DATAPATH)
+    assert None is holder_of(str(tmp_path), DATAPATH)
     process = holder(DATAPATH, trust)
     assert "taken" == says(process)
-    assert str(process.pid) == holder_of(str(tmp_path), DATAPATH)
-    assert "" == holder_of(str(tmp_path), DATAPATH + 1)
+    assert Holding(str(process.pid), None) == holder_of(str(tmp_path), DATAPATH)
+    assert None is holder_of(str(tmp_path), DATAPATH + 1)
     go_on(process)
     assert "released" == says(process)
-    assert "" == holder_of(str(tmp_path), DATAPATH)
+    assert None is holder_of(str(tmp_path), DATAPATH)
+
+
+# Which runs have ended
+
+
+def test_earlier_runs_with_the_run_directory_are_not_at_work_where_we_have_the_lock(
+    tmp_path: Path,
+) -> None:
+    for run in (0x123400, 0x345600):
+        Claims(str(tmp_path), run).prepare()
+    claims = Claims(str(tmp_path), 0x567800)
+    claims.prepare()
+    assert not claims.dead(DATAPATH)
+    claim = claims.take("br-int", DATAPATH, PEER)
+    assert {0x123400, 0x345600} == claims.dead(DATAPATH)
+    assert not claims.dead(DATAPATH + 1)
+    claims.release(claim)
+    assert not claims.dead(DATAPATH)
+
+
+def test_run_that_was_killed_is_known_to_the_next_one_and_to_a_visitor(tmp_path: Path) -> None:
+    Claims(str(tmp_path), 0x123400).prepare()
+    (tmp_path / "0000feed00000001.lock").write_text("77 0x123400\n")
+    visitor = Claims(str(tmp_path))
+    visitor.take("br-int", DATAPATH, PEER)
+    assert {0x123400} == visitor.dead(DATAPATH)
+
+
+def test_lock_tells_process_and_generation(tmp_path: Path) -> None:
+    claims = Claims(str(tmp_path), 0x123400)
+    claim = claims.take("br-int", DATAPATH, PEER)
+    assert Holding(str(os.getpid()), 0x123400) == holder_of(str(tmp_path), DATAPATH)
+    claims.release(claim)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "77", "77 x", "77 0x0", "77 -5", "77 0x1000000", "\udcff", "77 " + "9" * 500]
+)
+def test_lock_with_something_else_in_it_names_no_run(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "0000feed00000001.lock"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        process = "77" if text.startswith("77") else "unknown"
+        assert Holding(process, None) == holder_of(str(tmp_path), DATAPATH)

@@ -121,7 +121,8 @@ def test_table_with_a_flow_of_ours_is_watched() -> None:
 
 def test_table_that_the_running_program_does_not_watch_needs_attention() -> None:
     found = report([*FLOWS, our_flow(0)], at_work="77")
-    assert "not watched now: TABLE_1; the program's log says why" in warnings(found)
+    expected = "not watched now: TABLE_1; ryu-droplog status and the program's log say why"
+    assert expected in warnings(found)
 
 
 def test_flow_above_an_explicit_drop_does_not_watch_what_is_missed() -> None:
@@ -238,8 +239,8 @@ def test_leftovers_of_a_run_need_attention() -> None:
     told = flow(3, 5, IP, effect=Effect(True, controller_ids=[cookie.SIGNATURE]))
     found = report([*WELL, our_flow(0), told], our_meters=3)
     expected = [
-        "1 flow and 3 meters of an earlier run are left: ryu-droplog clean (unless a program with"
-        " another run_directory than /run/d is at work)",
+        "1 flow and 3 meters of an earlier run are left (generation 0x000100): ryu-droplog clean"
+        " (unless a program with another run_directory than /run/d is at work)",
         "1 drop flow of the owner's changed by an earlier run (controller 54279):"
         " ryu-droplog clean restores",
     ]
@@ -247,6 +248,23 @@ def test_leftovers_of_a_run_need_attention() -> None:
     assert not [
         text for text in warnings(report(WELL, our_meters=3, at_work="7")) if "left" in text
     ]
+
+
+def test_flows_of_another_run_beside_the_program_need_attention() -> None:
+    found = report([*FLOWS, our_flow(0)], at_work="77", generation=0x222200)
+    expected = (
+        "1 flow of another run (generation 0x000100), with leases of 0 s: another ryu_droplog with"
+        " another run_directory is at work, or was: what these flows take is not logged by this one"
+    )
+    assert expected in warnings(found)
+    assert "would be watched" == states(found)[0], "not by the program that is at work here"
+    assert not found.well
+
+
+def test_flows_of_the_program_itself_are_not_of_another_run() -> None:
+    found = report([*WELL, our_flow(0)], at_work="77", generation=0x100)
+    assert not [text for text in warnings(found) if "another run" in text]
+    assert "watched" == states(found)[0]
 
 
 def test_program_that_lost_the_bridge_needs_attention() -> None:

@@ -80,6 +80,7 @@ def test_flow_gives_where_it_stands_and_what_it_matches() -> None:
         idle_timeout=9,
         packets=7,
         effect=Effect(),
+        hard_timeout=600,
     )
     assert expected == only(body)
     assert not expected.catch_all
@@ -104,7 +105,7 @@ def test_whole_reply_of_the_switch_is_read() -> None:
         "003805000000000001312d00000000090258000000000000000000000000123400000000000000000000000000"
         "0000000001000400000000"
     )
-    expected = Flow(5, 0, 0x1234, b"", 9, 0, Effect())
+    expected = Flow(5, 0, 0x1234, b"", 9, 0, Effect(), hard_timeout=600)
     assert expected == only(body)
 
 
@@ -253,7 +254,8 @@ def test_controller_action_of_ours_tells_its_controller_id() -> None:
         "ffff0030 00002320 0025 000000000000 0000000800800000"
         "00010008d4070000 0002000500000000 00050008ee6b2800"
     )
-    assert Effect(acts=True, controller_ids=[54279]) == effect(applied(action))
+    expected = Effect(acts=True, controller_ids=[54279], meter_ids=[4_000_000_000])
+    assert expected == effect(applied(action))
 
 
 def test_controller_action_with_other_properties_tells_its_id_and_goes_on() -> None:

@@ -238,7 +238,7 @@ def test_snapped_drop_log_is_a_line_as_far_as_it_goes() -> None:
     status, lines, said = replay("-", data=snapped(60, packet(drop_log())))
     expected = f"{STAMP} [info] [ryu_droplog] {ACC_LABEL}  TRUNCATED"
     assert (0, [expected]) == (status, lines)
-    assert "1 packets: 1 drops written\n" == said
+    assert "1 packet: 1 drop written\n" == said
 
 
 def test_drop_log_that_is_snapped_anywhere_is_told_and_never_called_wrong() -> None:
@@ -316,7 +316,7 @@ def test_gzip_that_is_cut_gives_its_lines_and_an_error() -> None:
     status, lines, said = replay("-", data=data[:-1])
     assert (1, [SYN_LINE]) == (status, lines)
     expected = "ryu-droplog: standard input: it is cut: the compressed data has no end\n"
-    assert f"{expected}1 packets: 1 drops written\n" == said
+    assert f"{expected}1 packet: 1 drop written\n" == said
 
 
 def test_what_is_no_capture_is_an_error(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ryu_droplog.ledger import COLUMNS, Ledger
-from ryu_droplog.report import ALL, as_numbers, as_table, in_words, snapshot
+from ryu_droplog.report import ALL, as_numbers, as_table, attention, in_words, snapshot
 
 FIELDS = ("counted", "metered", "received", "logged", "folded", "refused", "failed")
 
@@ -190,3 +190,45 @@ def test_explicit_drops_that_nobody_saw_are_told_by_table() -> None:
     )
     expected = "br: 0 drops; 0 logged; 7 more by explicit drops, not captured: 4 in B, 3 in A"
     assert expected == in_words("br", snapshot(before), snapshot(now))
+
+
+# What is not seen
+
+
+def test_attention_says_what_is_not_watched_since_when_and_why() -> None:
+    watched = {"name": "A", "watched": True, "withdrawn": 0}
+    waits = {"name": "B", "watched": False, "missing_seconds": 2.5, "retry_seconds": 4.0}
+    state = {
+        "connected": True,
+        "tables": [watched, {**waits, "refusal": "was removed"}],
+        "explicit": [{"watched": False, "missing_seconds": 3.0, "refusal": "no meter"}],
+        "coming": [{"table_id": 20, "name": "TABLE_20", "missing_seconds": 0.1}],
+        "other_runs": [
+            {"generation": "0x222200", "at_work": True, "flows": 2, "meters": 2},
+            {
+                "generation": "0x333300",
+                "at_work": False,
+                "flows": 0,
+                "meters": 1,
+                "seconds_to_decide": 12.5,
+            },
+        ],
+    }
+    assert attention(state) == [
+        "another ryu_droplog is at work on this bridge (generation 0x222200): its 2 flows are left"
+        " alone, and what they take is not logged here",
+        "0 flows and 1 meters of another run (generation 0x333300) are left alone for 12.5 s more,"
+        " to see whether it is at work",
+        "TABLE_20 has come into use, and is not watched before the next plan (since 0.1 s)",
+        "B is not watched (since 2.5 s): was removed; next try in 4 s",
+        "1 explicit drops are not logged now, one since 3 s: no meter",
+    ]
+
+
+def test_attention_says_nothing_where_all_is_watched() -> None:
+    watched = {"name": "A", "watched": True, "withdrawn": 0}
+    state = {"tables": [watched], "explicit": [], "coming": [], "other_runs": []}
+    assert not attention({"connected": True, **state})
+    state["tables"] = [{"name": "B", "watched": False, "missing_seconds": 2.5}]
+    assert attention({"connected": True, **state})
+    assert not attention({"connected": False, **state})
