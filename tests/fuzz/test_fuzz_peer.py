@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -154,6 +155,7 @@ class Victim:
             self.greet()
         except BaseException:
             self.process.kill()
+            shutil.rmtree(self.folder, ignore_errors=True)
             raise
         self.memory = self.used("VmRSS") * 1024
 
@@ -226,6 +228,7 @@ class Victim:
         finally:
             self.process.kill()
             self.process.wait()
+            shutil.rmtree(self.folder)
 
 
 def _first(messages: Iterator[bytes], count: int) -> list[bytes]:
