@@ -33,12 +33,22 @@ OVN keeps port keys in 14 and 15, connection tracking zones in 11 to 13, flags i
 below that (ovn, include/ovn/logical-fields.h); Neutron's firewall uses 5 and 6.
 """
 _MASKED_REGISTER = Struct("!HBBII")
+_LONGEST_REMEMBERED = 256
+"""Bytes of a match whose fields are remembered: real ones have less than 150."""
 _OXM_HEADER = 4  # class, field and has-mask, length of what follows
 
 
-@lru_cache(maxsize=8192)
 def fields(match: bytes) -> Mapping[FieldId, tuple[int, int, int]]:
     """Value, mask and length in bytes of each field; an exact field has a mask of all ones."""
+    return _remembered(match) if len(match) <= _LONGEST_REMEMBERED else _fields(match)
+
+
+@lru_cache(maxsize=8192)
+def _remembered(match: bytes) -> Mapping[FieldId, tuple[int, int, int]]:
+    return _fields(match)
+
+
+def _fields(match: bytes) -> Mapping[FieldId, tuple[int, int, int]]:
     found = {}
     for oxm_class, number, value, mask in oxm_fields(match):
         ones = (1 << 8 * len(value)) - 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any
 
 import openflow_bytes as wire
 import pytest
+from os_ken.lib import hub
 from os_ken.ofproto import ofproto_parser
 from test_handshake import PORTS, QUEUE_REPLY
 
@@ -20,33 +20,45 @@ from ryu_droplog.openflow import channel as module
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import Channel, new_handshake
 from ryu_droplog.openflow.counters import FlowRemoved
+from ryu_droplog.openflow.threads import join, start
 
 UPDATE = b"ONF\0" + (1870).to_bytes(4, "big")
 FLOW = 1
 METER_FEATURES = 11
 
 
+def _of_hub(sock: socket.socket) -> socket.socket:
+    """A socket that the hub of these tests may wait for."""
+    if hub.HUB_TYPE != "eventlet":
+        return sock
+    from eventlet.greenio import GreenSocket
+
+    return GreenSocket(sock)
+
+
 class Far:
     """A channel that is served in a thread, and the socket at its far end."""
 
     def __init__(self) -> None:
-        self.sock, near = socket.socketpair()
+        self.sock, near = map(_of_hub, socket.socketpair())
         self.sock.settimeout(20)
         self.packet_ins: list[bytes] = []
         self.updates: list[bytes] = []
         self.removed: list[FlowRemoved] = []
-        self.ready = threading.Event()
+        self.ready = False
         self.channel = Channel(
             near,
             "a peer",
             new_handshake(),
             on_packet_ins=lambda found, now: self.packet_ins.extend(found),
-            on_ready=lambda channel: self.ready.set(),
+            on_ready=self._on_ready,
             on_flow_updates=self.updates.append,
             on_flow_removed=self.removed.append,
         )
-        self.thread = threading.Thread(target=self.channel.serve, daemon=True)
-        self.thread.start()
+        self.thread = start(self.channel.serve)
+
+    def _on_ready(self, channel: Channel) -> None:
+        self.ready = True
 
     def shake_hands(self) -> None:
         for part in (wire.hello(4), wire.features(0x12), wire.ports(*PORTS)):
@@ -54,13 +66,20 @@ class Far:
         self.read()  # hello
         self.read()  # features request
         self.read()  # port description request
-        assert self.ready.wait(20)
+        assert eventually(lambda: self.ready)
 
     def read(self) -> tuple[int, int, bytes]:
         """Type, xid and the rest of the next message from the channel."""
-        head = self.sock.recv(8, socket.MSG_WAITALL)
-        _, kind, length, xid = struct.unpack("!BBHI", head)
-        return kind, xid, self.sock.recv(length - 8, socket.MSG_WAITALL) if length > 8 else b""
+        _, kind, length, xid = struct.unpack("!BBHI", self._exactly(8))
+        return kind, xid, self._exactly(length - 8)
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            chunk = self.sock.recv(size - len(data))
+            assert chunk, self.channel.refusal
+            data += chunk
+        return data
 
     def flood(self, message: bytes) -> None:
         """Send it again and again, until that can no longer be done."""
@@ -70,8 +89,7 @@ class Far:
 
     def ended(self) -> str | None:
         """The reason, once the channel has ended."""
-        self.thread.join(20)
-        assert not self.thread.is_alive()
+        assert join([self.thread], 20)
         assert not self.channel.is_active
         return self.channel.refusal
 
@@ -85,13 +103,12 @@ class Far:
             except SwitchError as error:
                 results.append(error)
 
-        self._asking = threading.Thread(target=run, daemon=True)
-        self._asking.start()
+        self._asking = start(run)
         return results
 
     def waited(self, results: list[Any]) -> list[Any]:
         """What the last `exchange` gave, once it has."""
-        self._asking.join(20)
+        assert join([self._asking], 20)
         return results
 
 
@@ -107,14 +124,14 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
     opened.shake_hands()
     yield opened
     opened.channel.stop()
-    opened.thread.join(20)
+    assert join([opened.thread], 20)
     opened.sock.close()
 
 
 def eventually(holds: Any) -> bool:
     deadline = time.monotonic() + 20
     while not holds() and time.monotonic() < deadline:
-        time.sleep(0.01)
+        hub.sleep(0.01)
     return bool(holds())
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ryu_droplog.openflow import match
 from ryu_droplog.openflow.match import (
     SPARE_REGISTERS,
     fields,
@@ -42,6 +43,15 @@ TEXTS = {
 @pytest.mark.parametrize("match", TEXTS)
 def test_match_reads_as_ovs_ofctl_shows_it(match: str) -> None:
     assert TEXTS[match] == text(bytes.fromhex(match))
+
+
+def test_long_matches_are_read_but_not_remembered() -> None:
+    """Only a hostile switch has them; many would take much memory."""
+    long = bytes.fromhex("77777600") * 15_000 + bytes.fromhex("80000a02 0806")
+    before = match._remembered.cache_info().currsize
+    assert 2 == len(fields(long))
+    assert before == match._remembered.cache_info().currsize
+    assert not overlap(long, bytes.fromhex("80000a02 0800"))
 
 
 def raw(*parts: str) -> bytes:
