@@ -108,14 +108,14 @@ def test_bridge_is_watched_although_others_came_with_its_name_and_its_datapath_i
             FalseSwitch(PORT, BRIDGE, 77) as namesake,
             FalseSwitch(PORT, "br-twin", DATAPATH, source="127.0.0.2") as twin,
         ):
-            assert namesake.closed.wait(10)
+            assert namesake.closed.wait(30)
             assert not namesake.watched.is_set()
             refused = f"the bridge there is called '{BRIDGE}', and that one is not to connect"
             assert 1 == eventually(1, lambda: program.times(refused))
-            assert twin.watched.wait(10)
+            assert twin.watched.wait(30)
             away.back()
             assert [0] == eventually([0], lambda: watched(switch, BRIDGE), 20)
-            assert twin.closed.wait(10), "it has given way"
+            assert twin.closed.wait(30), "it has given way"
             lost = f"tcp:127.0.0.2: br-twin gives way to {BRIDGE}, through unix:"
             assert 1 == eventually(1, lambda: program.times(lost))
             send_frame("one", "eth0", syn())
@@ -131,12 +131,12 @@ def test_who_came_to_one_program_keeps_another_from_no_bridge(switch: PrivateSwi
     with Program(switch, anyone, name="first") as first:
         listening(first)
         with FalseSwitch(PORT + 1, "br-twin", DATAPATH) as twin:
-            assert twin.watched.wait(10)
+            assert twin.watched.wait(30)
             assert [f"{DATAPATH:016x}.accepted.lock"] == lock_files(first)
             config = f"bridges: [{{name: {BRIDGE}}}]"
             with Program(switch, config, name="second") as second:
                 assert [0] == eventually([0], lambda: watched(switch, BRIDGE))
-                assert twin.closed.wait(10)
+                assert twin.closed.wait(30)
                 assert f"another ryu_droplog is at work there (process {second.process.pid})" in (
                     first.said()
                 )
@@ -172,9 +172,9 @@ def test_name_that_no_bridge_can_have_is_refused_in_one_line_of_plain_text(
         with FalseSwitch(PORT, name, 77) as peer:
             told = "x" if name == "x\0y" else name
             if told == "x":
-                assert peer.watched.wait(10), "a name ends with its first zero"
+                assert peer.watched.wait(30), "a name ends with its first zero"
             else:
-                assert peer.closed.wait(10)
+                assert peer.closed.wait(30)
                 assert not peer.watched.is_set()
         assert 0 == program.end()
         said = program.said()
@@ -187,7 +187,7 @@ def test_datapath_id_0_is_refused(switch: PrivateSwitch) -> None:
     with Program(switch, CONFIG) as program:
         listening(program)
         with FalseSwitch(PORT, "br-null", 0) as peer:
-            assert peer.closed.wait(10)
+            assert peer.closed.wait(30)
         assert 1 == eventually(1, lambda: program.times("br-null has the datapath id 0"))
         assert 0 == program.end()
 
@@ -221,7 +221,7 @@ def test_names_that_are_made_up_are_bounded_and_forgotten_with_their_locks(
         assert [BRIDGE] == eventually([BRIDGE], lambda: list(status(program)["bridges"]))
         assert before + 1 >= eventually(before, lambda: tasks(program))
         with FalseSwitch(PORT, "made-up-9", 7) as late:
-            assert late.watched.wait(10), "there is room again"
+            assert late.watched.wait(30), "there is room again"
         assert 0 == program.end()
         assert [] == lock_files(program)
 
@@ -239,7 +239,7 @@ def test_idle_connections_cost_no_thread_and_keep_no_switch_out(
             for _ in range(508)
         ]
         with FalseSwitch(PORT, "br-late", 77, source="127.0.0.2") as late:
-            assert late.watched.wait(10)
+            assert late.watched.wait(30)
             assert threads + 4 >= tasks(program)
             assert files + 16 + 4 >= descriptors(program)
             send_frame("one", "eth0", syn())
