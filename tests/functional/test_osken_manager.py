@@ -61,7 +61,9 @@ class Ended:
 
 def environment(folder: Path, extra: Mapping[str, str]) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key != "OSKEN_HUB_TYPE"}
-    return {**kept, "COLUMNS": "80", "PYTHONPATH": str(folder), **extra}
+    # The order of what os-ken prints from sets of strings must not differ by chance.
+    fixed = {"COLUMNS": "80", "PYTHONHASHSEED": "0", "PYTHONPATH": str(folder)}
+    return {**kept, **fixed, **extra}
 
 
 def run(script: Path, folder: Path, *arguments: str, **extra: str) -> Ended:
