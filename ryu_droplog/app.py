@@ -21,7 +21,7 @@ from os_ken.base import app_manager
 from os_ken.lib import hub
 from os_ken.ofproto import ofproto_v1_3
 
-from ryu_droplog import cookie
+from ryu_droplog import cookie, plainlog
 from ryu_droplog.errors import DropLogError, why
 from ryu_droplog.obey import Configuration
 from ryu_droplog.openflow.threads import start
@@ -51,6 +51,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        plainlog.guard(logging.getLogger().handlers, plainlog.OURS)
         path = cfg.CONF.droplog.config or os.environ.get(CONFIG_VARIABLE) or None
         try:
             self.configuration = Configuration(path)

@@ -12,12 +12,13 @@ from typing import Any
 
 import click
 
-from ryu_droplog import __version__, config, describe
+from ryu_droplog import __version__, config, describe, plainlog
 from ryu_droplog.endpoint import Accepted, ServiceEndpoint
 from ryu_droplog.errors import DropLogError, SwitchError
 from ryu_droplog.events.command import events
 from ryu_droplog.options import CONFIG_VARIABLE
 from ryu_droplog.pipelines import AUTO, Pipeline, load_pipelines
+from ryu_droplog.printable import plain
 from ryu_droplog.settings import ANY_BRIDGE, Bridge
 
 USAGE_ERROR = 2
@@ -61,11 +62,7 @@ def run(path: str | None, verbose: bool) -> None:
     """
     from ryu_droplog import manager
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
+    plainlog.set_up(verbose=verbose)
     if not verbose:
         logging.getLogger("os_ken").setLevel(logging.WARNING)
     with _errors():
@@ -168,7 +165,7 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
     elif pages:
-        click.echo("\n\n".join(pages))
+        click.echo(plain("\n\n".join(pages)))
     sys.exit(max(statuses))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ryu_droplog.errors import DropLogError, why
+from ryu_droplog.printable import plain_data
 
 SOCKET_MODE = 0o600
 PATIENCE = 5.0
@@ -83,7 +84,7 @@ def ask(run_directory: str) -> Iterator[dict[str, Any]]:
         except OSError as error:
             raise StatusError(f"{path}: {why(error)}") from error
         try:
-            told = json.loads(answer)
+            told = plain_data(json.loads(answer))
         except ValueError:
             raise StatusError(f"{path}: the answer is cut, after {len(answer)} bytes") from None
         found = True

@@ -27,6 +27,7 @@ from os_ken.ofproto import ofproto_parser, ofproto_v1_3
 
 from ryu_droplog.errors import SwitchError, SwitchTimeout
 from ryu_droplog.openflow.counters import FlowRemoved, parse_flow_removed
+from ryu_droplog.printable import printable
 
 LOG = logging.getLogger(__name__)
 
@@ -319,7 +320,7 @@ def error_text(error: Any) -> str:
     if error.type == ofproto_v1_3.OFPET_EXPERIMENTER:
         return f"experimenter error {error.exp_type} of {error.experimenter:#x}"
     if error.type == ofproto_v1_3.OFPET_HELLO_FAILED:
-        return f"it refuses OpenFlow 1.3 ({error.data.decode('ascii', 'replace')})"
+        return f"it refuses OpenFlow 1.3 ({printable(error.data.decode('ascii', 'replace'))})"
     kind = ofproto_v1_3.ofp_error_type_to_str(error.type)
     code = ofproto_v1_3.ofp_error_code_to_str(error.type, error.code)
     return f"{kind.split('(')[0]}, {code.split('(')[0]}"

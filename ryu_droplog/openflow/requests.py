@@ -17,6 +17,7 @@ from ryu_droplog.openflow.flows import (
     without_controller,
 )
 from ryu_droplog.openflow.messages import Message, OurFlow, TellingFlow
+from ryu_droplog.printable import printable
 
 METER_BASE = 4_000_000_000
 METER_END = METER_BASE + (1 << 16) * 256
@@ -126,7 +127,8 @@ def port_names(channel: Channel) -> dict[int, str]:
     """The names of the bridge's ports by OpenFlow port number, as they were last told."""
     ports = dict(channel.ports)
     return {
-        number: port.name.rstrip(b"\0").decode(errors="replace") for number, port in ports.items()
+        number: printable(port.name.rstrip(b"\0").decode(errors="backslashreplace"))
+        for number, port in ports.items()
     }
 
 

@@ -11,7 +11,7 @@ from ryu_droplog.openflow.match import text as match_text
 from ryu_droplog.openflow.plan import Plan, is_ours
 from ryu_droplog.openflow.standing import Wanted
 from ryu_droplog.openflow.surroundings import Surroundings
-from ryu_droplog.openflow.threads import start
+from ryu_droplog.openflow.threads import start_apart
 
 
 class OwnersWords:
@@ -35,10 +35,13 @@ class OwnersWords:
         self.ask_again()
 
     def ask_again(self) -> None:
-        """Ask for what is not known yet, and for names that may have changed."""
+        """Ask for what is not known yet, and for names that may have changed.
+
+        In a thread that nobody waits for: the database may take its time.
+        """
         if self._asked and not self._asking:
             self._asking = True
-            start(self._fetch, self._asked)
+            start_apart(self._fetch, self._asked)
 
     def hand_on(self, made: Plan, wanted: Iterable[Wanted]) -> None:
         """Tell what our flows are above, and which flows of the owner's tell us."""
