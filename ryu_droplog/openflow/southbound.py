@@ -125,6 +125,8 @@ class Southbound:
         self._not_before = 0.0
         self._said = ""
         self._quiet = quiet
+        self.trouble = ""
+        """Why the last look failed; empty: it did not."""
 
     def refresh(self, flows: Collection[Flow]) -> bool:
         """Ask for what is not known of these flows; whether anything new came out.
@@ -139,9 +141,10 @@ class Southbound:
         except SwitchError as error:
             self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
             self._not_before = self._clock() + self._pause
+            self.trouble = str(error)
             self._say(f"drops are not named by OVN: {error}")
             return False
-        self._pause = 0.0
+        self._pause, self.trouble = 0.0, ""
         self._say("drops are named from OVN's southbound database")
         return before != (len(self._flows), self._directory)
 

@@ -26,6 +26,7 @@ class OddDatabase:
         self.ending = threading.Event()
         self.asked: list[Any] = []
         """Requests that scripts have read."""
+        self.visits = 0
         self._script = script
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(path))
@@ -47,6 +48,7 @@ class OddDatabase:
                 visitor = self._socket.accept()[0]
             except OSError:
                 return
+            self.visits += 1
             threading.Thread(target=self._play, args=(visitor,), daemon=True).start()
 
     def _play(self, visitor: socket.socket) -> None:
