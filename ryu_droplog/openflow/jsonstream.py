@@ -13,13 +13,13 @@ MAX_DEPTH = 16
 """How deep arrays and objects may lie in one another; the answers of OVSDB are 8 deep."""
 
 _OUTSIDE, _INSIDE, _STRING, _ESCAPE = range(4)
-_SIGNS = (
-    re.compile(rb"[^ \t\r\n]"),
-    re.compile(rb'["\[\]{}]'),
-    re.compile(rb'["\\]'),
-    re.compile(rb"[\x00-\xff]"),
+_IN_BETWEEN = (
+    re.compile(rb"[ \t\r\n]*"),
+    re.compile(rb'(?:[^"\[\]{}]+|"[^"\\]*")*'),  # plain texts are stepped over as a whole
+    re.compile(rb'[^"\\]*'),
+    re.compile(b""),
 )
-"""For each state, what means something in it."""
+"""For each state, what stands before the next sign that means something; each always matches."""
 
 
 class JsonStream:
@@ -46,10 +46,12 @@ class JsonStream:
             raise ValueError(f"the answer has more than {self._size} bytes")
         self._held += data
         while self._seen < len(self._held):
-            sign = _SIGNS[self._state].search(self._held, self._seen)
-            self._seen = sign.end() if sign else len(self._held)
-            if sign is not None and self._ends(sign[0]):
-                yield bytes(self._held[: self._seen])
+            passed = _IN_BETWEEN[self._state].match(self._held, self._seen)
+            assert passed is not None
+            sign = bytes(self._held[passed.end() : passed.end() + 1])
+            self._seen = passed.end() + len(sign)
+            if sign and self._ends(sign):
+                yield bytes(self._held[: self._seen]).lstrip()
                 self._forget()
             elif self._state == _OUTSIDE:
                 self._forget()

@@ -1,13 +1,12 @@
 """Whatever a database answers: the declared error or an answer, in time, and names fit for a line.
 
-Through a real socket, as `Southbound` and all others who ask a database read it. Each example is
-some milliseconds; for a long run: `RYU_DROPLOG_FUZZ_EXAMPLES=300000`.
+Through a real socket, as `Southbound` and all others who ask a database read it. `lasting` says how
+to let it run for long.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 import threading
@@ -22,6 +21,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 from hostile import NAMES
+from lasting import lasting
 
 from ryu_droplog.openflow import southbound as module
 from ryu_droplog.openflow.flows import Effect, Flow
@@ -29,7 +29,6 @@ from ryu_droplog.openflow.jsonstream import JsonStream
 from ryu_droplog.openflow.southbound import Southbound
 from ryu_droplog.printable import CUT
 
-EXAMPLES = int(os.environ.get("RYU_DROPLOG_FUZZ_EXAMPLES", "300"))
 TOO_LONG = 2.0
 """Seconds; an answer that ends takes milliseconds, and the rest is a noisy machine's."""
 METADATA = bytes.fromhex("80000408 0000000000000007")
@@ -122,8 +121,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     return Answers(tmp_path_factory.mktemp("fuzz") / "db.sock")
 
 
+@lasting
 @given(data=streams(), cuts=st.lists(st.integers(0, 5000), max_size=4))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_answer_is_an_error_or_names_fit_for_a_line(
     server: Answers, data: bytes, cuts: list[int]
 ) -> None:
@@ -164,11 +164,12 @@ PIECES = st.sampled_from(
 )
 
 
+@lasting
 @given(
     st.one_of(st.binary(max_size=300), st.lists(PIECES, max_size=120).map(b"".join)),
     st.lists(st.integers(0, 5000), max_size=9),
 )
-@settings(max_examples=3 * EXAMPLES, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_any_stream_is_framed_alike_however_it_is_split(data: bytes, cuts: list[int]) -> None:
     def framed(parts: list[bytes]) -> tuple[list[bytes], str]:
         stream, found = JsonStream(len(data)), []
