@@ -22,7 +22,7 @@ from os_ken.base import app_manager
 from os_ken.lib import hub
 from os_ken.ofproto import ofproto_v1_3
 
-from ryu_droplog import cookie
+from ryu_droplog import cookie, plainlog
 from ryu_droplog.changes import changes
 from ryu_droplog.errors import DropLogError, why
 from ryu_droplog.obey import Configuration
@@ -68,6 +68,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        plainlog.guard(logging.getLogger().handlers, plainlog.OURS)
         try:
             self.configuration = Configuration(choose(cfg.CONF.droplog.config))
         except DropLogError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ryu_droplog import __version__, config, describe, places
+from ryu_droplog import __version__, config, describe, places, plainlog
 from ryu_droplog.arguments import config_option
 from ryu_droplog.endpoint import Accepted, ServiceEndpoint
 from ryu_droplog.errors import DropLogError, Unreachable
@@ -22,6 +22,7 @@ from ryu_droplog.exits import NO_BRIDGE, NO_PROGRAM, Exit, overall
 from ryu_droplog.options import choose
 from ryu_droplog.phrases import count, without_name
 from ryu_droplog.pipelines import AUTO, Pipeline, load_pipelines
+from ryu_droplog.printable import plain
 from ryu_droplog.settings import ANY_BRIDGE, Bridge
 
 _config_option = config_option("path", "droplog.yaml")
@@ -64,11 +65,7 @@ def run(path: str | None, verbose: bool) -> None:
     with _errors():
         from ryu_droplog import manager
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
+    plainlog.set_up(verbose=verbose)
     if not verbose:
         logging.getLogger("os_ken").setLevel(logging.WARNING)
     with _errors():
@@ -167,7 +164,7 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
     elif pages:
-        click.echo("\n\n".join(pages))
+        click.echo(plain("\n\n".join(pages)))
     sys.exit(status)
 
 
@@ -254,7 +251,7 @@ def status(path: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(answers, indent=2))
     elif pages:
-        click.echo("\n\n".join(pages))
+        click.echo(plain("\n\n".join(pages)))
     sys.exit(overall(outcomes))
 
 

@@ -7,7 +7,6 @@ it said before stays.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 import time
@@ -20,6 +19,7 @@ from ryu_droplog import controlfile
 from ryu_droplog.capture import FlowSpec
 from ryu_droplog.controlfile import DropLog, Parse, Wrong
 from ryu_droplog.errors import why
+from ryu_droplog.printable import escape, printable
 
 T = TypeVar("T")
 _F = TypeVar("_F", bound="_File")
@@ -148,7 +148,7 @@ class ControlDirectory(Generic[T]):
             names.remove(keep)
             names.insert(0, keep)
         if len(names) > MAX_FILES:
-            more = f"{len(names) - MAX_FILES} files from {_shown(names[MAX_FILES])} on"
+            more = f"{len(names) - MAX_FILES} files from {printable(names[MAX_FILES])} on"
             self._tell_once(kind, f"{more} are refused; expected at most {MAX_FILES} *{kind}")
         else:
             self._told.pop(kind, None)
@@ -183,7 +183,7 @@ class ControlDirectory(Generic[T]):
 
     def _other(self, file: _File, name: str) -> None:
         """Say of a file that it does not count; it is read when it can."""
-        self._refuse(file, name, f"{_shown(self._source)} counts until it is removed")
+        self._refuse(file, name, f"{printable(self._source)} counts until it is removed")
         file.stamp = file.digest = None
 
     # The files of which all count
@@ -215,7 +215,9 @@ class ControlDirectory(Generic[T]):
                     file.good, file.told_twice = file.latest, None
                 elif file.told_twice != taken[1]:
                     file.told_twice = taken[1]
-                    self._tell(name, f"refused: uuid: that of {_shown(taken[1])}; expected another")
+                    self._tell(
+                        name, f"refused: uuid: that of {printable(taken[1])}; expected another"
+                    )
             if file.good is not None:
                 found.setdefault(file.good.uuid, (file.good, name))
         return tuple(found[uuid][0] for uuid in sorted(found))
@@ -263,7 +265,7 @@ class ControlDirectory(Generic[T]):
         if len(self.notices) == MAX_NOTICES:
             self.notices_lost += 1
         self.notices.append(
-            f"{_shown(os.path.join(self.path, name) if name else self.path)}: {text}"
+            f"{escape(os.path.join(self.path, name) if name else self.path)}: {text}"
         )
 
 
@@ -304,8 +306,3 @@ def _content(path: str, status: os.stat_result | None) -> tuple[bytes, Stamp | N
 def _regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise Wrong("", "not a regular file", "one")
-
-
-def _shown(name: str) -> str:
-    """A name on one line, whatever characters it has."""
-    return name if name.isprintable() else json.dumps(name)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 
+from ryu_droplog.printable import escape
+
 
 class DropLogError(Exception):
     """Base of every error that is meant to reach the user, as one line of text."""
+
+    def __str__(self) -> str:
+        """The text; what a terminal would obey in it is escaped, for parts of it are others'."""
+        return escape(super().__str__())
 
 
 class ConfigError(DropLogError):

@@ -9,6 +9,8 @@ from struct import Struct
 from types import MappingProxyType
 from typing import NamedTuple
 
+from ryu_droplog.printable import word
+
 POLICY_FILE = "l24classifierRule.id"
 """The rules' names by the id that is the cookie of their flows."""
 FILE_SIZE = 4 * 1024 * 1024
@@ -80,7 +82,7 @@ class PolicyNames:
 def parse_ids(data: bytes) -> Iterator[tuple[int, str]]:
     """Ids and names in an id file; what is cut or of another format ends it. Raises nothing.
 
-    A name comes in printable ASCII, whatever it was, so that it fits into a line.
+    A name comes as one printable word, whatever it was, so that it fits into a line.
     """
     if len(data) < _HEAD.size or _HEAD.unpack_from(data) != (_MAGIC, _VERSION):
         return
@@ -90,13 +92,4 @@ def parse_ids(data: bytes) -> Iterator[tuple[int, str]]:
         start += _ENTRY.size + length
         if start > len(data):
             return
-        yield number, printable(data[start - length : start])
-
-
-def printable(name: bytes) -> str:
-    """A name in printable ASCII without spaces; anything else is escaped (`\\x20`)."""
-    text = name.decode("utf-8", "backslashreplace")
-    return "".join(
-        c if "!" <= c <= "~" else c.encode("unicode_escape").decode() if c != " " else "\\x20"
-        for c in text
-    )
+        yield number, word(data[start - length : start].decode("utf-8", "backslashreplace"))

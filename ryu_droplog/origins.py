@@ -9,6 +9,7 @@ from ryu_droplog.ledger import Ledger
 from ryu_droplog.opflex import NO_WORDS, Words
 from ryu_droplog.packet.packetin import DropRecord
 from ryu_droplog.pipelines import Pipeline
+from ryu_droplog.printable import word
 
 REASONS = {0: "MISS", 1: "DENY", 2: "PERMIT"}
 """Capture reasons, as the OpFlex agent records them in tun_metadata13."""
@@ -79,8 +80,8 @@ class Origins:
     def explicit(self, table_id: int, drop: DropFlow) -> Origin:
         """Of an explicit drop: by stage and ACL where the owner has names for these."""
         where = self.of_table(table_id, "DENY")
-        name = drop.names.get("stage") or where.table
-        acl = drop.names.get("acl")
+        name = word(drop.names.get("stage") or where.table)
+        acl = word(drop.names.get("acl") or "")
         label = f"{self._own_prefix()}{name} DENY{f' {acl}' if acl else ''}"
         return where._replace(table=name, label=label, flow=drop)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+from ryu_droplog.printable import escape
+
 
 def count(number: int, thing: str) -> str:
     """`1 flow`, `2 flows`."""
@@ -22,7 +24,7 @@ def without_name(name: str, text: str) -> str:
 
 def one_line(text: str) -> str:
     """A path or a name of others, whole, with what does not print escaped."""
-    return text if text.isprintable() else ascii(text)[1:-1]
+    return escape(text)
 
 
 def timestamp(seconds: float) -> str:

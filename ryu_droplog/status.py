@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ryu_droplog.errors import DropLogError, why
+from ryu_droplog.printable import plain_data
 from ryu_droplog.run_directory import check, is_socket_of_ours, prepare
 
 SOCKET_MODE = 0o600
@@ -90,14 +91,14 @@ def ask(run_directory: str) -> Iterator[dict[str, Any]]:
     for path in _present(run_directory):
         try:
             answer = _ask(path)
-            told = json.loads(answer)
+            told = plain_data(json.loads(answer))
             if not isinstance(told, dict):
                 raise TypeError
         except ConnectionRefusedError:
             continue  # it was killed, and left its socket
         except OSError as error:
             trouble = StatusError(f"{path}: {why(error)}")
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             trouble = StatusError(f"{path}: the answer is cut, after {len(answer)} bytes")
         else:
             found = True

@@ -12,28 +12,37 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ryu_droplog.errors import DropLogError
+from ryu_droplog.events.tokenfile import TokenFile, token_file
+from ryu_droplog.printable import printable
+
+if TYPE_CHECKING:
+    from ryu_droplog.events.limit import Limit
 
 CONNECT_TIMEOUT = 5.0
 """Seconds for a connection to come about."""
 READ_TIMEOUT = 15.0
-"""Seconds that an answer may pause."""
+"""Seconds for a request and its whole answer; of a watch, for what comes before its first line."""
 WATCH_SILENCE = 90.0
-"""Seconds without a word after which a watch is begun anew; bookmarks come once a minute."""
+"""Seconds without a whole line after which a watch is begun anew; bookmarks come once a minute."""
 MAX_ANSWER = 64 << 20
 """Bytes that an answer may have."""
 MAX_LINE = 8 << 20
 """Bytes that a line of a watch may have; etcd takes no object above 1.5 MiB."""
 PAGE = 500
 """Pods that are asked for at a time."""
+SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+"""Where a pod finds the token of its service account (kubernetes.io, service account admission)."""
 MAX_RETRY_AFTER = 600.0
 """Seconds that a Retry-After is obeyed at most."""
 
+_LATE = "the API server did not answer in time"
 MISSING = "the client for Kubernetes is not installed: pip install ryu-droplog[kubernetes]"
 
 
@@ -71,13 +80,25 @@ class Api:
         configuration: Any,
         read_timeout: float = READ_TIMEOUT,
         watch_silence: float = WATCH_SILENCE,
+        token: TokenFile | None = None,
     ) -> None:
-        """`configuration` is a kubernetes.client.Configuration; the others are in seconds."""
+        """`configuration` is a kubernetes.client.Configuration; the others are in seconds.
+
+        `token` is where its token is read again, if it is in a file.
+        """
         import kubernetes.client
 
+        from ryu_droplog.events.limit import POOLS, Limit
+
+        self._limit = Limit
+        self._token = token
+        if token is not None:
+            configuration.refresh_api_key_hook = token
         # No tries of the client's own: they would wait for Retry-After where nobody can stop them.
         configuration.retries = False
-        self._core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
+        client = kubernetes.client.ApiClient(configuration)
+        client.rest_client.pool_manager.pool_classes_by_scheme = POOLS
+        self._core = kubernetes.client.CoreV1Api(client)
         self.host = str(configuration.host)
         self._read_timeout = read_timeout
         self._watch_silence = watch_silence
@@ -107,7 +128,7 @@ class Api:
             allow_watch_bookmarks=True,
             watch=True,
         ) as answer:
-            yield from answer.lines()
+            yield from answer.lines(self._watch_silence)
 
     def create_event(self, namespace: str, body: Mapping[str, Any]) -> None:
         """Make an event (core/v1)."""
@@ -132,23 +153,32 @@ class Api:
         **options: Any,
     ) -> _Answer:
         timeout = (CONNECT_TIMEOUT, silence or self._read_timeout)
-        with _one_kind_of_error():
-            response = method(
-                *arguments, _preload_content=False, _request_timeout=timeout, **options
-            )
-        return _Answer(response)
+        limit = self._limit(self._read_timeout)
+        try:
+            with _one_kind_of_error(limit), limit.of_this_thread():
+                response = method(
+                    *arguments, _preload_content=False, _request_timeout=timeout, **options
+                )
+        except BaseException as error:
+            limit.end()
+            if self._token is not None and getattr(error, "status", 0) == HTTPStatus.UNAUTHORIZED:
+                self._token.expire()
+            raise
+        return _Answer(response, limit)
 
 
 class _Answer:
     """An answer that is still to be read."""
 
-    def __init__(self, response: Any) -> None:
+    def __init__(self, response: Any, limit: Limit) -> None:
         self._response = response
+        self._limit = limit
 
     def __enter__(self) -> _Answer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._limit.end()
         self._response.close()
         self._response.release_conn()
 
@@ -169,13 +199,15 @@ class _Answer:
         except ApiError:
             return
 
-    def lines(self) -> Iterator[bytes]:
-        """Its whole lines, without their ends; raises ApiError."""
+    def lines(self, silence: float) -> Iterator[bytes]:
+        """Its whole lines, without their ends, each within `silence` seconds; raises ApiError."""
         rest = bytearray()
+        self._limit.extend(silence)
         for part in self._parts():
             seen = len(rest)
             rest += part
             while (end := rest.find(b"\n", seen)) >= 0:
+                self._limit.extend(silence)
                 yield bytes(rest[:end])
                 del rest[: end + 1]
                 seen = 0
@@ -185,10 +217,10 @@ class _Answer:
             raise ApiError("the watch ended within a line")
 
     def _parts(self) -> Iterator[bytes]:
-        with _one_kind_of_error():
+        with _one_kind_of_error(self._limit):
             parts: Iterator[bytes] = iter(self._response.stream(65536, decode_content=True))
         while True:
-            with _one_kind_of_error():
+            with _one_kind_of_error(self._limit):
                 part = next(parts, None)
             if part is None:
                 return
@@ -196,23 +228,32 @@ class _Answer:
 
 
 @contextmanager
-def _one_kind_of_error() -> Iterator[None]:
-    """Turn all that the client and urllib3 raise into ApiError."""
+def _one_kind_of_error(limit: Limit) -> Iterator[None]:
+    """Turn all that the client and urllib3 raise into ApiError.
+
+    What comes of a connection that was shut down may look like anything, even like a good end.
+    """
     import urllib3.exceptions
     from kubernetes.client.exceptions import ApiException
 
     try:
         yield
+        if limit.passed:
+            raise Silence(_LATE)
     except ApiException as error:
+        if limit.passed:
+            raise Silence(_LATE) from error
         raise _refusal(error) from error
     except urllib3.exceptions.ReadTimeoutError as error:
-        raise Silence("the API server did not answer in time") from error
+        raise Silence(_LATE) from error
     except (
         urllib3.exceptions.HTTPError,
         http.client.HTTPException,
         OSError,
         ValueError,
     ) as error:
+        if limit.passed:
+            raise Silence(_LATE) from error
         raise ApiError(_one_line(error)) from error
 
 
@@ -283,12 +324,13 @@ def connect(kubeconfig: str | None, environ: Mapping[str, str] = os.environ) -> 
     try:
         if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in environ:
             kubernetes.config.load_incluster_config(client_configuration=configuration)
-            return Api(configuration)
+            return Api(configuration, token=TokenFile(Path(SERVICE_ACCOUNT_TOKEN)))
         path = kubeconfig or environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
         kubernetes.config.load_kube_config(
             path, client_configuration=configuration, persist_config=False
         )
-        return Api(configuration)
+        found = token_file(path)
+        return Api(configuration, token=TokenFile(found) if found is not None else None)
     except Exception as error:  # the loaders raise whatever an odd file leads them to
         expected = "expected a kubeconfig (--kubeconfig, KUBECONFIG or ~/.kube/config)"
         if kubeconfig is None:
@@ -299,5 +341,4 @@ def connect(kubeconfig: str | None, environ: Mapping[str, str] = os.environ) -> 
 
 
 def _one_line(error: object) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:300] + "…"
+    return printable(" ".join(str(error).split()) or type(error).__name__, 300)

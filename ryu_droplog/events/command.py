@@ -10,7 +10,7 @@ import sys
 import click
 import msgspec
 
-from ryu_droplog import config
+from ryu_droplog import config, plainlog
 from ryu_droplog.arguments import config_option
 from ryu_droplog.endpoint import unix
 from ryu_droplog.errors import ConfigError, DropLogError
@@ -49,11 +49,7 @@ def events(
     pods of this node, so that `kubectl describe pod` shows the packets that were dropped. Options
     win over the file. Without a file, packet events are on.
     """
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
+    plainlog.set_up(verbose=verbose)
     for name in ("urllib3", "kubernetes"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from ryu_droplog.events import program

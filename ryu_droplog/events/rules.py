@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ryu_droplog.events.pods import Address, Pod, PodMap
 from ryu_droplog.events.stream import PacketEvent, parse_time
+from ryu_droplog.printable import escape
 
 PAIRS = 10_000
 """Pairs of addresses that are remembered at most; the least recently posted is forgotten."""
@@ -127,7 +128,7 @@ def is_permit(drop_reason: str) -> bool:
 
 def reason_of(drop_reason: str) -> str:
     """The reason of a pod's event: the drop reason, and what kind of drop it was."""
-    reason = printable(drop_reason)
+    reason = escape(drop_reason)
     if not reason:
         return UNSPECIFIED
     suffix = NETWORKING
@@ -140,10 +141,5 @@ def reason_of(drop_reason: str) -> str:
 
 def message_of(ether_type: str, source: str, destination: str) -> str:
     """The message of a pod's event; the ends as `namespace/name` or as addresses."""
-    what = f"{printable(ether_type)} packet" if ether_type else "Packet"
-    return f"{what} from {source} to {destination} was dropped"[:MAX_MESSAGE]
-
-
-def printable(text: str) -> str:
-    """`text` without what a terminal would obey, such as line ends and escape sequences."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+    what = f"{escape(ether_type)} packet" if ether_type else "Packet"
+    return f"{what} from {escape(source)} to {escape(destination)} was dropped"[:MAX_MESSAGE]

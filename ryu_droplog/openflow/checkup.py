@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+from msgspec import Struct
 
 from ryu_droplog import status
 from ryu_droplog.endpoint import Endpoint, ServiceEndpoint
@@ -16,18 +18,57 @@ from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.channel import Channel
 from ryu_droplog.openflow.claims import holder
 from ryu_droplog.openflow.misses import miss_question
-from ryu_droplog.openflow.ovsdb import MARK, transact
+from ryu_droplog.openflow.ovsdb import (
+    MARK,
+    Map,
+    NoValue,
+    References,
+    Uuid,
+    references,
+    rows_of,
+    transact,
+)
 from ryu_droplog.openflow.plan import Snapshot
 from ryu_droplog.openflow.replies import software_of
 from ryu_droplog.openflow.requests import dump, max_meter, meter_ids
 from ryu_droplog.openflow.southbound import Southbound
 from ryu_droplog.openflow.tables import parse_table_features
 from ryu_droplog.openflow.visit import rundir_of, southbound
+from ryu_droplog.printable import printable
 from ryu_droplog.reach import OFF
 from ryu_droplog.settings import Bridge
 
 _MONITOR_ID = 1
 _BUNDLE_ID = 1
+
+
+class _BridgeRow(Struct):
+    """A row of Bridge."""
+
+    protocols: str | tuple[Literal["set"], list[str]]
+    datapath_type: str
+    controller: References
+
+
+class _System(Struct):
+    """A row of Open_vSwitch."""
+
+    other_config: Map
+
+
+class _Controller(Struct, rename={"uuid": "_uuid"}):
+    """A row of Controller."""
+
+    uuid: Uuid
+    target: str
+    external_ids: Map
+    controller_rate_limit: int | NoValue
+
+
+class _Interface(Struct):
+    """A row of Interface."""
+
+    type: str
 
 
 @dataclass(frozen=True)
@@ -124,32 +165,25 @@ def _database(path: str, bridge: str) -> Database | None:
     ]
     selects = [{"op": "select", "table": t, "where": w, "columns": c} for t, w, c in wanted]
     try:
-        answers = transact(path, selects)
-        [row], [system], controllers, interfaces = (answer["rows"] for answer in answers)
-        config = dict(system["other_config"][1])
-        own = [uuid for _, uuid in _set(row["controller"])]
-        ours = [c for c in controllers if dict(c["external_ids"][1]).get(MARK) == bridge]
-        limits = [c["controller_rate_limit"] for c in ours]
+        bridges, systems, controllers, interfaces = transact(path, selects)
+        [row], [system] = rows_of(bridges, _BridgeRow), rows_of(systems, _System)
+        config = dict(system.other_config[1])
+        own = references(row.controller)
+        rows = rows_of(controllers, _Controller)
+        ours = [c for c in rows if dict(c.external_ids[1]).get(MARK) == bridge]
+        limits = [c.controller_rate_limit for c in ours]
+        protocols = row.protocols[1] if isinstance(row.protocols, tuple) else [row.protocols]
         return Database(
-            protocols=_set(row["protocols"]),
-            datapath=row["datapath_type"] or "system",
+            protocols=[printable(protocol) for protocol in protocols],
+            datapath=printable(row.datapath_type) or "system",
             offload=config.get("hw-offload") == "true",
             dpdk=config.get("dpdk-init") in ("true", "try")
-            or any(interface["type"].startswith("dpdk") for interface in interfaces),
-            controllers=[
-                c["target"] for c in controllers if c["_uuid"][1] in own and c not in ours
-            ],
+            or any(port.type.startswith("dpdk") for port in rows_of(interfaces, _Interface)),
+            controllers=[printable(c.target) for c in rows if c.uuid[1] in own and c not in ours],
             row_limit=next((limit for limit in limits if isinstance(limit, int)), None),
         )
-    except (SwitchError, LookupError, TypeError, ValueError):
+    except (SwitchError, ValueError):  # no such bridge, say
         return None
-
-
-def _set(value: Any) -> list[Any]:
-    """A column of OVSDB that is a set: one value stands for itself (RFC 7047 section 5.1)."""
-    if isinstance(value, list) and value[:1] == ["set"]:
-        return list(value[1])
-    return [value]
 
 
 def _elsewhere(run_directory: str, bridge: str) -> list[str]:

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from ryu_droplog.endpoint import Endpoint, ServiceEndpoint, UnixEndpoint
 from ryu_droplog.errors import SwitchError
-from ryu_droplog.openflow import jsonrpc
 from ryu_droplog.openflow.aside import Aside
-from ryu_droplog.openflow.ovsdb import transact
+from ryu_droplog.openflow.jsonrpc import PATIENCE, call, until
+from ryu_droplog.openflow.ovsdb import NoValue, References, references, rows_of, transact
 
 LOG = logging.getLogger(__name__)
 
@@ -33,6 +35,19 @@ _CALLED_FOR = 'a "packet-in" is called for'
 
 ASK_AGAIN = 7.0
 """Seconds until a bridge whose controller is asked on a miss is looked at again."""
+
+
+class _Bridge(Struct):
+    """A row of Bridge."""
+
+    controller: References
+
+
+class _Controller(Struct):
+    """A row of Controller."""
+
+    type: str | NoValue
+    is_connected: bool
 
 
 class MissQuestion:
@@ -50,45 +65,53 @@ class MissQuestion:
     def __call__(self) -> bool:
         """Whether a miss goes to a controller; False where the daemons cannot be asked.
 
+        Takes `PATIENCE` seconds at most: whoever makes a plan, or ends, waits for it.
+
         A controller that is away looks to the trace like one of OpenFlow 1.0. Whether it is away,
         the database knows some seconds late: until then the answer is True.
         """
         try:
-            controllers = self._controllers()
-            asks = bool(controllers) and self._packet_in_is_called_for()
-        except (OSError, ValueError, LookupError, TypeError, SwitchError) as error:
+            deadline = until(PATIENCE)
+            controllers = self._controllers(deadline)
+            asks = bool(controllers) and self._packet_in_is_called_for(deadline)
+        except (OSError, ValueError, SwitchError) as error:
             LOG.debug("%s: cannot be asked about misses: %s", self._bridge, error)
             return False
         if not asks:
             self._unsure_since = None
             return False
-        if any(controller["is_connected"] for controller in controllers):
+        if any(controller.is_connected for controller in controllers):
             return True
         now = self._clock()
         if self._unsure_since is None:
             self._unsure_since = now
         return now - self._unsure_since < STATUS_TIME
 
-    def _controllers(self) -> list[dict[str, Any]]:
+    def _controllers(self, deadline: float) -> list[_Controller]:
         """The bridge's primary controllers."""
-        bridges = self._select("Bridge", [["name", "==", self._bridge]], ["controller"])
-        kind, references = bridges[0]["controller"]
-        uuids = [uuid for _, uuid in references] if kind == "set" else [references]
-        found = []
-        for uuid in uuids:
-            where = [["_uuid", "==", ["uuid", uuid]]]
-            found += self._select("Controller", where, ["type", "is_connected"])
-        return [controller for controller in found if controller["type"] != "service"]
+        where = [["name", "==", self._bridge]]
+        [answer] = self._transact([_select("Bridge", where, ["controller"])], deadline)
+        uuids = [uuid for row in rows_of(answer, _Bridge) for uuid in references(row.controller)]
+        selects = [
+            _select("Controller", [["_uuid", "==", ["uuid", uuid]]], ["type", "is_connected"])
+            for uuid in uuids
+        ]
+        answers = self._transact(selects, deadline) if selects else []
+        found = [row for answer in answers for row in rows_of(answer, _Controller)]
+        return [controller for controller in found if controller.type != "service"]
 
-    def _select(self, table: str, where: list[Any], columns: list[str]) -> list[dict[str, Any]]:
-        select = {"op": "select", "table": table, "where": where, "columns": columns}
-        rows: list[dict[str, Any]] = transact(f"{self._rundir}/db.sock", [select])[0]["rows"]
-        return rows
+    def _transact(self, selects: list[dict[str, Any]], deadline: float) -> list[Any]:
+        return transact(f"{self._rundir}/db.sock", selects, deadline=deadline)
 
-    def _packet_in_is_called_for(self) -> bool:
+    def _packet_in_is_called_for(self, deadline: float) -> bool:
         pid = int(Path(self._rundir, "ovs-vswitchd.pid").read_text(encoding="ascii"))
         control = f"{self._rundir}/ovs-vswitchd.{pid}.ctl"
-        return _CALLED_FOR in str(jsonrpc.call(control, "ofproto/trace", [self._bridge, _NOBODYS]))
+        trace = [self._bridge, _NOBODYS]
+        return _CALLED_FOR in str(call(control, "ofproto/trace", trace, deadline=deadline))
+
+
+def _select(table: str, where: list[Any], columns: list[str]) -> dict[str, Any]:
+    return {"op": "select", "table": table, "where": where, "columns": columns}
 
 
 class MissAnswer:

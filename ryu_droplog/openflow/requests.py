@@ -18,6 +18,7 @@ from ryu_droplog.openflow.flows import (
 )
 from ryu_droplog.openflow.messages import Message, OurFlow, TellingFlow
 from ryu_droplog.openflow.replies import max_meter_of, meter_configs_of, meter_drops_of
+from ryu_droplog.printable import printable
 
 METER_BASE = 4_000_000_000
 METER_END = METER_BASE + (1 << 16) * 256
@@ -135,7 +136,7 @@ def meter_drops(
 
 def port_names(channel: Channel) -> dict[int, str]:
     """The names of the bridge's ports by OpenFlow port number, as they were last told."""
-    return dict(channel.ports)
+    return {number: printable(name) for number, name in dict(channel.ports).items()}
 
 
 def max_meter(features: Answer) -> int:

@@ -18,12 +18,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from ryu_droplog.errors import SwitchError
 from ryu_droplog.explain import Directory
 from ryu_droplog.openflow.flows import Flow
-from ryu_droplog.openflow.jsonrpc import Credentials
+from ryu_droplog.openflow.jsonrpc import Credentials, until
 from ryu_droplog.openflow.match import fields
-from ryu_droplog.openflow.ovsdb import transact
+from ryu_droplog.openflow.ovsdb import Map, Uuid, rows_of, transact
+from ryu_droplog.printable import printable
 
 LOG = logging.getLogger(__name__)
 
@@ -32,6 +35,16 @@ LONGEST_PAUSE = 300.0
 """Seconds until a database that cannot be read is tried again; doubles each time."""
 REMEMBERED = 20_000
 """Logical flows whose names are kept; past that all are asked for anew."""
+
+LOOK_TIME = 20.0
+"""Seconds that a look may take in all, whatever the servers do."""
+SERVER_TIME = 10.0
+"""Seconds of them that one server has for an answer, before the next of its cluster is asked."""
+ANSWER_SIZE = 16 * 1024 * 1024
+"""Bytes of an answer: 30,000 logical flows of 500 bytes. An answer is in memory ten times over
+while it is read, and reading it takes half a second of a core."""
+LONGEST_MATCH = 2000
+"""Characters of a logical match that are shown at most."""
 
 _DATABASE = "OVN_Southbound"
 _METADATA = (0x8000, 2)  # OXM_OF_METADATA: the tunnel key of the logical datapath
@@ -58,6 +71,42 @@ class LogicalFlow:
         return {key: value for key, value in told.items() if value}
 
 
+class _System(Struct):
+    """A row of Open_vSwitch."""
+
+    external_ids: Map
+
+
+class _Tls(Struct):
+    """A row of SSL."""
+
+    private_key: str
+    certificate: str
+    ca_cert: str
+
+
+class _LogicalFlow(Struct, rename={"uuid": "_uuid"}):
+    uuid: Uuid
+    match: str
+    actions: str
+    external_ids: Map
+
+
+class _Datapath(Struct, rename={"uuid": "_uuid"}):
+    """A row of Datapath_Binding."""
+
+    uuid: Uuid
+    tunnel_key: int
+    external_ids: Map
+
+
+class _Port(Struct):
+    """A row of Port_Binding."""
+
+    tunnel_key: int
+    logical_port: str
+
+
 class Southbound:
     """What is known of one bridge's logical flows."""
 
@@ -76,23 +125,26 @@ class Southbound:
         self._not_before = 0.0
         self._said = ""
         self._quiet = quiet
+        self.trouble = ""
+        """Why the last look failed; empty: it did not."""
 
     def refresh(self, flows: Collection[Flow]) -> bool:
         """Ask for what is not known of these flows; whether anything new came out.
 
-        May take seconds. A database that cannot be read is left alone for a while.
+        May take `LOOK_TIME`. A database that cannot be read is left alone for a while.
         """
         if self._clock() < self._not_before:
             return False
         try:
             before = (len(self._flows), self._directory)
             self._refresh(flows)
-        except (SwitchError, LookupError, TypeError, ValueError) as error:
+        except SwitchError as error:
             self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
             self._not_before = self._clock() + self._pause
+            self.trouble = str(error)
             self._say(f"drops are not named by OVN: {error}")
             return False
-        self._pause = 0.0
+        self._pause, self.trouble = 0.0, ""
         self._say("drops are named from OVN's southbound database")
         return before != (len(self._flows), self._directory)
 
@@ -116,7 +168,7 @@ class Southbound:
             LOG.info("%s", text)
 
     def _refresh(self, flows: Collection[Flow]) -> None:
-        remotes, credentials = find_southbound(self._rundir)
+        servers = _Servers(*find_southbound(self._rundir))
         if len(self._flows) > REMEMBERED:
             self._flows = {}
         unknown = [flow for flow in flows if flow.cookie and flow.cookie not in self._flows]
@@ -125,14 +177,14 @@ class Southbound:
         }
         ask = [_select_flows(priority) for priority in sorted({flow.priority for flow in unknown})]
         datapaths = [_select_datapath(key) for key in sorted(keys)]
-        answers = _ask(remotes, credentials, [*ask, *datapaths])
-        rows = [row for answer in answers[: len(ask)] for row in answer["rows"]]
-        found = {int(row["_uuid"][1][:8], 16): _logical_flow(row) for row in rows}
+        answers = servers.ask([*ask, *datapaths])
+        rows = [row for answer in answers[: len(ask)] for row in rows_of(answer, _LogicalFlow)]
+        found = {int(row.uuid[1][:8], 16): _logical_flow(row) for row in rows}
         for flow in unknown:
             self._flows[flow.cookie] = found.get(flow.cookie)
-        datapath_rows = [row for answer in answers[len(ask) :] for row in answer["rows"]]
-        ports = [_select_ports(row["_uuid"]) for row in datapath_rows]
-        self._directory = _directory(datapath_rows, _ask(remotes, credentials, ports))
+        datapath_rows = [r for answer in answers[len(ask) :] for r in rows_of(answer, _Datapath)]
+        ports = servers.ask([_select_ports(row.uuid) for row in datapath_rows])
+        self._directory = _directory(datapath_rows, [rows_of(answer, _Port) for answer in ports])
 
 
 def find_southbound(rundir: str) -> tuple[list[str], Credentials | None]:
@@ -146,30 +198,44 @@ def find_southbound(rundir: str) -> tuple[list[str], Credentials | None]:
         ("SSL", ["private_key", "certificate", "ca_cert"]),
     ]
     operations = [{"op": "select", "table": t, "where": [], "columns": c} for t, c in tables]
-    system, tls = (answer["rows"] for answer in transact(f"{rundir}/db.sock", operations))
-    known = dict(system[0]["external_ids"][1])
+    system, tls = transact(f"{rundir}/db.sock", operations)
+    known = dict(pair for row in rows_of(system, _System) for pair in row.external_ids[1])
     remotes = known.get(f"ovn-remote-{known.get('system-id')}") or known.get("ovn-remote")
     if not remotes:
         raise SwitchError("external_ids:ovn-remote of Open_vSwitch names no southbound database")
     credentials = None
-    if tls:
-        row = tls[0]
-        credentials = Credentials(row["private_key"], row["certificate"], row["ca_cert"])
+    for row in rows_of(tls, _Tls):
+        credentials = Credentials(row.private_key, row.certificate, row.ca_cert)
     return [remote.strip() for remote in remotes.split(",")], credentials
 
 
-def _ask(
-    remotes: list[str], credentials: Credentials | None, selects: list[dict[str, Any]]
-) -> list[Any]:
-    """The answers of the first server that gives any; any member of a cluster may be read."""
-    if not selects:
-        return []
-    for remote in remotes[:-1]:
-        try:
-            return transact(remote, selects, _DATABASE, credentials)
-        except SwitchError as error:
-            LOG.debug("%s", error)
-    return transact(remotes[-1], selects, _DATABASE, credentials)
+class _Servers:
+    """The members of the database's cluster: any of them may be read."""
+
+    def __init__(self, remotes: list[str], credentials: Credentials | None) -> None:
+        self._remotes = remotes
+        self._credentials = credentials
+        self._deadline = until(LOOK_TIME)
+
+    def ask(self, selects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The answers of the first that gives any; raises SwitchError, the last one's."""
+        if not selects:
+            return []
+        failure = SwitchError("external_ids:ovn-remote names no server")
+        for remote in self._remotes:
+            try:
+                return transact(
+                    remote,
+                    selects,
+                    _DATABASE,
+                    self._credentials,
+                    deadline=min(self._deadline, until(SERVER_TIME)),
+                    size=ANSWER_SIZE,
+                )
+            except SwitchError as error:
+                LOG.debug("%s", error)
+                failure = error
+        raise failure
 
 
 def _select_flows(priority: int) -> dict[str, Any]:
@@ -182,16 +248,15 @@ def _select_flows(priority: int) -> dict[str, Any]:
     }
 
 
-def _logical_flow(row: Mapping[str, Any]) -> LogicalFlow:
-    actions = str(row["actions"])
-    known = dict(row["external_ids"][1])
-    name = _ACL_NAME.search(actions)
+def _logical_flow(row: _LogicalFlow) -> LogicalFlow:
+    known = dict(row.external_ids[1])
+    name = _ACL_NAME.search(row.actions)
     return LogicalFlow(
-        stage=known.get("stage-name", ""),
-        match=str(row["match"]),
-        drops=_DROPS.search(actions) is not None,
-        acl=name[1] if name else "",
-        hint=known.get("stage-hint", ""),
+        stage=printable(known.get("stage-name", "")),
+        match=printable(row.match, LONGEST_MATCH),
+        drops=_DROPS.search(row.actions) is not None,
+        acl=printable(name[1]) if name else "",
+        hint=printable(known.get("stage-hint", "")),
     )
 
 
@@ -213,15 +278,15 @@ def _select_ports(datapath: Any) -> dict[str, Any]:
     }
 
 
-def _directory(datapaths: list[Any], ports: list[Any]) -> Directory:
+def _directory(datapaths: list[_Datapath], ports: list[list[_Port]]) -> Directory:
     names: dict[int, tuple[str, str]] = {}
     port_names: dict[tuple[int, int], str] = {}
-    for datapath, answer in zip(datapaths, ports, strict=True):
-        key = datapath["tunnel_key"]
-        known = dict(datapath["external_ids"][1])
+    for datapath, rows in zip(datapaths, ports, strict=True):
+        key = datapath.tunnel_key
+        known = dict(datapath.external_ids[1])
         kind = "router" if "logical-router" in known else "switch"
         # OpenStack gives names of its own as name2 (neutron-<uuid> is the name).
-        names[key] = (known.get("name2") or known.get("name", ""), kind)
-        for row in answer["rows"]:
-            port_names[key, row["tunnel_key"]] = row["logical_port"]
+        names[key] = (printable(known.get("name2") or known.get("name", "")), kind)
+        for row in rows:
+            port_names[key, row.tunnel_key] = printable(row.logical_port)
     return Directory(names, port_names)

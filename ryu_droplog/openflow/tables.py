@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from struct import Struct
 
 from ryu_droplog.errors import SwitchError
+from ryu_droplog.printable import word
 
 # ofp_table_features: length, table_id, pad, name, metadata_match, metadata_write, config,
 # max_entries. The properties follow.
@@ -34,14 +35,10 @@ def parse_table_features(bodies: Iterable[bytes]) -> tuple[dict[int, str], dict[
             length, table_id, raw, _, _, _, limit = _TABLE_FEATURES.unpack_from(body, offset)
             if length < _TABLE_FEATURES.size or offset + length > len(body):
                 raise SwitchError(f"table {table_id}'s description says it has {length} bytes")
-            name = "".join(filter(_is_plain, raw.split(b"\0")[0].decode("ascii", "replace")))
+            name = word(raw.split(b"\0")[0].decode("utf-8", "backslashreplace"))
             if name and name != f"table{table_id}":
                 names[table_id] = name
             if limit < _UNLIMITED:
                 limits[table_id] = limit
             offset += length
     return names, limits
-
-
-def _is_plain(character: str) -> bool:
-    return "!" <= character <= "~"

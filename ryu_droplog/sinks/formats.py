@@ -65,13 +65,17 @@ def additions(drop: Drop) -> str:
             flow_match=flow.match,
             **flow.names,
         )
-    text = "".join(f" {k.upper()}={_quoted(v)}" for k, v in told.items() if v is not None)
+    text = "".join(
+        f" {k.upper()}={_quoted(v, _MATCH if k == 'flow_match' else _PLAIN)}"
+        for k, v in told.items()
+        if v is not None
+    )
     return text + _bridge_text(drop.origin.bridge)
 
 
 @lru_cache(maxsize=256)
 def _bridge_text(name: str) -> str:
-    return f" BRIDGE={_quoted(name)}"
+    return f" BRIDGE={_quoted(name, _PLAIN)}"
 
 
 def _extended_full(drop: Drop) -> str:
@@ -95,16 +99,18 @@ FORMATS: Mapping[str, Format] = {
 """By the name that the configuration has for them."""
 
 _ENCODER = msgspec.json.Encoder()
-_PLAIN = re.compile(r"[!#-\[\]-~]+")
-"""Printable ASCII without spaces, double quotes and backslashes."""
+_PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
+"""Printable ASCII without spaces, double quotes, backslashes and `=`, which begins a value."""
+_MATCH = re.compile(r"[!#-\[\]-~]+")
+"""The same with `=`: matches are in ovs-ofctl's words, and never quoted."""
 _MICROSECONDS = 1_000_000  # in a second
 _TCP_FLAGS = tuple(line.flag_names(flags).strip() for flags in range(wire.TCP_FLAGS_MASK + 1))
 
 
-def _quoted(value: object) -> str:
+def _quoted(value: object, plain: re.Pattern[str]) -> str:
     """As it is where it is one plain word; else a JSON string, in ASCII."""
     text = str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+    return text if plain.fullmatch(text) else json.dumps(text)
 
 
 def _iso(seconds: float) -> str:

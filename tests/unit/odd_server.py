@@ -183,6 +183,18 @@ def hang() -> Answer:
     return answer
 
 
+def trickle(*parts: bytes, then: bytes = b"a", pause: float = 0.1) -> Answer:
+    """These bytes, headers too, and then a byte now and then, without end."""
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(b"".join(parts))
+        while not handler.server.ending.wait(pause):
+            handler.wfile.write(then)
+        handler.close_connection = True
+
+    return answer
+
+
 def cut_off() -> Answer:
     """The connection ends without an answer."""
 

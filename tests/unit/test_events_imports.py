@@ -9,7 +9,10 @@ import pytest
 from test_imports import FILES, imports, of_package, read
 
 OURS = [file for file in FILES if file.startswith("events/")]
-MAY_IMPORT = {"arguments", "config", "endpoint", "errors", "events", "options", "settings"}
+MAY_IMPORT = {
+    *("arguments", "config", "endpoint", "errors", "events", "options", "plainlog"),
+    *("printable", "settings"),
+}
 PURE = ("stream", "rules", "pods", "pending", "backoff", "tally")
 
 

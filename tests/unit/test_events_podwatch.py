@@ -42,7 +42,7 @@ class Bed:
         configuration.host = server.url
         self.pods = PodMap()
         self.watch = PodWatch(
-            Api(configuration, read_timeout=0.3, watch_silence=0.3),
+            Api(configuration, read_timeout=1.0, watch_silence=0.3),
             "n1",
             self.pods,
             Backoff(jitter=lambda: 1.0),

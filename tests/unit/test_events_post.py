@@ -41,7 +41,7 @@ class Bed:
         configuration = Configuration()
         configuration.host = self.server.url
         return Poster(
-            Api(configuration, read_timeout=0.3),
+            Api(configuration, read_timeout=1.0),
             "n1",
             MAX_AGE,
             self.tally,

@@ -205,7 +205,7 @@ def test_permit_is_told_from_a_policy_of_that_name(reason: str, expected: bool) 
         ("Acc-SEC_GROUP_OUT_TABLE MISS", "Acc-SEC_GROUP_OUT_TABLE MISS(Security Drop)"),
         ("Int-ROUTE_TABLE MISS", "Int-ROUTE_TABLE MISS(Networking Drop)"),
         ("", "Unspecified"),
-        ("A\x1b[31m\nB MISS", "A?[31m?B MISS(Networking Drop)"),
+        ("A\x1b[31m\nB MISS", "A\\x1b[31m\\nB MISS(Networking Drop)"),
     ],
 )
 def test_reason_tells_the_kind_of_drop(reason: str, expected: str) -> None:
@@ -219,5 +219,5 @@ def test_reason_is_cut_before_its_suffix() -> None:
 
 
 def test_message_holds_nothing_that_a_terminal_obeys() -> None:
-    assert "?[2J packet from a to b was dropped" == message_of("\x1b[2J", "a", "b")
+    assert "\\x1b[2J packet from a to b was dropped" == message_of("\x1b[2J", "a", "b")
     assert "Packet from a to b was dropped" == message_of("", "a", "b")

@@ -17,8 +17,9 @@ MAY_USE_OS_KEN = ("app.py", "hubs.py", "manager.py", "openflow/", "osken_manager
 """Nothing else imports os_ken or eventlet."""
 PURE = (
     *("packet/", "drop.py", "cookie.py", "errors.py", "ledger.py", "throttle.py", "capture.py"),
+    "printable.py",
 )
-PURE_MAY_IMPORT = {"drop", "errors", "filters", "packet", "cookie", "ledger"}
+PURE_MAY_IMPORT = {"drop", "errors", "filters", "packet", "cookie", "ledger", "printable"}
 TOP = {
     "__main__",
     "app",

@@ -19,7 +19,7 @@ from ryu_droplog.chain import Chain
 from ryu_droplog.drop import Drop, Origin
 from ryu_droplog.errors import MalformedMessage
 from ryu_droplog.ledger import Ledger
-from ryu_droplog.opflex import PolicyNames, Words, parse_ids, printable
+from ryu_droplog.opflex import PolicyNames, Words, parse_ids
 from ryu_droplog.packet.packetin import DropRecord
 from ryu_droplog.pipelines import load_pipelines
 from ryu_droplog.sinks import line
@@ -342,15 +342,17 @@ def test_folder_in_the_place_of_the_file_costs_no_descriptor(ids: Path) -> None:
         (b"a rule", "a\\x20rule"),
         (b"a\nrule\r\t", "a\\nrule\\r\\t"),
         (b"\x00\x1b[2J\x7f", "\\x00\\x1b[2J\\x7f"),
-        ("r\u00e9gle".encode(), "r\\xe9gle"),
-        ("\u2028\U0001f600".encode(), "\\u2028\\U0001f600"),
+        ("r\u00e9gle".encode(), "r\u00e9gle"),
+        ("\u2028\U0001f600".encode(), "\\u2028\U0001f600"),
+        (b'"x" SRC=1', "\\x22x\\x22\\x20SRC\\x3d1"),
         (b"\xff\xfe", "\\xff\\xfe"),
         (b"/PolicyUniverse/PolicySpace/common/x%7cy/", "/PolicyUniverse/PolicySpace/common/x%7cy/"),
     ],
 )
-def test_name_comes_in_printable_ascii_on_one_word(bed: Bed, name: bytes, text: str) -> None:
-    assert text == printable(name)
-    bed.logs.learn_words(Words(dict(parse_ids(HEAD + entry(7, name)))))
+def test_name_comes_as_one_printable_word(bed: Bed, name: bytes, text: str) -> None:
+    names = dict(parse_ids(HEAD + entry(7, name)))
+    assert {7: text} == names
+    bed.logs.learn_words(Words(names))
     assert f"Acc-SEC_GROUP_IN_TABLE DENY {text}" == bed.label(record(4, 1, 7))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from typing import Any, cast
 
 import pytest
@@ -28,9 +29,12 @@ class Stand:
         self.connected = False
         self.closed = threading.Event()
 
-    def begin(self, channel: Channel) -> Any:
+    def begin(self, channel: Channel, dead: Collection[int]) -> Any:
         self.connected = True
         return self
+
+    def forget(self) -> None:
+        assert not self.closed.is_set()
 
     def close(self, seconds: float) -> None:
         self.closed.set()
@@ -61,7 +65,7 @@ def watches(clock: Clock) -> Watches:
 
 
 def begin(watches: Watches, name: str) -> Stand:
-    watch, _ = watches.begin(name, lambda: cast(Watch, Stand(name)), CHANNEL)
+    watch, _ = watches.begin(name, lambda: cast(Watch, Stand(name)), CHANNEL, ())
     return cast(Stand, watch)
 
 
