@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ryu_droplog.ledger import COLUMNS, Ledger, TableBook
@@ -85,10 +85,11 @@ def _where(tables: Mapping[str, int], now: Snapshot) -> str:
     return ", ".join(f"{tables[t]} in {now[t]['table']}" for t in most if tables[t] > 0)
 
 
-def attention(state: Mapping[str, Any]) -> list[str]:
-    """What is not seen on a bridge although it should be, and why, a line each.
+def attention(state: Mapping[str, Any], lasting: float = 0.0) -> list[str]:
+    """What has not been seen on a bridge for `lasting` seconds although it should be, and why.
 
-    `state` is a bridge's as `status` sends it; nothing is told of one that is not connected.
+    A line each. `state` is a bridge's as `status` sends it; nothing is told of one that is not
+    connected.
     """
     if not state["connected"]:
         return []
@@ -97,34 +98,40 @@ def attention(state: Mapping[str, Any]) -> list[str]:
         who = f"generation {row['generation']}"
         if row["at_work"]:
             told.append(
-                f"another ryu_droplog is at work on this bridge ({who}): its {row['flows']} flows"
-                " are left alone, and what they take is not logged here"
+                f"another ryu_droplog is at work on this bridge ({who}):"
+                f" {count(row['flows'], 'flow')} of its own left alone, and what they take is not"
+                " logged here"
             )
-        else:
+        elif not lasting:  # it will be known soon
             told.append(
-                f"{row['flows']} flows and {row['meters']} meters of another run ({who}) are left"
-                f" alone for {row['seconds_to_decide']:g} s more, to see whether it is at work"
+                f"{count(row['flows'], 'flow')} and {count(row['meters'], 'meter')} of another run"
+                f" ({who}) are left alone for {row['seconds_to_decide']:g} s more, to see whether"
+                " it is at work"
             )
-    for row in state.get("coming", ()):
+    for row in _since(state.get("coming", ()), lasting):
         told.append(
             f"{row['name']} has come into use, and is not watched before the next plan (since"
             f" {row['missing_seconds']:g} s)"
         )
-    for row in state["tables"]:
-        if "missing_seconds" in row:
-            retry = f"; next try in {row['retry_seconds']:g} s" if "retry_seconds" in row else ""
-            why = row.get("refusal", "its flow is being added")
-            told.append(
-                f"{row['name']} is not watched (since {row['missing_seconds']:g} s): {why}{retry}"
-            )
-    missing = [row for row in state["explicit"] if "missing_seconds" in row]
+    for row in _since(state.get("tables", ()), lasting):
+        retry = f"; next try in {row['retry_seconds']:g} s" if "retry_seconds" in row else ""
+        why = row.get("refusal", "its flow is being added")
+        told.append(
+            f"{row['name']} is not watched (since {row['missing_seconds']:g} s): {why}{retry}"
+        )
+    missing = _since(state.get("explicit", ()), lasting)
     if missing:
         longest = max(missing, key=lambda row: float(row["missing_seconds"]))
         told.append(
-            f"{len(missing)} explicit drops are not logged now, one since"
+            f"{count(len(missing), 'explicit drop')} not logged now, the first since"
             f" {longest['missing_seconds']:g} s: {longest.get('refusal', 'it is being added')}"
         )
     return told
+
+
+def _since(rows: Iterable[Mapping[str, Any]], seconds: float) -> list[Mapping[str, Any]]:
+    """Those of which something has been missing for so long."""
+    return [row for row in rows if row.get("missing_seconds", -1.0) >= seconds]
 
 
 def as_table(bridges: Mapping[str, Mapping[str, Any]]) -> str:

@@ -12,6 +12,9 @@ from ryu_droplog.reach import CONNECTED, CONNECTING, GONE, OFF, REFUSED, UNREACH
 GRACE = 15.0
 """Seconds for which a bridge may be on its way to a connection, as it is after a start."""
 
+SETTLING = 5.0
+"""Seconds for which a table may be without a flow of ours, as after a change by its owner."""
+
 Answer = Mapping[str, Any]
 
 
@@ -58,10 +61,8 @@ def _of_bridges(answer: Answer) -> Iterator[str]:
         if kind in (UNREACHABLE, REFUSED) or is_late:
             why = f": {state['error']}" if state["error"] else ""
             yield f"{name}: {_WORDS[kind]}, not connected for {duration(seconds)}{why}"
-        for run in state.get("other_runs", ()):
-            if run["at_work"]:
-                who = f"generation {run['generation']}"
-                yield f"{name}: another ryu_droplog is at work on this bridge ({who})"
+        for text in report.attention(state, SETTLING):
+            yield f"{name}: {text}"
 
 
 def _of_sinks(answer: Answer) -> Iterator[str]:
@@ -86,6 +87,8 @@ def _well(answer: Answer) -> Iterator[str]:
             yield f"{name}: connected{span}"
         elif (kind in (CONNECTING, WAITING) and (seconds or 0.0) < GRACE) or kind in (GONE, OFF):
             yield f"{name}: {_WORDS[kind]}"
+        lasting = report.attention(state, SETTLING)
+        yield from (f"{name}: {text}" for text in report.attention(state) if text not in lasting)
     for address, state in (answer.get("listen") or {}).items():
         here = count(state["connections"], "connection")
         yield f"switches may connect to {address}: {here}, {state['refused']} refused"

@@ -72,11 +72,14 @@ class Guest:
 
 def takes_connections(path: Path) -> bool:
     """Whether somebody listens on the Unix socket: it is there a moment before that."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
-        try:
-            visitor.connect(os.fspath(path))
-        except OSError:
-            return False
+    folder = os.open(path.parent, os.O_RDONLY)  # the whole path may be longer than an address
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+            visitor.connect(f"/proc/self/fd/{folder}/{path.name}")
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
     return True
 
 

@@ -115,8 +115,12 @@ class LastWill:
                 self._say({"name": name, "address": None, "messages": ""})
             elif name in self._estates:
                 estate = self._estates[name]
-                estate.remains, estate.renewed = remains, time.monotonic()
-                self._say({"name": name, **remains._asdict()})
+                if estate.address is None and not any(remains[:3]):
+                    del self._estates[name]  # nothing is there, and nobody could look again
+                    self._say({"name": name, "address": None, "messages": ""})
+                else:
+                    estate.remains, estate.renewed = remains, time.monotonic()
+                    self._say({"name": name, **remains._asdict()})
         deadline = time.monotonic() + WRITE_TIME
         while self._unsent and time.monotonic() < deadline:
             hub.sleep(0.01)

@@ -103,11 +103,10 @@ def test_bridge_is_watched_although_others_came_with_its_name_and_its_datapath_i
     env = {**os.environ, "OSKEN_HUB_TYPE": hub}
     with Program(switch, CONFIG, env=env) as program:
         assert [0] == eventually([0], lambda: watched(switch, BRIDGE))
-        with (
-            Away(switch) as away,
-            FalseSwitch(PORT, BRIDGE, 77) as namesake,
-            FalseSwitch(PORT, "br-twin", DATAPATH, source="127.0.0.2") as twin,
-        ):
+        with Away(switch) as away, ExitStack() as peers:
+            assert 1 == eventually(1, lambda: program.times(".mgmt has ended"))
+            namesake = peers.enter_context(FalseSwitch(PORT, BRIDGE, 77))
+            twin = peers.enter_context(FalseSwitch(PORT, "br-twin", DATAPATH, source="127.0.0.2"))
             assert namesake.closed.wait(30)
             assert not namesake.watched.is_set()
             refused = f"the bridge there is called '{BRIDGE}', and that one is not to connect"
@@ -137,9 +136,8 @@ def test_who_came_to_one_program_keeps_another_from_no_bridge(switch: PrivateSwi
             with Program(switch, config, name="second") as second:
                 assert [0] == eventually([0], lambda: watched(switch, BRIDGE))
                 assert twin.closed.wait(30)
-                assert f"another ryu_droplog is at work there (process {second.process.pid})" in (
-                    first.said()
-                )
+                reason = f"another ryu_droplog is at work there (process {second.process.pid})"
+                assert 1 == eventually(1, lambda: first.times(reason))
                 assert 0 == second.end()
         assert 0 == first.end()
 
@@ -342,7 +340,7 @@ def test_run_directory_of_others_is_refused_before_anything_is_added(
         program.config.write_text(text)
         with program:
             assert 1 == program.process.wait(15)
-            [line] = program.said().splitlines()
+            _, line = program.said().splitlines()
             assert line.startswith(f"ryu_droplog: {directory}: {reason}")
         assert not our_flows(switch, BRIDGE)
         assert "precious" == target.read_text()

@@ -163,7 +163,8 @@ def test_bridge_that_connects_to_us_is_waited_for(switch: PrivateSwitch) -> None
         assert 0 == droplog(switch, program, "status")[0]
         switch.vsctl("del-controller", EX)
         assert {EX: "waiting"} == eventually({EX: "waiting"}, lambda: states(program))
-        assert 0 == program.end()
+        assert 1 == program.end(), "nobody can go there to take the flow back"
+        assert 1 == program.times("there is no way to it: it connects to the program")
 
 
 def test_drop_log_that_is_off_is_well_and_says_so(switch: PrivateSwitch) -> None:

@@ -215,14 +215,23 @@ def test_attention_says_what_is_not_watched_since_when_and_why() -> None:
         ],
     }
     assert attention(state) == [
-        "another ryu_droplog is at work on this bridge (generation 0x222200): its 2 flows are left"
-        " alone, and what they take is not logged here",
-        "0 flows and 1 meters of another run (generation 0x333300) are left alone for 12.5 s more,"
+        "another ryu_droplog is at work on this bridge (generation 0x222200): 2 flows of its own"
+        " left alone, and what they take is not logged here",
+        "0 flows and 1 meter of another run (generation 0x333300) are left alone for 12.5 s more,"
         " to see whether it is at work",
         "TABLE_20 has come into use, and is not watched before the next plan (since 0.1 s)",
         "B is not watched (since 2.5 s): was removed; next try in 4 s",
-        "1 explicit drops are not logged now, one since 3 s: no meter",
+        "1 explicit drop not logged now, the first since 3 s: no meter",
     ]
+
+
+def test_attention_leaves_out_what_has_just_begun() -> None:
+    row = {"name": "B", "watched": False, "missing_seconds": 2.5}
+    coming = {"name": "C", "missing_seconds": 0.1}
+    state = {"connected": True, "tables": [row], "explicit": [row], "coming": [coming]}
+    assert 3 == len(attention(state))
+    assert 2 == len(attention(state, 2.5))
+    assert [] == attention(state, 2.6)
 
 
 def test_attention_says_nothing_where_all_is_watched() -> None:

@@ -81,10 +81,28 @@ def test_bridge_on_its_way_off_or_gone_is_none(state: dict[str, Any], expected: 
 
 
 def test_other_program_that_is_at_work_on_the_bridge_is_a_problem() -> None:
-    runs = [{"generation": "0x1", "at_work": True}, {"generation": "0x2", "at_work": False}]
+    run = {"flows": 2, "meters": 1, "seconds_to_decide": 9.0}
+    runs = [
+        {"generation": "0x1", "at_work": True, **run},
+        {"generation": "0x2", "at_work": False, **run},
+    ]
     told = answer(bridges={"br0": bridge("connected", other_runs=runs)})
-    expected = "br0: another ryu_droplog is at work on this bridge (generation 0x1)"
+    expected = (
+        "br0: another ryu_droplog is at work on this bridge (generation 0x1): 2 flows of its own"
+        " left alone, and what they take is not logged here"
+    )
     assert [expected] == problems(told)
+    assert "  - br0: 2 flows and 1 meter of another run (generation 0x2) are left" in as_text(told)
+
+
+def test_table_that_has_just_come_into_use_is_no_problem_yet() -> None:
+    row = {"name": "TABLE_20", "missing_seconds": 1.0, "retry_seconds": 2.0, "refusal": "x"}
+    told = answer(bridges={"br0": bridge("connected", tables=[row])})
+    assert [] == problems(told)
+    expected = "TABLE_20 is not watched (since 1 s): x; next try in 2 s"
+    assert f"  - br0: {expected}" in as_text(told).splitlines()
+    row["missing_seconds"] = 30.0
+    assert [f"br0: {expected.replace('1 s', '30 s')}"] == problems(told)
 
 
 def test_sink_that_cannot_write_is_a_problem() -> None:
