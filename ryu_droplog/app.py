@@ -22,18 +22,19 @@ from os_ken.base import app_manager
 from os_ken.lib import hub
 from os_ken.ofproto import ofproto_v1_3
 
-from ryu_droplog import cookie, plainlog
-from ryu_droplog.changes import changes
-from ryu_droplog.errors import DropLogError, why
-from ryu_droplog.obey import Configuration
-from ryu_droplog.openflow.threads import join, start
-from ryu_droplog.options import choose, register
-from ryu_droplog.phrases import count
-from ryu_droplog.pipelines import Pipeline
-from ryu_droplog.sd_notify import ServiceManager
-from ryu_droplog.settings import ANY_BRIDGE, Settings
-from ryu_droplog.status import StatusServer
-from ryu_droplog.works import Works
+from ryu_droplog.concurrency.threads import join, start
+from ryu_droplog.config.changes import changes
+from ryu_droplog.config.effective import Configuration
+from ryu_droplog.config.options import choose, register
+from ryu_droplog.config.settings import ANY_BRIDGE, Settings
+from ryu_droplog.model import cookie
+from ryu_droplog.model.errors import DropLogError, why
+from ryu_droplog.pipelines.loader import Pipeline
+from ryu_droplog.runtime.sd_notify import ServiceManager
+from ryu_droplog.runtime.status_socket import StatusServer
+from ryu_droplog.runtime.supervisor import Works
+from ryu_droplog.text import plain_log
+from ryu_droplog.text.phrases import count
 
 LOG = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        plainlog.guard(logging.getLogger().handlers, plainlog.OURS)
+        plain_log.guard(logging.getLogger().handlers, plain_log.OURS)
         try:
             self.configuration = Configuration(choose(cfg.CONF.droplog.config))
         except DropLogError as error:

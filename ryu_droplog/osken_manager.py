@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from ryu_droplog import hubs
-from ryu_droplog.errors import ConfigError
+from ryu_droplog.concurrency import hubs
+from ryu_droplog.model.errors import ConfigError
 
 _THEIRS = "os_ken.cmd.manager"
 
@@ -36,14 +36,14 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{_THEIRS}.".startswith(f"{error.name}."):
             raise  # it is there, and misses something else
-        from ryu_droplog import manager
+        from ryu_droplog.runtime import manager
 
         manager.run(sys.argv[1:])
         return
     if about_us:
         from os_ken import cfg
 
-        from ryu_droplog.options import register
+        from ryu_droplog.config.options import register
 
         register(cfg.CONF)
     theirs.main()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 
-from ryu_droplog.capture import TUN_DST, TUN_SRC, TUNNEL_ID, FlowSpec
-from ryu_droplog.openflow.match import FieldId, fields, overlap
+from ryu_droplog.config.capture_spec import TUN_DST, TUN_SRC, TUNNEL_ID, FlowSpec
+from ryu_droplog.openflow.oxm_match import FieldId, fields, overlap
 
 MAX_MATCHES = 64
 """More flows than this in each table would be a burden on the switch."""
@@ -63,8 +63,8 @@ def matches(specs: Sequence[FlowSpec]) -> tuple[bytes, ...]:
     what the specification means: an EtherType that is a length or a tag, an extension header of
     IPv6. Empty bytes match all, and are then the only ones; () matches nothing.
 
-    What the switch reads in another way than `ryu_droplog.packet.frame` cannot be matched: what is
-    behind more tags than the switch's vlan-limit, ports of a fragment, headers that it finds
+    What the switch reads in another way than `ryu_droplog.packet.ethernet` cannot be matched: what
+    is behind more tags than the switch's vlan-limit, ports of a fragment, headers that it finds
     malformed.
     """
     wanted = {_pack(match) for spec in specs for match in _of_spec(spec)}

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from struct import Struct
 
-from ryu_droplog.errors import SwitchError
+from ryu_droplog.model.errors import SwitchError
 
 HEADER = Struct("!BBHI")
 """Version, type, length and xid of a message (OpenFlow 1.3.5 section 7.1)."""

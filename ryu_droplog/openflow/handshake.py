@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from struct import Struct
 
-from ryu_droplog.errors import SwitchError
+from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow.framing import HEADER, message_length
 from ryu_droplog.openflow.replies import (
     LOCAL_PORT,

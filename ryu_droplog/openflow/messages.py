@@ -16,7 +16,7 @@ from os_ken.lib.pack_utils import msg_pack_into
 from os_ken.ofproto.ofproto_v1_3 import OFPAT_EXPERIMENTER
 from os_ken.ofproto.ofproto_v1_3_parser import OFPAction, OFPMatch
 
-from ryu_droplog import cookie
+from ryu_droplog.model import cookie
 
 NICIRA = 0x00002320
 _NXT_SET_CONTROLLER_ID = 20

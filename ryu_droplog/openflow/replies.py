@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from os_ken.ofproto import ofproto_v1_3
 
-from ryu_droplog.errors import SwitchError
+from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow.framing import HEADER
 
 LOCAL_PORT: int = ofproto_v1_3.OFPP_LOCAL

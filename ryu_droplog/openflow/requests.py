@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ryu_droplog import cookie
-from ryu_droplog.errors import SwitchError
+from ryu_droplog.model import cookie
+from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.channel import ANSWER_TIME, Answer, Channel, error_text
-from ryu_droplog.openflow.flows import (
+from ryu_droplog.openflow.connection import ANSWER_TIME, Answer, Channel, error_text
+from ryu_droplog.openflow.flow_stats import (
     Count,
     Flow,
     actions_of,
@@ -18,7 +18,7 @@ from ryu_droplog.openflow.flows import (
 )
 from ryu_droplog.openflow.messages import Message, OurFlow, TellingFlow
 from ryu_droplog.openflow.replies import max_meter_of, meter_configs_of, meter_drops_of
-from ryu_droplog.printable import printable
+from ryu_droplog.text.printable import printable
 
 METER_BASE = 4_000_000_000
 METER_END = METER_BASE + (1 << 16) * 256

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from struct import Struct
 
-from ryu_droplog.errors import SwitchError
-from ryu_droplog.printable import word
+from ryu_droplog.model.errors import SwitchError
+from ryu_droplog.text.printable import word
 
 # ofp_table_features: length, table_id, pad, name, metadata_match, metadata_write, config,
 # max_entries. The properties follow.

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ryu_droplog.errors import MalformedMessage
-from ryu_droplog.packet import wire
+from ryu_droplog.model.errors import MalformedMessage
+from ryu_droplog.packet import headers as wire
 
 TABLE_MAX = 255
 """Highest number of a table (OpenFlow 1.3.5 section 7.1: uint8_t)."""

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from ryu_droplog.drop import Drop
-from ryu_droplog.ledger import TableBook
-from ryu_droplog.phrases import timestamp, were
+from ryu_droplog.model.accounting import TableBook
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.text.phrases import timestamp, were
 
 QUEUE_SIZE = 100_000
 """Drops that wait for a sink at most; what comes while it is full is refused, and counted."""

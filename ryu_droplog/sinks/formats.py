@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ryu_droplog.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
-from ryu_droplog.packet import wire
-from ryu_droplog.packet.frame import icmpv6
-from ryu_droplog.packet.packetin import context
+from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
+from ryu_droplog.packet import headers
+from ryu_droplog.packet.ethernet import icmpv6
+from ryu_droplog.packet.packet_in import context
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.line import IPV4_TEXT, IPV6_TEXT, MAC_TEXT, zoned_timestamp
 
@@ -104,7 +104,7 @@ _PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
 _MATCH = re.compile(r"[!#-\[\]-~]+")
 """The same with `=`: matches are in ovs-ofctl's words, and never quoted."""
 _MICROSECONDS = 1_000_000  # in a second
-_TCP_FLAGS = tuple(line.flag_names(flags).strip() for flags in range(wire.TCP_FLAGS_MASK + 1))
+_TCP_FLAGS = tuple(line.flag_names(flags).strip() for flags in range(headers.TCP_FLAGS_MASK + 1))
 
 
 def _quoted(value: object, plain: re.Pattern[str]) -> str:
@@ -143,7 +143,7 @@ def _told(drop: Drop) -> dict[str, Any]:
         "in_port": context(drop.metadata).in_port or None,
         "smac": MAC_TEXT[drop.smac] if drop.smac else None,
         "dmac": MAC_TEXT[drop.dmac] if drop.dmac else None,
-        "vlans": [tag & wire.VLAN_VID_MASK for tag in drop.vlans] or None,
+        "vlans": [tag & headers.VLAN_VID_MASK for tag in drop.vlans] or None,
         "ethertype": _named(drop.ethertype, line.ETHERTYPE_NAMES, 4),
         **_network(drop),
         **_transport(drop),
@@ -185,7 +185,7 @@ def _network(drop: Drop) -> dict[str, Any]:
             "protocol": protocol,
             "ttl": l3.ttl,
             "length": l3.total_length,
-            "fragment_offset": (l3.flags_offset & wire.IPV4_OFFSET_MASK) or None,
+            "fragment_offset": (l3.flags_offset & headers.IPV4_OFFSET_MASK) or None,
         }
     if isinstance(l3, IPv6):
         return {
@@ -201,7 +201,7 @@ def _network(drop: Drop) -> dict[str, Any]:
 def _transport(drop: Drop) -> dict[str, Any]:
     l4 = drop.l4
     if isinstance(l4, Tcp):
-        flags = l4.offset_flags & wire.TCP_FLAGS_MASK
+        flags = l4.offset_flags & headers.TCP_FLAGS_MASK
         return {
             "sport": l4.src_port,
             "dport": l4.dst_port,

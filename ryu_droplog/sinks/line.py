@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from socket import AF_INET, AF_INET6, inet_ntop
 
-from ryu_droplog.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
-from ryu_droplog.packet import wire
+from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
+from ryu_droplog.packet import headers as wire
 
 ADDRESS_CACHE_SIZE = 16_384
 """How many addresses of each kind (MAC, IPv4, IPv6) keep their text."""

@@ -17,8 +17,8 @@ from types import ModuleType
 import msgspec
 from msgspec import Struct
 
-from ryu_droplog.drop import Arp, Drop, IPv4, Tcp, Udp
-from ryu_droplog.errors import why
+from ryu_droplog.model.drop import Arp, Drop, IPv4, Tcp, Udp
+from ryu_droplog.model.errors import why
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sinks.line import IPV4_TEXT, IPV6_TEXT, MAC_TEXT

@@ -12,8 +12,8 @@ from contextlib import closing, suppress
 from logging.handlers import SysLogHandler
 from types import ModuleType
 
-from ryu_droplog.drop import Drop
-from ryu_droplog.errors import why
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.model.errors import why
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.base import Sink
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from ryu_droplog.drop import Drop
-from ryu_droplog.errors import ConfigError, why
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.model.errors import ConfigError, why
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.appending import ends_in_mid_line, open_to_append
 from ryu_droplog.sinks.base import LINGER, Sink

@@ -14,9 +14,9 @@ from typing import Any
 from benchmarks import sender
 from private_ovs import CommandError, PrivateSwitch, in_netns, run, stop_process
 
-from ryu_droplog.ledger import COLUMNS
-from ryu_droplog.report import ALL
-from ryu_droplog.status import ask as ask_all
+from ryu_droplog.model.accounting import COLUMNS
+from ryu_droplog.processing.report import ALL
+from ryu_droplog.runtime.status_socket import ask as ask_all
 
 from .packets import IPV4, ethernet, ipv4, tcp
 from .program import BIN, OURS, Program, eventually

@@ -9,12 +9,12 @@ from typing import Any
 
 from private_ovs import PrivateSwitch
 
-from ryu_droplog import cookie
-from ryu_droplog.endpoint import UnixEndpoint
+from ryu_droplog.config.endpoint import UnixEndpoint
+from ryu_droplog.connections.connector import connect
+from ryu_droplog.model import cookie
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.channel import Channel, error_text, new_handshake
-from ryu_droplog.openflow.flows import Update, parse_updates
-from ryu_droplog.openflow.link import connect
+from ryu_droplog.openflow.connection import Channel, error_text, new_handshake
+from ryu_droplog.openflow.flow_stats import Update, parse_updates
 from ryu_droplog.openflow.messages import OurFlow
 
 GENERATION = 7

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from private_ovs import PrivateSwitch, stop_process
 
-from ryu_droplog import cookie
+from ryu_droplog.model import cookie
 from ryu_droplog.openflow.requests import METER_BASE
 
 BIN = Path(sys.executable).parent

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from private_ovs import CommandError, PrivateSwitch, run, send_frame
 
-from ryu_droplog.report import ALL
+from ryu_droplog.processing.report import ALL
 
 from . import books
 from .books import OPEN_METER, File, load, send, settled, state, total, when

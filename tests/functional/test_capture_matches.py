@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from private_ovs import PrivateSwitch
 
-from ryu_droplog import cookie
-from ryu_droplog.capture import FlowSpec
+from ryu_droplog.config.capture_spec import FlowSpec
+from ryu_droplog.model import cookie
 from ryu_droplog.openflow.capture_match import MAX_MATCHES, matches
-from ryu_droplog.openflow.match import text
 from ryu_droplog.openflow.messages import OurFlow
+from ryu_droplog.openflow.oxm_match import text
 
 from .peer import GENERATION, Peer
 from .program import add_flows

@@ -259,9 +259,9 @@ def test_switch_that_connects_to_the_program_and_hangs_is_named_as_out_of_reach(
 
 _NEVER_STOPS = """
 import sys
-from ryu_droplog import manager
+from ryu_droplog.runtime import manager
 from ryu_droplog import app
-from ryu_droplog.works import Works
+from ryu_droplog.runtime.supervisor import Works
 def stop(self):
     while True:
         pass

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from private_ovs import PrivateSwitch
 
-from ryu_droplog.openflow.owner import Recognition, recognise
 from ryu_droplog.openflow.requests import dump
+from ryu_droplog.owners.detection import Recognition, recognise
 
 from .peer import Peer, ours
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from private_ovs import PrivateSwitch, send_frame
 
-from ryu_droplog.report import ALL
+from ryu_droplog.processing.report import ALL
 
 from .books import all_in, settled, state, status, total
 from .packets import syn

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from private_ovs import PrivateSwitch, run, send_frame
 
-from ryu_droplog.openflow import cleanup, messages
+from ryu_droplog.cleanup import cleanup_process
+from ryu_droplog.openflow import messages
 
 from . import books
 from .packets import syn
@@ -236,8 +237,9 @@ def test_row_removed_by_its_owner_falls_back_to_the_management_socket(
 
 def test_row_removed_by_its_owner_comes_back_after_the_pause(switch: PrivateSwitch) -> None:
     hurry = (
-        "from ryu_droplog import cli, manager\n"
-        "from ryu_droplog.openflow import service\n"
+        "from ryu_droplog import cli\n"
+        "from ryu_droplog.runtime import manager\n"
+        "from ryu_droplog.connections import service_connector as service\n"
         "service.FIRST_PAUSE = 1.0\n"
         "cli.main()\n"
     )
@@ -355,7 +357,7 @@ def test_clean_up_process_takes_back_flows_meters_and_row(switch: PrivateSwitch)
         json.dumps({"name": name, "address": str(switch.rundir / place), "messages": said.hex()})
         for name, place, said in told
     ]
-    command = (sys.executable, "-I", "-S", cleanup.__file__)
+    command = (sys.executable, "-I", "-S", cleanup_process.__file__)
     process = subprocess.run(
         command,
         input="".join(f"{line}\n" for line in lines).encode(),

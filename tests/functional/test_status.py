@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from private_ovs import PrivateSwitch
 
-from ryu_droplog.status import StatusError
+from ryu_droplog.runtime.status_socket import StatusError
 
 from .books import status
 from .program import BIN, Program, eventually, watched

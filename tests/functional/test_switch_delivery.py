@@ -12,7 +12,7 @@ import pytest
 from private_ovs import PrivateSwitch, send_frame
 
 from ryu_droplog.openflow import messages
-from ryu_droplog.packet import packetin
+from ryu_droplog.packet import packet_in
 
 from .packets import ARP, IPV4, arp, ethernet, ipv4, syn, tcp
 from .peer import Peer, ours
@@ -80,9 +80,9 @@ def test_packets_for_our_id_come_to_us_alone(switch: PrivateSwitch, peer: Peer) 
         send_frame("one", "eth0", ethernet(ARP, arp("10.0.0.1", "10.0.0.2")))
         assert 1 == arrived(peer, switch, sent=2, expected=1)
         assert 1 == arrived(other, switch, sent=2, expected=1)
-        assert syn() == packetin.parse(peer.packet_ins[0]).frame
+        assert syn() == packet_in.parse(peer.packet_ins[0]).frame
         assert ethernet(ARP, arp("10.0.0.1", "10.0.0.2")) == (
-            packetin.parse(other.packet_ins[0]).frame
+            packet_in.parse(other.packet_ins[0]).frame
         )
 
 
@@ -125,11 +125,11 @@ def test_packet_comes_whole_with_table_cookie_and_registers(
     frame = ethernet(IPV4, ipv4("10.0.0.1", "10.0.0.2", 6, tcp(1, 2), bytes(1400)))
     send_frame("one", "eth0", frame)
     assert 1 == eventually(1, lambda: len(peer.packet_ins))
-    found = packetin.parse(peer.packet_ins[0])
+    found = packet_in.parse(peer.packet_ins[0])
     assert (0, 7, ours(7).cookie) == (found.reason, found.table_id, found.cookie)
     assert frame == found.frame
     fields = {(f.oxm_class, f.field): int.from_bytes(f.value, "big")
-              for f in packetin.oxm_fields(found.metadata)}  # fmt: skip
+              for f in packet_in.oxm_fields(found.metadata)}  # fmt: skip
     assert (9, 0x800) == (fields[1, 5], fields[0x8000, 2])
 
 

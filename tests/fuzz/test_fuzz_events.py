@@ -7,9 +7,9 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ryu_droplog.events.pods import Pod, PodMap, parse
-from ryu_droplog.events.rules import MAX_MESSAGE, MAX_REASON, Discard, PodEvent, Rules
-from ryu_droplog.events.stream import PacketEvent, StreamError, StreamReader, parse_time
+from ryu_droplog.k8s_events.pods import Pod, PodMap, parse
+from ryu_droplog.k8s_events.rules import MAX_MESSAGE, MAX_REASON, Discard, PodEvent, Rules
+from ryu_droplog.k8s_events.stream import PacketEvent, StreamError, StreamReader, parse_time
 
 KEYS = [
     "TimeStamp",

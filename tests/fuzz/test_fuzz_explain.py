@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_fuzz_packet import FRAMES, mutated
 
-from ryu_droplog import explain
-from ryu_droplog.drop import Drop, DropFlow, Origin
-from ryu_droplog.explain import Directory
-from ryu_droplog.ledger import TableBook
-from ryu_droplog.packet.frame import decode
+from ryu_droplog.model.accounting import TableBook
+from ryu_droplog.model.drop import Drop, DropFlow, Origin
+from ryu_droplog.ovsdb.southbound import Directory
+from ryu_droplog.owners import explain
+from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks.formats import FORMATS, as_json
 
 NAMES = st.text(st.characters(), max_size=20)

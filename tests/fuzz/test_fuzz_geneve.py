@@ -9,18 +9,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_fuzz_packet import FRAMES, mutated
 
-from ryu_droplog import origins, tunnelled
-from ryu_droplog.chain import Chain
-from ryu_droplog.drop import Drop
-from ryu_droplog.errors import MalformedMessage
-from ryu_droplog.ledger import Ledger
-from ryu_droplog.opflex import Words, parse_ids
+from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.model.errors import MalformedMessage
+from ryu_droplog.owners.opflex_names import Words, parse_ids
 from ryu_droplog.packet import geneve
-from ryu_droplog.packet.packetin import context, drop_record, oxm_fields
-from ryu_droplog.pipelines import load_pipelines
+from ryu_droplog.packet.packet_in import context, drop_record, oxm_fields
+from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.processing.chain import Chain
 from ryu_droplog.sinks.line import redirected
 from ryu_droplog.sinks.packet_events import packet_event
-from ryu_droplog.tunnelled import DropLogs, senders
+from ryu_droplog.sources import geneve_log, locations
+from ryu_droplog.sources.geneve_log import DropLogs, senders
 
 SENDERS = senders(load_pipelines(None), {})
 WORDS = Words({7: "rule", 8: ""}, {10: "red", 11: "blue"})
@@ -65,12 +65,12 @@ class Keeper:
 
 @contextmanager
 def little_memory() -> Iterator[None]:
-    before = tunnelled.HEADERS, origins.ORIGINS
-    tunnelled.HEADERS = origins.ORIGINS = REMEMBERED
+    before = geneve_log.HEADERS, locations.ORIGINS
+    geneve_log.HEADERS = locations.ORIGINS = REMEMBERED
     try:
         yield
     finally:
-        tunnelled.HEADERS, origins.ORIGINS = before
+        geneve_log.HEADERS, locations.ORIGINS = before
 
 
 anything = st.one_of(st.binary(max_size=160), mutated(DATAGRAMS), st.sampled_from(DATAGRAMS))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ryu_droplog.drop import Drop, Origin
-from ryu_droplog.errors import MalformedMessage
-from ryu_droplog.ledger import TableBook
-from ryu_droplog.packet.frame import decode
-from ryu_droplog.packet.packetin import drop_record, oxm_fields, parse
+from ryu_droplog.model.accounting import TableBook
+from ryu_droplog.model.drop import Drop, Origin
+from ryu_droplog.model.errors import MalformedMessage
+from ryu_droplog.packet.ethernet import decode
+from ryu_droplog.packet.packet_in import drop_record, oxm_fields, parse
 from ryu_droplog.sinks.line import packet_text
 
 ORIGIN = Origin(

@@ -9,9 +9,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_fuzz_packet import FRAMES, ORIGIN, mutated
 
-from ryu_droplog.drop import Arp, Drop, IPv4, IPv6, Tcp, Udp
-from ryu_droplog.packet.frame import decode
-from ryu_droplog.prune import DEFAULTS, Filter, FilterError, Prune, fields, only, parse_filter
+from ryu_droplog.config.filter_spec import DEFAULTS, Filter, FilterError, fields, parse_filter
+from ryu_droplog.model.drop import Arp, Drop, IPv4, IPv6, Tcp, Udp
+from ryu_droplog.packet.ethernet import decode
+from ryu_droplog.processing.filter import Prune, only
 
 Masked = tuple[bytes, bytes]
 Numbers = tuple[tuple[int, int], ...]

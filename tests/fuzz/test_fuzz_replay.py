@@ -29,14 +29,14 @@ from captures import (
     simple,
 )
 
-from ryu_droplog import config
-from ryu_droplog.capturefile import LATEST, CaptureError, Packet, packets
+from ryu_droplog.config import loader
 from ryu_droplog.packet import geneve
-from ryu_droplog.packet.outer import LINK_TYPES, datagram
-from ryu_droplog.pipelines import load_pipelines
-from ryu_droplog.replay import Replay
+from ryu_droplog.packet.encapsulated_udp import LINK_TYPES, datagram
+from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.sources.pcap_file import LATEST, CaptureError, Packet, packets
+from ryu_droplog.sources.pcap_replay import Replay
 
-SETTINGS = config.load(None, {})
+SETTINGS = loader.load(None, {})
 PIPELINES = load_pipelines(None)
 FRAMES = [packet(data) for data in DATAGRAMS[:6]]
 OPTIONS = option(2, b"lo"), option(9, b"\x09"), option(14, bytes(8))

@@ -24,12 +24,12 @@ import openflow_bytes as wire
 from fake_switch import DESCRIPTION, flow, table, update
 from test_fuzz_packet import mutated
 
-from ryu_droplog.errors import MalformedMessage, SwitchError
-from ryu_droplog.openflow import flows, match, replies, tables
-from ryu_droplog.openflow.counters import parse_flow_removed
+from ryu_droplog.model.errors import MalformedMessage, SwitchError
+from ryu_droplog.openflow import flow_stats, oxm_match, replies, tables
+from ryu_droplog.openflow.flow_removed import parse_flow_removed
 from ryu_droplog.openflow.framing import Framer
 from ryu_droplog.openflow.handshake import Handshake
-from ryu_droplog.packet import packetin
+from ryu_droplog.packet import packet_in as packetin
 
 MOST_TIME = 0.05
 """Seconds of the processor that a call may take."""
@@ -72,20 +72,20 @@ def read_packet_in(message: bytes) -> None:
 
 
 def read_updates(body: bytes) -> None:
-    for found in flows.parse_updates(body):
-        flows.effect_of(found.instructions)
-        match.overlap(found.match, bytes.fromhex("80000a02 0806"))
+    for found in flow_stats.parse_updates(body):
+        flow_stats.effect_of(found.instructions)
+        oxm_match.overlap(found.match, bytes.fromhex("80000a02 0806"))
 
 
 def read_flows(body: bytes) -> None:
-    for found in flows.parse_flow_stats(body):
-        flows.without_controller(flows.actions_of(found.instructions), 7)
+    for found in flow_stats.parse_flow_stats(body):
+        flow_stats.without_controller(flow_stats.actions_of(found.instructions), 7)
 
 
 def read_match(fields: bytes) -> None:
-    register = match.free_bit(fields)
+    register = oxm_match.free_bit(fields)
     if register is not None:
-        match.with_free_bit(fields, register)
+        oxm_match.with_free_bit(fields, register)
 
 
 MATCH = bytes.fromhex(
@@ -93,7 +93,7 @@ MATCH = bytes.fromhex(
 )
 READERS: list[tuple[Callable[[bytes], Any], bytes]] = [
     (read_flows, FLOWS),
-    (lambda body: list(flows.parse_counts(body, bool)), FLOWS),
+    (lambda body: list(flow_stats.parse_counts(body, bool)), FLOWS),
     (read_updates, UPDATES),
     (lambda body: tables.parse_table_features([body]), TABLES),
     (lambda body: list(replies.meter_configs_of(body)), METERS),
@@ -105,9 +105,9 @@ READERS: list[tuple[Callable[[bytes], Any], bytes]] = [
     (replies.config_flags, CONFIG),
     (lambda message: replies.error_text(replies.error_of(message)), ERROR),
     (parse_flow_removed, REMOVED),
-    (match.text, MATCH),
+    (oxm_match.text, MATCH),
     (read_match, MATCH),
-    (lambda fields: match.overlap(fields, MATCH), MATCH),
+    (lambda fields: oxm_match.overlap(fields, MATCH), MATCH),
     (read_packet_in, PACKET_IN),
     (lambda data: list(Framer().feed(data)), PACKET_IN + ERROR + wire.packet_in(bytes(65_500))),
     (lambda data: Handshake().receive(data), GREETING),
@@ -162,5 +162,5 @@ def test_seeds_are_what_they_are_meant_to_be() -> None:
     """The mutations start from what is read to its end."""
     for read, seed in READERS:
         read(seed)
-    assert len(ACTIONS) == len(list(flows.parse_flow_stats(FLOWS)))
-    assert len(ACTIONS) == len(list(flows.parse_updates(UPDATES)))
+    assert len(ACTIONS) == len(list(flow_stats.parse_flow_stats(FLOWS)))
+    assert len(ACTIONS) == len(list(flow_stats.parse_updates(UPDATES)))

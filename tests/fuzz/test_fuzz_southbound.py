@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 from hostile import NAMES
 from lasting import lasting
 
-from ryu_droplog.openflow import southbound as module
-from ryu_droplog.openflow.flows import Effect, Flow
-from ryu_droplog.openflow.jsonstream import JsonStream
-from ryu_droplog.openflow.southbound import Southbound
-from ryu_droplog.printable import CUT
+from ryu_droplog.openflow.flow_stats import Effect, Flow
+from ryu_droplog.ovsdb import southbound as module
+from ryu_droplog.ovsdb.json_stream import JsonStream
+from ryu_droplog.ovsdb.southbound import Southbound
+from ryu_droplog.text.printable import CUT
 
 TOO_LONG = 2.0
 """Seconds; an answer that ends takes milliseconds, and the rest is a noisy machine's."""

@@ -17,7 +17,13 @@ from kubernetes import client
 
 from .cluster import PATIENCE, Cluster
 
-COMMAND = (sys.executable, "-W", "ignore", "-c", "from ryu_droplog.cli import main; main()")
+COMMAND = (
+    sys.executable,
+    "-W",
+    "ignore",
+    "-c",
+    "from ryu_droplog.cli import main; main()",
+)
 MANIFEST = Path(__file__).parents[2] / "docs" / "kubernetes.yaml"
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from frames import syn
 
-from ryu_droplog.cookie import Cookie
-from ryu_droplog.drop import Drop, Origin
-from ryu_droplog.ledger import TableBook
-from ryu_droplog.packet.frame import decode
+from ryu_droplog.model.accounting import TableBook
+from ryu_droplog.model.cookie import Cookie
+from ryu_droplog.model.drop import Drop, Origin
+from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks.base import Sink
 
 GENERATION = 0xABCDEF

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from ryu_droplog.events.pods import Pod, parse
-from ryu_droplog.events.stream import PacketEvent
+from ryu_droplog.k8s_events.pods import Pod, parse
+from ryu_droplog.k8s_events.stream import PacketEvent
 
 NOW = 1_708_415_956.0
 """2024-02-20 07:59:16 UTC."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_sinks import PATIENCE, drop, file, path, ports, settle, shut
 
-from ryu_droplog.errors import ConfigError
+from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.text import File
 

@@ -9,12 +9,12 @@ import pytest
 from drops import GENERATION, Kept, packet_in
 from frames import IPV4, ethernet, ipv4, syn, tcp
 
-from ryu_droplog.chain import Chain
-from ryu_droplog.classify import Classifier
-from ryu_droplog.intake import Intake
-from ryu_droplog.ledger import Ledger
-from ryu_droplog.pipelines import parse_pipeline
-from ryu_droplog.throttle import Throttle
+from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.pipelines.loader import parse_pipeline
+from ryu_droplog.processing.chain import Chain
+from ryu_droplog.processing.dedup import Throttle
+from ryu_droplog.processing.ingress_queue import Intake
+from ryu_droplog.sources.packet_in import Classifier
 
 PATIENCE = 5.0
 NOW = 1_700_000_000.5

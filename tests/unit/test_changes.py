@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from ryu_droplog import config
-from ryu_droplog.changes import changes
-from ryu_droplog.pipelines import load_pipelines
-from ryu_droplog.settings import Settings
+from ryu_droplog.config import loader
+from ryu_droplog.config.changes import changes
+from ryu_droplog.config.settings import Settings
+from ryu_droplog.pipelines.loader import load_pipelines
 
 PIPELINES = load_pipelines(None)
 
 
 def settings(text: str) -> Settings:
-    return config.parse(text, "f.yaml", {})
+    return loader.parse(text, "f.yaml", {})
 
 
 def told(old: str, new: str) -> list[tuple[str, bool]]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from ryu_droplog.classify import Classifier
-from ryu_droplog.cookie import Cookie
-from ryu_droplog.drop import Origin
-from ryu_droplog.ledger import Ledger, TableBook
-from ryu_droplog.origins import ORIGINS
-from ryu_droplog.packet.packetin import PacketIn
-from ryu_droplog.pipelines import parse_pipeline
+from ryu_droplog.model.accounting import Ledger, TableBook
+from ryu_droplog.model.cookie import Cookie
+from ryu_droplog.model.drop import Origin
+from ryu_droplog.packet.packet_in import PacketIn
+from ryu_droplog.pipelines.loader import parse_pipeline
+from ryu_droplog.sources.locations import ORIGINS
+from ryu_droplog.sources.packet_in import Classifier
 
 GENERATION = 0xABCDEF
 PIPELINE = parse_pipeline(

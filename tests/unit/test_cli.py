@@ -15,7 +15,13 @@ import pytest
 
 from ryu_droplog import __version__
 
-COMMAND = (sys.executable, "-W", "ignore", "-c", "from ryu_droplog.cli import main; main()")
+COMMAND = (
+    sys.executable,
+    "-W",
+    "ignore",
+    "-c",
+    "from ryu_droplog.cli import main; main()",
+)
 PATIENCE = 20.0
 
 

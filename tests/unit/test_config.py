@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_droplog.config import (
+from ryu_droplog.config.describe import describe
+from ryu_droplog.config.loader import (
     SYSLOG,
     Accepted,
     Bridge,
@@ -25,10 +26,9 @@ from ryu_droplog.config import (
     ovs_rundir,
     parse,
 )
-from ryu_droplog.describe import describe
-from ryu_droplog.errors import ConfigError
-from ryu_droplog.pipelines import load_pipelines
-from ryu_droplog.settings import Arrivals
+from ryu_droplog.config.settings import Arrivals
+from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.pipelines.loader import load_pipelines
 
 DOCS = Path(__file__).parents[2] / "docs"
 

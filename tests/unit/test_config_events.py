@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ryu_droplog.config import parse
-from ryu_droplog.errors import ConfigError
-from ryu_droplog.settings import Events
+from ryu_droplog.config.loader import parse
+from ryu_droplog.config.settings import Events
+from ryu_droplog.model.errors import ConfigError
 
 FIELD = "/usr/local/var/run/aci-containers-packet-event-notification.sock"
 NODE = "expected the name of a node as `kubectl get nodes` shows it or null"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ryu_droplog.config import parse
-from ryu_droplog.describe import describe
-from ryu_droplog.errors import ConfigError
-from ryu_droplog.pipelines import load_pipelines
-from ryu_droplog.settings import ExplicitDrops
+from ryu_droplog.config.describe import describe
+from ryu_droplog.config.loader import parse
+from ryu_droplog.config.settings import ExplicitDrops
+from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.pipelines.loader import load_pipelines
 
 LOG = ExplicitDrops(log=True)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ryu_droplog.config import parse
-from ryu_droplog.endpoint import UdpEndpoint
-from ryu_droplog.errors import ConfigError
-from ryu_droplog.prune import DEFAULTS, parse_filter
-from ryu_droplog.settings import Opflex, Settings
+from ryu_droplog.config.endpoint import UdpEndpoint
+from ryu_droplog.config.filter_spec import DEFAULTS, parse_filter
+from ryu_droplog.config.loader import parse
+from ryu_droplog.config.settings import Opflex, Settings
+from ryu_droplog.model.errors import ConfigError
 
 ADDRESS = "ADDRESS:PORT or a port with an IPv6 address in brackets and a port from 1 to 65535"
 

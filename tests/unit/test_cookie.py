@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_droplog import cookie
-from ryu_droplog.cookie import Cookie, unpack
+from ryu_droplog.model import cookie
+from ryu_droplog.model.cookie import Cookie, unpack
 
 COOKIES = st.builds(
     Cookie,

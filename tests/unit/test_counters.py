@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from os_ken.ofproto import ofproto_parser
 from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
-from ryu_droplog.errors import SwitchError
-from ryu_droplog.ledger import Ledger
-from ryu_droplog.openflow.counters import Counters, FlowRemoved, parse_flow_removed
+from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.errors import SwitchError
+from ryu_droplog.openflow.flow_removed import FlowRemoved, parse_flow_removed
+from ryu_droplog.reconcile.counters import Counters
 
 TABLE = 4
 COOKIE = 0x4000D407ABCD0104

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ryu_droplog.events.api import retry_after
-from ryu_droplog.events.backoff import Backoff
+from ryu_droplog.k8s_events.api import retry_after
+from ryu_droplog.k8s_events.backoff import Backoff
 
 
 @pytest.mark.parametrize(

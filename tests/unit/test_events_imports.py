@@ -8,17 +8,16 @@ import sys
 import pytest
 from test_imports import FILES, imports, of_package, read
 
-OURS = [file for file in FILES if file.startswith("events/")]
-MAY_IMPORT = {
-    *("arguments", "config", "endpoint", "errors", "events", "options", "plainlog"),
-    *("printable", "settings"),
-}
+OURS = [file for file in FILES if file.startswith("k8s_events/")]
+MAY_IMPORT = {"config", "k8s_events", "model", "text"}
 PURE = ("stream", "rules", "pods", "pending", "backoff", "tally")
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file not in (*OURS, "cli.py")])
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if not file.startswith(("k8s_events/", "cli/"))]
+)
 def test_only_the_command_line_knows_the_listener(file: str) -> None:
-    assert "events" not in of_package(imports(read(file)))
+    assert "k8s_events" not in of_package(imports(read(file)))
 
 
 @pytest.mark.parametrize("file", OURS)
@@ -28,13 +27,13 @@ def test_listener_imports_no_other_stage(file: str) -> None:
 
 @pytest.mark.parametrize("name", PURE)
 def test_pure_part_has_no_socket_and_no_client(name: str) -> None:
-    roots = {imported.partition(".")[0] for imported in imports(read(f"events/{name}.py"))}
+    roots = {imported.partition(".")[0] for imported in imports(read(f"k8s_events/{name}.py"))}
     assert not roots & {"socket", "selectors", "kubernetes", "urllib3", "signal", "logging"}
 
 
 def test_listener_loads_neither_os_ken_nor_eventlet_nor_the_switch() -> None:
     script = (
-        "import sys, ryu_droplog.events.program, ryu_droplog.cli\n"
+        "import sys, ryu_droplog.k8s_events.program, ryu_droplog.cli\n"
         "print([name for name in sys.modules if name.startswith("
         "('os_ken', 'eventlet', 'kubernetes', 'ryu_droplog.openflow'))])"
     )

@@ -13,9 +13,9 @@ import pytest
 from kubernetes.client import Configuration
 from odd_server import Answer, OddServer, pods, refuse, trickle, watch
 
-from ryu_droplog.events.api import READ_TIMEOUT, Api, ApiError, Silence, connect
-from ryu_droplog.events.pending import Key, Known, body
-from ryu_droplog.events.tokenfile import PERIOD, TokenFile, token_file
+from ryu_droplog.k8s_events.api import READ_TIMEOUT, Api, ApiError, Silence, connect
+from ryu_droplog.k8s_events.pending import Key, Known, body
+from ryu_droplog.k8s_events.tokenfile import PERIOD, TokenFile, token_file
 
 WITHIN = 0.5
 """Seconds of a request in these tests; 15 in earnest."""

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ryu_droplog.events.listener import Listener, ListenerError
-from ryu_droplog.events.stream import PacketEvent
-from ryu_droplog.events.tally import Tally
+from ryu_droplog.k8s_events.listener import Listener, ListenerError
+from ryu_droplog.k8s_events.stream import PacketEvent
+from ryu_droplog.k8s_events.tally import Tally
 
 PATIENCE = 20.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from packet_events import pod
 
-from ryu_droplog.events.pods import Pod, PodMap
+from ryu_droplog.k8s_events.pods import Pod, PodMap
 
 A, B = "10.2.0.1", "fd00::1"
 EARLY, LATE = "2024-02-20T07:00:00Z", "2024-02-20T08:00:00Z"

@@ -23,10 +23,10 @@ from odd_server import (
     watch,
 )
 
-from ryu_droplog.events.api import Api
-from ryu_droplog.events.backoff import Backoff
-from ryu_droplog.events.pods import PodMap
-from ryu_droplog.events.podwatch import BREATH, PodWatch
+from ryu_droplog.k8s_events.api import Api
+from ryu_droplog.k8s_events.backoff import Backoff
+from ryu_droplog.k8s_events.pods import PodMap
+from ryu_droplog.k8s_events.podwatch import BREATH, PodWatch
 
 A = "10.2.0.1"
 B = "10.2.0.2"

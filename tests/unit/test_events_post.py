@@ -11,12 +11,12 @@ from kubernetes.client import Configuration
 from odd_server import Answer, OddServer, cut_off, hang, json_answer, raw, refuse
 from packet_events import NOW, pod
 
-from ryu_droplog.events.api import Api
-from ryu_droplog.events.backoff import Backoff
-from ryu_droplog.events.pods import Pod, parse
-from ryu_droplog.events.post import Poster
-from ryu_droplog.events.rules import PodEvent
-from ryu_droplog.events.tally import Tally
+from ryu_droplog.k8s_events.api import Api
+from ryu_droplog.k8s_events.backoff import Backoff
+from ryu_droplog.k8s_events.pods import Pod, parse
+from ryu_droplog.k8s_events.post import Poster
+from ryu_droplog.k8s_events.rules import PodEvent
+from ryu_droplog.k8s_events.tally import Tally
 
 MAX_AGE = 600.0
 CREATED, PATCHED = json_answer(201, {}), json_answer(200, {})

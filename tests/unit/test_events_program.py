@@ -16,15 +16,21 @@ import pytest
 import yaml
 from odd_server import OddServer, hang, pod, pods, refuse
 
-from ryu_droplog.events import program
-from ryu_droplog.events.api import connect
-from ryu_droplog.events.listener import Listener
-from ryu_droplog.events.podwatch import PodWatch
-from ryu_droplog.events.program import ProgramError
-from ryu_droplog.events.tally import Tally
-from ryu_droplog.settings import Events
+from ryu_droplog.config.settings import Events
+from ryu_droplog.k8s_events import program
+from ryu_droplog.k8s_events.api import connect
+from ryu_droplog.k8s_events.listener import Listener
+from ryu_droplog.k8s_events.podwatch import PodWatch
+from ryu_droplog.k8s_events.program import ProgramError
+from ryu_droplog.k8s_events.tally import Tally
 
-COMMAND = (sys.executable, "-W", "ignore", "-c", "from ryu_droplog.cli import main; main()")
+COMMAND = (
+    sys.executable,
+    "-W",
+    "ignore",
+    "-c",
+    "from ryu_droplog.cli import main; main()",
+)
 BARE = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "NODE_NAME", "RYU_DROPLOG_CONFIG")
 PATIENCE = 20.0
 

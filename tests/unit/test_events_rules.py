@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from packet_events import NOW, REASON, packet, pod
 
-from ryu_droplog.events.pods import PodMap
-from ryu_droplog.events.rules import (
+from ryu_droplog.k8s_events.pods import PodMap
+from ryu_droplog.k8s_events.rules import (
     MAX_REASON,
     Discard,
     PodEvent,
@@ -15,7 +15,7 @@ from ryu_droplog.events.rules import (
     message_of,
     reason_of,
 )
-from ryu_droplog.events.stream import PacketEvent
+from ryu_droplog.k8s_events.stream import PacketEvent
 
 SOURCE, DESTINATION = "10.2.0.229", "10.2.0.195"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ryu_droplog.events.stream import (
+from ryu_droplog.k8s_events.stream import (
     MAX_ARRAY,
     MAX_FIELD,
     PacketEvent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ryu_droplog.exits import Exit, overall
+from ryu_droplog.cli.exits import Exit, overall
 
 WELL, ATTENTION, UNREACHED = Exit.WELL, Exit.ATTENTION, Exit.UNREACHED
 

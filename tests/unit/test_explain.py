@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, tcp, udp, vlan
 
-from ryu_droplog import explain
-from ryu_droplog.drop import Drop, Origin
-from ryu_droplog.explain import Directory
-from ryu_droplog.ledger import TableBook
-from ryu_droplog.packet.frame import decode
+from ryu_droplog.model.accounting import TableBook
+from ryu_droplog.model.drop import Drop, Origin
+from ryu_droplog.ovsdb.southbound import Directory
+from ryu_droplog.owners import explain
+from ryu_droplog.packet.ethernet import decode
 
 A, B, UPLINK = 2, 3, 1
 PORTS = {A: "tapa", B: "tapb", UPLINK: "int-br-ex"}

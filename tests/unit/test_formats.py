@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, tcp, vlan
 
-from ryu_droplog.drop import Drop, DropFlow, Origin
-from ryu_droplog.ledger import TableBook
-from ryu_droplog.packet.frame import decode
+from ryu_droplog.model.accounting import TableBook
+from ryu_droplog.model.drop import Drop, DropFlow, Origin
+from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import formats, line
 from ryu_droplog.sinks.formats import FORMATS, additions, as_json
 from ryu_droplog.sinks.text import File

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ryu_droplog.errors import SwitchError
+from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow.framing import Framer
 
 ECHO = wire.message(wire.ECHO_REQUEST, xid=7)

@@ -8,9 +8,9 @@ import struct
 import pytest
 from datagrams import drop_log, header, number, option, record
 
-from ryu_droplog.errors import MalformedMessage
+from ryu_droplog.model.errors import MalformedMessage
 from ryu_droplog.packet.geneve import DropLog, header_length, parse
-from ryu_droplog.packet.packetin import (
+from ryu_droplog.packet.packet_in import (
     Context,
     DropRecord,
     OxmField,

@@ -24,28 +24,29 @@ from frames import syn
 from hostile import NAMES, check, check_fields
 from odd_database import OddDatabase, replies, tables
 
-from ryu_droplog import config, explain, page
 from ryu_droplog.cli import main
-from ryu_droplog.control import ControlDirectory
-from ryu_droplog.doctor import examine
-from ryu_droplog.drop import Drop, DropFlow, Origin
-from ryu_droplog.filters import parse_filter
-from ryu_droplog.ledger import Ledger
-from ryu_droplog.openflow import checkup
-from ryu_droplog.openflow.channel import error_text
-from ryu_droplog.openflow.flows import Effect, Flow
-from ryu_droplog.openflow.plan import Snapshot, plan
+from ryu_droplog.config import loader
+from ryu_droplog.config.filter_spec import parse_filter
+from ryu_droplog.config.opflex_directory import ControlDirectory
+from ryu_droplog.doctor import checkup, page
+from ryu_droplog.doctor.examine import examine
+from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.drop import Drop, DropFlow, Origin
+from ryu_droplog.openflow.connection import error_text
+from ryu_droplog.openflow.flow_stats import Effect, Flow
 from ryu_droplog.openflow.replies import ports_of, software_of
 from ryu_droplog.openflow.requests import port_names
-from ryu_droplog.openflow.southbound import Southbound
 from ryu_droplog.openflow.tables import parse_table_features
-from ryu_droplog.opflex import POLICY_FILE, PolicyNames, Words
-from ryu_droplog.origins import Origins
-from ryu_droplog.packet.frame import decode
-from ryu_droplog.packet.packetin import DropRecord
-from ryu_droplog.pipelines import load_pipelines
+from ryu_droplog.ovsdb.southbound import Southbound
+from ryu_droplog.owners import explain
+from ryu_droplog.owners.opflex_names import POLICY_FILE, PolicyNames, Words
+from ryu_droplog.packet.ethernet import decode
+from ryu_droplog.packet.packet_in import DropRecord
+from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.reconcile.planner import Snapshot, plan
 from ryu_droplog.sinks.formats import FORMATS
 from ryu_droplog.sinks.packet_events import packet_event
+from ryu_droplog.sources.locations import Origins
 
 PIPELINES = load_pipelines(None)
 UUID = "deadbeef-0000-4000-8000-000000000001"
@@ -262,7 +263,7 @@ def test_page_of_the_doctor_and_the_plan_have_their_own_lines_alone(
     with databases(tmp_path, name):
         database = checkup._database(f"{tmp_path}/db.sock", "br0")
     assert database is not None
-    settings = config.parse("bridges: [{name: br0}]", "droplog.yaml")
+    settings = loader.parse("bridges: [{name: br0}]", "droplog.yaml")
     found, limits = parse_table_features([features(table, name) for table in (0, 1)])
     arp = bytes.fromhex("80000a020806")
     snapshot = Snapshot(
@@ -325,8 +326,8 @@ def test_status_prints_what_a_program_answers_on_its_own_lines(name: str, tmp_pa
 
 
 def books(name: str) -> dict[str, Any]:
-    from ryu_droplog.ledger import TableBook
-    from ryu_droplog.report import as_numbers
+    from ryu_droplog.model.accounting import TableBook
+    from ryu_droplog.processing.report import as_numbers
 
     return {key: {"table": name, **as_numbers(TableBook())} for key in ("0", "")}
 

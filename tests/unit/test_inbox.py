@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from os_ken.lib import hub
 
-from ryu_droplog.errors import SwitchError
-from ryu_droplog.openflow import changes, inbox
-from ryu_droplog.openflow.changes import Changes
-from ryu_droplog.openflow.flows import Event, Update
-from ryu_droplog.openflow.inbox import Inbox
+from ryu_droplog.model.errors import SwitchError
+from ryu_droplog.openflow.flow_stats import Event, Update
+from ryu_droplog.reconcile import changes, inbox
+from ryu_droplog.reconcile.changes import Changes
+from ryu_droplog.reconcile.inbox import Inbox
 
 
 def test_news_come_in_order_of_whoever() -> None:

@@ -23,10 +23,10 @@ from odd_database import (
     waits,
 )
 
-from ryu_droplog.errors import SwitchError
-from ryu_droplog.openflow.jsonrpc import call, until
-from ryu_droplog.openflow.jsonstream import MAX_DEPTH, JsonStream
-from ryu_droplog.openflow.ovsdb import rows_of, transact
+from ryu_droplog.model.errors import SwitchError
+from ryu_droplog.ovsdb.controller_row import rows_of, transact
+from ryu_droplog.ovsdb.json_stream import MAX_DEPTH, JsonStream
+from ryu_droplog.ovsdb.jsonrpc import call, until
 
 SELECTS = [{"op": "select", "table": name, "where": [], "columns": []} for name in "abc"]
 

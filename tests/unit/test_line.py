@@ -23,9 +23,9 @@ from frames import (
     vlan,
 )
 
-from ryu_droplog.drop import Origin
-from ryu_droplog.ledger import TableBook
-from ryu_droplog.packet.frame import decode
+from ryu_droplog.model.accounting import TableBook
+from ryu_droplog.model.drop import Origin
+from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import line
 
 ORIGIN = Origin(

@@ -8,12 +8,12 @@ import socket
 
 import pytest
 
-from ryu_droplog.endpoint import Accepted, UnixEndpoint
-from ryu_droplog.errors import SwitchError
-from ryu_droplog.openflow.listener import entry_of
-from ryu_droplog.openflow.peer_log import PeerLog
-from ryu_droplog.openflow.peer_owner import owner_of_peer
-from ryu_droplog.settings import Bridge
+from ryu_droplog.config.endpoint import Accepted, UnixEndpoint
+from ryu_droplog.config.settings import Bridge
+from ryu_droplog.connections.listener import entry_of
+from ryu_droplog.connections.peer_log import PeerLog
+from ryu_droplog.connections.peer_owner import owner_of_peer
+from ryu_droplog.model.errors import SwitchError
 
 INT = Bridge("br-int", None, "auto", UnixEndpoint("/run/br-int.mgmt"))
 LONG = Bridge("br-with-a-long-name", None, "auto", UnixEndpoint("/run/br-long.mgmt"))

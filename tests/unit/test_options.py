@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ryu_droplog.options import CONFIG_VARIABLE, DEFAULT_FILE, choose
+from ryu_droplog.config.options import CONFIG_VARIABLE, DEFAULT_FILE, choose
 
 
 @pytest.mark.parametrize(

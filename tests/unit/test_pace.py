@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ryu_droplog.openflow.pace import LONGEST_QUIET, QUIET, SAVED, SHARE, Pace
+from ryu_droplog.reconcile.pace import LONGEST_QUIET, QUIET, SAVED, SHARE, Pace
 
 
 class Clock:

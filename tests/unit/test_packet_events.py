@@ -15,8 +15,8 @@ import pytest
 from drops import drop, origin
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, syn, tcp, udp, vlan
 
-from ryu_droplog.drop import Drop, Origin
-from ryu_droplog.ledger import TableBook
+from ryu_droplog.model.accounting import TableBook
+from ryu_droplog.model.drop import Drop, Origin
 from ryu_droplog.sinks import packet_events
 from ryu_droplog.sinks.packet_events import ARRAY, HELD, PacketEvents, packet_event
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ryu_droplog.phrases import count, duration, timestamp, were, without_name
+from ryu_droplog.text.phrases import count, duration, timestamp, were, without_name
 
 
 @pytest.mark.parametrize(

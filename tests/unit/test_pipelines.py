@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from checkout import copy
 
-from ryu_droplog import pipelines
-from ryu_droplog.errors import ConfigError
-from ryu_droplog.pipelines import Pipeline, Table, load_pipelines, parse_pipeline
+from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.pipelines import loader as pipelines
+from ryu_droplog.pipelines.loader import Pipeline, Table, load_pipelines, parse_pipeline
 
 ROOT = Path(__file__).parents[2]
 
@@ -300,7 +300,7 @@ def test_wheel_brings_the_shipped_pipelines(tmp_path: Path) -> None:
     isolation = ["--no-build-isolation"] if _can_build_wheels() else []
     subprocess.run([*pip, *isolation, "--target", str(target), str(source)], check=True)
     program = (
-        "from ryu_droplog import pipelines; "
+        "from ryu_droplog.pipelines import loader as pipelines; "
         "print(pipelines.__file__, *pipelines.load_pipelines(None))"
     )
     result = subprocess.run(
@@ -312,7 +312,7 @@ def test_wheel_brings_the_shipped_pipelines(tmp_path: Path) -> None:
         check=True,
     )
     expected = [
-        f"{target}/ryu_droplog/pipelines.py",
+        f"{target}/ryu_droplog/pipelines/loader.py",
         "auto",
         "neutron",
         "opflex-access",

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ryu_droplog import config
-from ryu_droplog.places import unwritable
+from ryu_droplog.config import loader
+from ryu_droplog.config.places import unwritable
 
 NOBODY = 65534
 
 
 def problems(folder: Path, text: str) -> list[str]:
-    return list(unwritable(config.parse(text.format(folder=folder), "f.yaml", {})))
+    return list(unwritable(loader.parse(text.format(folder=folder), "f.yaml", {})))
 
 
 TO_FILE = "drop_log_config: {{opflex_redirect_drop_logs: d.log}}\n"
@@ -58,8 +58,8 @@ def test_directory_in_place_of_the_file_is_named(tmp_path: Path) -> None:
 
 _AS_NOBODY = f"""
 import os, sys
-from ryu_droplog import config
-from ryu_droplog.places import unwritable
+from ryu_droplog.config import loader as config
+from ryu_droplog.config.places import unwritable
 settings = config.parse(open(sys.argv[1]).read(), "f.yaml", {{}})
 if os.geteuid() == 0:
     os.setgroups([])

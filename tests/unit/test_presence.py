@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from ryu_droplog.endpoint import TcpEndpoint, UnixEndpoint
-from ryu_droplog.openflow.link import connect
-from ryu_droplog.openflow.presence import NAMED, cannot_connect
+from ryu_droplog.config.endpoint import TcpEndpoint, UnixEndpoint
+from ryu_droplog.connections.connector import connect
+from ryu_droplog.connections.presence import NAMED, cannot_connect
 
 NOBODY = 65534
 Listen = Callable[[str], Path]
@@ -139,9 +139,9 @@ def test_other_endpoints_have_their_reason_alone(tmp_path: Path) -> None:
 
 _AS_NOBODY = f"""
 import os, sys
-from ryu_droplog.endpoint import UnixEndpoint
-from ryu_droplog.openflow.link import connect
-from ryu_droplog.openflow.presence import cannot_connect
+from ryu_droplog.config.endpoint import UnixEndpoint
+from ryu_droplog.connections.connector import connect
+from ryu_droplog.connections.presence import cannot_connect
 endpoint = UnixEndpoint(sys.argv[1])
 if os.geteuid() == 0:
     os.setgroups([])

@@ -10,9 +10,9 @@ from hostile import NAMES, check
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_droplog import plainlog
-from ryu_droplog.errors import SwitchError
-from ryu_droplog.printable import CUT, NAME, plain, plain_data, printable, word
+from ryu_droplog.model.errors import SwitchError
+from ryu_droplog.text import plain_log
+from ryu_droplog.text.printable import CUT, NAME, plain, plain_data, printable, word
 
 ANY = st.text(st.characters(), max_size=400)  # with surrogates
 
@@ -88,8 +88,8 @@ def logged(loggers: tuple[str, ...] | None = None) -> tuple[logging.Logger, io.S
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    plainlog.guard([handler], loggers)
-    plainlog.guard([handler], loggers)  # twice is as once
+    plain_log.guard([handler], loggers)
+    plain_log.guard([handler], loggers)  # twice is as once
     logger = logging.Logger("ryu_droplog.test")
     logger.addHandler(handler)
     return logger, stream
@@ -97,7 +97,7 @@ def logged(loggers: tuple[str, ...] | None = None) -> tuple[logging.Logger, io.S
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_record_is_one_line_whatever_is_in_it(name: str) -> None:
-    logger, stream = logged(plainlog.OURS)
+    logger, stream = logged(plain_log.OURS)
     logger.info("the bridge %s is gone", name)
     assert stream.getvalue().startswith("INFO the bridge ")
     if len(name) < 10_000:
@@ -116,11 +116,11 @@ def test_traceback_cannot_be_taken_for_records(name: str) -> None:
     first, *rest = stream.getvalue().removesuffix("\n").split("\n")
     assert first.startswith("ERROR ")
     assert "Traceback (most recent call last):" in rest[0]
-    assert all(line.startswith(plainlog.INDENT) and line.isprintable() for line in rest)
+    assert all(line.startswith(plain_log.INDENT) and line.isprintable() for line in rest)
 
 
 def test_records_of_other_applications_stay_as_they_are() -> None:
-    logger, stream = logged(plainlog.OURS)
+    logger, stream = logged(plain_log.OURS)
     logger.name = "other.app"
     logger.info("two\nlines")
     assert "INFO two\nlines\n" == stream.getvalue()

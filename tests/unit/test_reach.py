@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ryu_droplog.reach import CONNECTING, REFUSED, UNREACHABLE, Reach, Trouble
+from ryu_droplog.connections.reach import CONNECTING, REFUSED, UNREACHABLE, Reach, Trouble
 
 START = 1_700_000_000.0
 NOWHERE = Trouble(UNREACHABLE, "cannot connect")

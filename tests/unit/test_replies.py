@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from os_ken.ofproto import ofproto_parser
 from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
-from ryu_droplog.errors import SwitchError
+from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow.replies import (
     MeterConfig,
     PortStatus,

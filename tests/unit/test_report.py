@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_droplog.ledger import COLUMNS, Ledger
-from ryu_droplog.report import ALL, as_numbers, as_table, attention, in_words, snapshot
+from ryu_droplog.model.accounting import COLUMNS, Ledger
+from ryu_droplog.processing.report import ALL, as_numbers, as_table, attention, in_words, snapshot
 
 FIELDS = ("counted", "metered", "received", "logged", "folded", "refused", "failed")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ryu_droplog.run_directory import (
+from ryu_droplog.locks.run_directory import (
     RunDirectoryError,
     check,
     is_socket_of_ours,
@@ -19,7 +19,7 @@ from ryu_droplog.run_directory import (
     prepare,
     user,
 )
-from ryu_droplog.status import StatusError, StatusServer, ask
+from ryu_droplog.runtime.status_socket import StatusError, StatusServer, ask
 
 US = user(os.geteuid())
 

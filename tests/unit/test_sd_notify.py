@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from test_cli import COMMAND, PATIENCE, environment, write
 
-from ryu_droplog import hubs
-from ryu_droplog.sd_notify import ServiceManager
+from ryu_droplog.concurrency import hubs
+from ryu_droplog.runtime.sd_notify import ServiceManager
 
 
 class Manager:

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 from frames import IPV4, ethernet, ipv4, udp
 
-from ryu_droplog.drop import Drop, Origin
-from ryu_droplog.errors import ConfigError
-from ryu_droplog.ledger import TableBook
-from ryu_droplog.packet.frame import decode
+from ryu_droplog.model.accounting import TableBook
+from ryu_droplog.model.drop import Drop, Origin
+from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sinks.syslog import Syslog

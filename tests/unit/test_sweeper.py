@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from ryu_droplog import cookie
-from ryu_droplog.openflow.explicit import ExplicitDrop, Way
-from ryu_droplog.openflow.flows import Effect, Event, Flow, Update, effect_of
-from ryu_droplog.openflow.plan import Plan
+from ryu_droplog.model import cookie
+from ryu_droplog.openflow.flow_stats import Effect, Event, Flow, Update, effect_of
 from ryu_droplog.openflow.requests import first_meter
-from ryu_droplog.openflow.standing import Key, Wanted
-from ryu_droplog.openflow.sweeper import Sweeper, left_by
-from ryu_droplog.openflow.tellers import Tellers
+from ryu_droplog.reconcile.desired_state import Key, Wanted
+from ryu_droplog.reconcile.explicit_drops import ExplicitDrop, Way
+from ryu_droplog.reconcile.owner_flow_rewrite import Tellers
+from ryu_droplog.reconcile.planner import Plan
+from ryu_droplog.reconcile.sweeper import Sweeper, left_by
 
 OWN, OTHER, THIRD = 0x111100, 0x222200, 0x333300
 TELLS_US = bytes.fromhex(

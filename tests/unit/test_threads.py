@@ -14,7 +14,7 @@ STUCK = """
 import sys, threading, time
 from os_ken.lib import hub
 hub.patch()
-from ryu_droplog.openflow.threads import join, start
+from ryu_droplog.concurrency.threads import join, start
 
 def forever():
     while True:

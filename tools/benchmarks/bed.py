@@ -16,7 +16,7 @@ from private_ovs import CommandError, PrivateSwitch, in_netns, run, stop_process
 
 from benchmarks import frames, sender
 from benchmarks.processes import processor_seconds
-from ryu_droplog import cookie
+from ryu_droplog.model import cookie
 
 BRIDGE = "br-bench"
 SENDER = "sender"

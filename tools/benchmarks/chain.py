@@ -15,12 +15,12 @@ from pathlib import Path
 
 from benchmarks import frames, usual
 from benchmarks.report import Figure, Report, Section, yardstick
-from ryu_droplog import cookie
-from ryu_droplog.chain import Chain
-from ryu_droplog.classify import Classifier
-from ryu_droplog.ledger import Ledger
-from ryu_droplog.pipelines import load_pipelines
+from ryu_droplog.model import cookie
+from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.processing.chain import Chain
 from ryu_droplog.sinks.text import File
+from ryu_droplog.sources.packet_in import Classifier
 
 BATCH = 64
 """PacketIns that the reader hands on at once."""

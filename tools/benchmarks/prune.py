@@ -25,13 +25,15 @@ from benchmarks.chain import (
     packet_ins,
 )
 from benchmarks.report import Figure, Report, Section, yardstick
-from ryu_droplog import cookie
-from ryu_droplog.classify import Classifier
-from ryu_droplog.drop import Drop
-from ryu_droplog.ledger import Ledger
-from ryu_droplog.packet import frame, packetin
-from ryu_droplog.pipelines import load_pipelines
-from ryu_droplog.prune import DEFAULTS, Filter, Prune, parse_filter
+from ryu_droplog.config.filter_spec import DEFAULTS, Filter, parse_filter
+from ryu_droplog.model import cookie
+from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.packet import ethernet
+from ryu_droplog.packet import packet_in as packetin
+from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.processing.filter import Prune
+from ryu_droplog.sources.packet_in import Classifier
 
 FILTERS = 100
 SEED = 5
@@ -105,7 +107,7 @@ class Decoding:
             origin = find_origin(packet_in)
             if origin is None:
                 continue
-            drop = frame.decode(packet_in.frame, 0.0, origin, packet_in.metadata)
+            drop = ethernet.decode(packet_in.frame, 0.0, origin, packet_in.metadata)
             if prune is None or prune.match(drop) is None:
                 drops.append(drop)
         return drops

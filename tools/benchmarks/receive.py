@@ -21,7 +21,7 @@ from private_ovs import CommandError
 from benchmarks.frames import of_kind
 from benchmarks.processes import processor_seconds
 from benchmarks.report import Figure, Report, Section, progress
-from ryu_droplog import status
+from ryu_droplog.runtime import status_socket
 
 RATES = (50_000, 100_000)
 """Datagrams a second."""
@@ -136,7 +136,7 @@ def _settled(folder: Path, count: int) -> dict[str, Any]:
     """The books when every datagram is in them, or when nothing more comes."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        [told] = status.ask(str(folder / "run"))
+        [told] = status_socket.ask(str(folder / "run"))
         [books] = told["receive"].values()
         total = books["books"][""]
         if total["logged"] + total["refused"] >= count or time.monotonic() > deadline:

@@ -1,0 +1,361 @@
+"""The program's side of the clean-up process: what it is told, and that it lives.
+
+See `cleanup.py`, which is that process. It is watched: one that was killed, or that hangs, is
+replaced, and the new one is told all that the former one knew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from os_ken.lib import hub
+
+from ryu_droplog.cleanup import cleanup_process
+from ryu_droplog.cleanup.cleanup_process import Address, Remains
+from ryu_droplog.model.errors import why
+
+LOG = logging.getLogger(__name__)
+
+# The package, and the virtual environment that it is in, may be upgraded or removed while the
+# program runs; another clean-up process can be started even then.
+_SCRIPT = os.open(cleanup_process.__file__, os.O_RDONLY | os.O_CLOEXEC)
+_PYTHON = os.path.realpath(sys.executable)  # a virtual environment has links to it
+
+WRITE_TIME = 2.0
+"""Seconds that `write` waits until all is on its way."""
+PING_TIME = 5.0
+"""Seconds between two questions whether the other process still listens."""
+HANG_TIME = 15.0
+"""Seconds after which one that does not answer is replaced."""
+LONG_LIFE = 60.0
+"""Seconds of life after which the next death is taken for the first."""
+LONGEST_PAUSE = 60.0
+"""Seconds until another is started: none at first, then 1, 2, 4 … up to this."""
+RESULT_TIME = 2.0
+"""Seconds that are waited for the first results when the program stops."""
+EXIT_TIME = 1.0
+"""Seconds that are waited for the other process when it has nothing more to do."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Estate:
+    """What is to be taken back from one bridge."""
+
+    def __init__(self, address: Address | None, messages: bytes, remains: Remains) -> None:
+        self.address = address
+        self.messages = messages
+        self.remains = remains
+        self.renewed = time.monotonic()
+        self.now = False
+        """Whether the other process is to take it back already."""
+        self.outcome = ""
+        self.why = ""
+
+    def in_words(self, outcome: str, why: str) -> str:
+        fate = self.remains.fate(time.monotonic() - self.renewed)
+        return cleanup_process.in_words(outcome, why, self.remains, fate)
+
+
+class LastWill:
+    """Keeps a process informed of what to take back when this one cannot.
+
+    The process is started with the first `write`. All methods may be called from any thread of
+    the hub; `look` has to be called a few times a second.
+    """
+
+    def __init__(self) -> None:
+        self._estates: dict[str, _Estate] = {}
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: Any = None
+        self._unsent = bytearray()
+        self._heard = b""
+        self._started = 0.0
+        self._next_start = 0.0
+        self._pause = 0.0
+        self._starts = 0
+        self._pinged: float | None = None
+        """When the question was asked that is not yet answered."""
+        self._next_ping = 0.0
+
+    def write(
+        self,
+        name: str,
+        address: Address | None,
+        messages: bytes | None,
+        remains: Remains = Remains(),  # noqa: B008  a NamedTuple does not change
+    ) -> None:
+        """Say what to send in the worst case; replaces what was said before under this name.
+
+        `address` is the path of a Unix socket, or host and port; None: there is no way, and it can
+        only be said what remains. `messages` are whole OpenFlow 1.3 messages from the hello to a
+        barrier request, or one JSON-RPC request to the database; empty: nothing is left to take
+        back; None: as before, and the leases have just begun anew. `remains` is what there is, at
+        most.
+        """
+        with self._lock:
+            if messages:
+                self._estates[name] = _Estate(address, messages, remains)
+                self._say(self._line(name))
+            elif messages is not None:
+                if self._estates.pop(name, None) is None:
+                    return
+                self._say({"name": name, "address": None, "messages": ""})
+            elif name in self._estates:
+                estate = self._estates[name]
+                if estate.address is None and not any(remains[:3]):
+                    del self._estates[name]  # nothing is there, and nobody could look again
+                    self._say({"name": name, "address": None, "messages": ""})
+                else:
+                    estate.remains, estate.renewed = remains, time.monotonic()
+                    self._say({"name": name, **remains._asdict()})
+        deadline = time.monotonic() + WRITE_TIME
+        while self._unsent and time.monotonic() < deadline:
+            hub.sleep(0.01)
+            with self._lock:
+                self._send()
+
+    def carry_out(self, name: str) -> None:
+        """Have the other process take back what stands under this name, if anything does."""
+        with self._lock:
+            estate = self._estates.get(name)
+            if estate is not None and not estate.now:
+                estate.now = True
+                self._say({"name": name, "now": True})
+
+    def look(self) -> None:
+        """See that the other process lives and listens, and say what it has done."""
+        with self._lock:
+            self._receive()
+            self._tell_outcomes()
+            now = time.monotonic()
+            if self._process is None:
+                if self._estates and now >= self._next_start:
+                    self._start()
+            elif self._pinged is not None:
+                if now > self._pinged + HANG_TIME:
+                    self._lose(f"does not answer for {HANG_TIME:g} s")
+            elif now >= self._next_ping:
+                self._pinged, self._next_ping = now, now + PING_TIME
+                self._say({"ping": 0})
+            self._send()
+
+    def state(self) -> dict[str, Any]:
+        """For `status`: its process id or None, whether it is needed, and how often it was lost."""
+        process = self._process
+        return {
+            "pid": process.pid if process is not None else None,
+            "needed": bool(self._estates),
+            "restarts": max(self._starts - 1, 0),
+        }
+
+    def close(self) -> bool:
+        """Leave everything that still stands to the other process; whether nothing may be left.
+
+        Says what is not yet taken back. Waits for the first results, and no longer.
+        """
+        with self._lock:
+            deadline = time.monotonic() + RESULT_TIME
+            self._next_start = 0.0
+            while self._waits() and time.monotonic() < deadline:
+                if self._process is None and time.monotonic() >= self._next_start:
+                    self._start()
+                self._send()
+                self._leave()
+                hub.sleep(0.01)
+                self._receive()
+                self._tell_outcomes(last=True)
+            self._leave()
+            process, sock = self._process, self._socket
+            self._process = self._socket = None
+            if sock is not None:
+                sock.close()  # from now on it says itself what it has done
+            clean = self._tell_rest(process)
+        if process is not None and not self._estates:
+            deadline = time.monotonic() + EXIT_TIME
+            while process.poll() is None and time.monotonic() < deadline:
+                hub.sleep(0.01)
+        return clean
+
+    # With the lock held
+
+    def _leave(self) -> None:
+        """Have the other process take everything back as soon as it knows all of it."""
+        if self._socket is not None and not self._unsent:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+
+    def _waits(self) -> bool:
+        """Whether a first result is still to come."""
+        return any(not estate.outcome for estate in self._estates.values())
+
+    def _tell_outcomes(self, *, last: bool = False) -> None:
+        """Say what has come to its end; `last`: nothing is tried again."""
+        for name, estate in list(self._estates.items()):
+            if estate.outcome == cleanup_process.DONE:
+                LOG.info("%s: %s", name, estate.in_words(estate.outcome, estate.why))
+                del self._estates[name]
+            elif estate.outcome == cleanup_process.LEFT and not last:
+                LOG.warning("%s: %s", name, estate.in_words(estate.outcome, estate.why))
+                estate.outcome = ""  # it is tried once more when the program ends
+
+    def _tell_rest(self, process: subprocess.Popen[bytes] | None) -> bool:
+        """Say what is not taken back; whether nothing may be left."""
+        clean = True
+        for name, estate in self._estates.items():
+            outcome, reason = (
+                estate.outcome or cleanup_process.TRYING,
+                estate.why or "no answer yet",
+            )
+            if process is None and outcome != cleanup_process.LEFT:
+                outcome, reason = cleanup_process.LEFT, "the clean-up process does not run"
+            gone = outcome == cleanup_process.GONE
+            level = logging.INFO if gone else logging.WARNING
+            LOG.log(level, "%s: %s", name, estate.in_words(outcome, reason))
+            clean = clean and gone
+        return clean
+
+    def _line(self, name: str) -> dict[str, Any]:
+        estate = self._estates[name]
+        messages = estate.messages.hex()
+        where = {"name": name, "address": estate.address, "messages": messages}
+        return {**where, **estate.remains._asdict()}
+
+    def _say(self, told: dict[str, Any]) -> None:
+        if self._process is None:
+            if self._estates and time.monotonic() >= self._next_start:
+                self._start()  # and tells it everything
+            return
+        self._unsent += json.dumps(told).encode() + b"\n"
+        self._send()
+
+    def _send(self) -> None:
+        try:
+            while self._unsent and self._socket is not None:
+                del self._unsent[: self._socket.send(self._unsent[:65536])]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._lose(f"has ended ({why(error)})")
+
+    def _receive(self) -> None:
+        """Take all that the other process has said."""
+        while self._socket is not None:
+            try:
+                chunk = self._socket.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                chunk = b""
+            if not chunk:
+                self._lose("has ended")
+                return
+            *lines, self._heard = (self._heard + chunk).split(b"\n")
+            for line in lines:
+                self._take(json.loads(line))
+
+    def _take(self, told: dict[str, Any]) -> None:
+        if "pong" in told:
+            self._pinged = None
+            return
+        estate = self._estates.get(told["name"])
+        if estate is not None:
+            estate.outcome, estate.why = told["outcome"], told["why"]
+
+    def _lose(self, how: str) -> None:
+        """Let go of a process that is of no use any more, and start another, at once or later."""
+        process, sock = self._process, self._socket
+        self._process = self._socket = None
+        self._unsent.clear()
+        assert process is not None
+        process.kill()  # before its connection breaks: one that hangs must not wake up and clean
+        sock.close()
+        process.wait()
+        ended = (cleanup_process.DONE, cleanup_process.LEFT)
+        if all(estate.outcome in ended for estate in self._estates.values()):
+            return  # it has done its work
+        now = time.monotonic()
+        if now > self._started + LONG_LIFE:
+            self._pause = 0.0
+        self._next_start = now + self._pause
+        when = f"in {self._pause:g} s" if self._pause else "now"
+        LOG.warning("the clean-up process (%d) %s: another is started %s", process.pid, how, when)
+        self._pause = min(2 * self._pause or 1.0, LONGEST_PAUSE)
+        if now >= self._next_start:
+            self._start()
+
+    def _start(self) -> None:
+        """Start the other process, and tell it all that is known."""
+        command = [_PYTHON, "-I", "-S", f"/dev/fd/{_SCRIPT}"]
+        errors = _lasting_errors()
+        if errors is None:
+            command.append("--syslog")
+        self._started = time.monotonic()
+        try:
+            mine, other = socket.socketpair()
+            # eventlet's sockets do not block, and the other process would inherit that.
+            os.set_blocking(other.fileno(), True)
+            with other, _signals_blocked():
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=other.fileno(),
+                    stdout=other.fileno(),
+                    stderr=subprocess.DEVNULL if errors is None else errors,
+                    pass_fds=(_SCRIPT,),
+                    start_new_session=True,
+                )
+        except OSError as error:  # too many open files, say
+            self._pause = min(2 * self._pause or 1.0, LONGEST_PAUSE)
+            self._next_start = self._started + self._pause
+            LOG.warning(
+                "the clean-up process cannot be started (%s): next try in %g s",
+                why(error),
+                self._pause,
+            )
+            return
+        mine.setblocking(False)
+        self._socket = mine
+        self._heard, self._pinged, self._next_ping = b"", None, self._started + PING_TIME
+        self._starts += 1
+        for name, estate in self._estates.items():
+            self._unsent += json.dumps(self._line(name)).encode() + b"\n"
+            if estate.now:
+                self._unsent += json.dumps({"name": name, "now": True}).encode() + b"\n"
+        self._send()
+
+
+@contextlib.contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Block the signals that end a program, so that a new process is born deaf to them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _lasting_errors() -> int | None:
+    """Standard error, where a process may hold it after the program has ended; None: it may not.
+
+    The reader of a pipe would wait for its end. A file, a terminal and the journal do not
+    (JOURNAL_STREAM: systemd.exec(5)).
+    """
+    try:
+        found = os.fstat(2)
+    except OSError:  # it is closed
+        return None
+    journal = os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+    lasting = stat.S_ISREG(found.st_mode) or os.isatty(2) or journal
+    return 2 if lasting else None

@@ -1,0 +1,5 @@
+"""The `ryu-droplog` command."""
+
+from ryu_droplog.cli.commands import main
+
+__all__ = ["main"]

@@ -1,0 +1,78 @@
+"""The command `ryu-droplog events`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+
+import click
+import msgspec
+
+from ryu_droplog.cli.arguments import config_option
+from ryu_droplog.config import loader
+from ryu_droplog.config.endpoint import unix
+from ryu_droplog.model.errors import ConfigError, DropLogError
+from ryu_droplog.text import plain_log
+
+USAGE_ERROR = 2
+
+
+@click.command()
+@config_option(
+    "path",
+    "droplog.yaml; its keys events and drop_log_config.disable_events are obeyed",
+    without="packet events are on",
+)
+@click.option("--socket", "socket_path", metavar="PATH", help="Where to listen.")
+@click.option(
+    "--node",
+    metavar="NAME",
+    help="The node whose pods get events; default: NODE_NAME in the environment, else the host's.",
+)
+@click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    help="Credentials; default: the cluster's own, then KUBECONFIG, then ~/.kube/loader.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
+def events(
+    path: str | None,
+    socket_path: str | None,
+    node: str | None,
+    kubeconfig: str | None,
+    verbose: bool,
+) -> None:
+    """Turn packet events into events of Kubernetes pods, until SIGTERM or SIGINT.
+
+    Listens on a Unix socket for what the exporter of packet events sends, and posts it for the
+    pods of this node, so that `kubectl describe pod` shows the packets that were dropped. Options
+    win over the file. Without a file, packet events are on.
+    """
+    plain_log.set_up(verbose=verbose)
+    for name in ("urllib3", "kubernetes"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from ryu_droplog.k8s_events import program
+    from ryu_droplog.k8s_events.api import connect
+
+    try:
+        settings = loader.load(path)
+        if path is not None and settings.disable_events:
+            program.idle()
+            return
+        chosen = settings.events
+        if socket_path is not None:
+            chosen = msgspec.structs.replace(chosen, socket=_checked(socket_path))
+        node = node or chosen.node or os.environ.get("NODE_NAME") or socket.gethostname().lower()
+        program.run(chosen, node, connect(kubeconfig or chosen.kubeconfig))
+    except DropLogError as error:
+        click.echo(f"ryu-droplog: {error}", err=True)
+        sys.exit(USAGE_ERROR if isinstance(error, ConfigError) else 1)
+
+
+def _checked(path: str) -> str:
+    try:
+        return unix(os.path.abspath(path)).path
+    except ValueError as error:
+        raise ConfigError(f"--socket: got {path}; expected {error}") from None

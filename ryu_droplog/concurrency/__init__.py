@@ -1,0 +1,1 @@
+"""Threads of the hub that os-ken runs on, and questions asked in the background."""

@@ -1,0 +1,1 @@
+"""droplog.yaml, and what the OpFlex agent's control files say: loading, checking, comparing."""

@@ -1,0 +1,150 @@
+"""What the configuration says, in words: `ryu-droplog check-config`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ryu_droplog.config import loader
+from ryu_droplog.config.endpoint import Accepted, Endpoint
+from ryu_droplog.config.filter_spec import Filter
+from ryu_droplog.config.settings import (
+    ANY_BRIDGE,
+    SYSLOG,
+    ExplicitDrops,
+    Opflex,
+    Settings,
+    Throttle,
+)
+from ryu_droplog.pipelines.loader import Pipeline
+from ryu_droplog.schema.yaml_file import show
+
+
+def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
+    """What was understood, defaults included: a page of text for people, without a final newline.
+
+    Raises ConfigError if a bridge has a pipeline that is not in `pipelines`.
+    """
+    loader.check_pipelines(settings, pipelines)
+    meter, lease = settings.meter, settings.lease
+    drop_log = "on" if settings.enable else "off, nothing is added to the switch"
+    lines = [
+        ("configuration", settings.source),
+        ("drop log", drop_log),
+        ("drop lines go to", _output(settings.output)),
+        ("format", settings.format),
+        ("packet events", _events(settings)),
+        ("left out", _prune(settings.prune)),
+        ("log directory", settings.log_directory),
+        ("run directory", settings.run_directory),
+        (
+            "pipelines",
+            f"{', '.join(pipelines)}; own files: {settings.pipeline_directory or 'none'}",
+        ),
+        ("listens on", _listen(settings)),
+        ("receives at", f"geneve {settings.receive}" if settings.receive else "nothing"),
+        ("opflex", _opflex(settings.opflex)),
+        ("meter", f"{meter.rate} packets per second and table, burst of {meter.burst} packets"),
+        (
+            "without meters",
+            "no flow is added" if meter.required else "flows are added all the same",
+        ),
+        ("lease", f"{lease.duration} s, renewed every {lease.renew} s"),
+        ("repeats", _throttle(settings.throttle)),
+        (
+            "books",
+            f"reported every {settings.report_interval} s"
+            if settings.report_interval
+            else "not reported",
+        ),
+    ]
+    page = [f"{name + ':':<18}{value}" for name, value in lines]
+    for bridge in settings.bridges:
+        pipeline = pipelines[bridge.pipeline]
+        prefix = pipeline.prefix if bridge.prefix is None else bridge.prefix
+        anyone = bridge.name == ANY_BRIDGE
+        page += [
+            "",
+            "any bridge that connects" if anyone else f"bridge {bridge.name}",
+            f"  {'reached at:':<16}{_endpoint(bridge.endpoint)}",
+            f"  {'prefix:':<16}{show(prefix) if prefix else 'none'}",
+            f"  {'pipeline:':<16}{pipeline.name}, {_tables(pipeline)}",
+            f"  {'explicit drops:':<16}{_explicit(bridge.explicit_drops)}",
+        ]
+    page += [f"\nnote: {text}" for text in _notes(settings)]
+    return "\n".join(page)
+
+
+def _listen(settings: Settings) -> str:
+    if settings.listen is None:
+        return "nothing"
+    arrivals = settings.arrivals
+    return (
+        f"{settings.listen}; {arrivals.connections} connections in the handshake,"
+        f' {arrivals.bridges} bridges of "*", forgotten {arrivals.forget:g} s after their last'
+        " connection"
+    )
+
+
+def _notes(settings: Settings) -> list[str]:
+    """What is not wrong, and good to know."""
+    if settings.format != "opflex":
+        return []
+    return [
+        f"the lines of {', '.join(map(show, names))} do not say which bridge they are of:"
+        " give each a prefix of its own (or take the format extended)"
+        for names in settings.alike
+    ]
+
+
+def _events(settings: Settings) -> str:
+    events = settings.events
+    if settings.disable_events:
+        return "off"
+    return (
+        f"to unix:{events.socket}; there, within {events.max_age:g} s,"
+        f" one in {events.interval:g} s for a pair"
+    )
+
+
+def _prune(filters: Sequence[Filter]) -> str:
+    return ", ".join(show(filter.name).strip('"') for filter in filters) or "nothing"
+
+
+def _opflex(opflex: Opflex) -> str:
+    obeyed = f"obeys {opflex.droplog_directory}" if opflex.droplog_directory else "obeys no files"
+    tenants = f"; tenants in the line, {len(opflex.tenants)} known" if opflex.print_tenant else ""
+    return f"{obeyed}; names of policies in {opflex.ids_directory}{tenants}"
+
+
+def _throttle(throttle: Throttle | None) -> str:
+    if throttle is None:
+        return "each has its own line"
+    return f"folded within {throttle.window:g} s, {throttle.entries} at a time"
+
+
+def _output(output: str | None) -> str:
+    if output is None:
+        return "standard output"
+    return output if output == SYSLOG else f"the file {output}"
+
+
+def _endpoint(endpoint: Endpoint) -> str:
+    return "listens for it" if isinstance(endpoint, Accepted) else str(endpoint)
+
+
+def _tables(pipeline: Pipeline) -> str:
+    count = len(pipeline.tables)
+    words = [f"{count} named table{'' if count == 1 else 's'}"]
+    if pipeline.drop_table is not None:
+        words.append(f"drop table {pipeline.drop_table}")
+    if pipeline.discover:
+        words.append("the tables that the bridge's flows use")
+    return ", ".join(words)
+
+
+def _explicit(wish: ExplicitDrops) -> str:
+    if wish.log is False:
+        return "counted"
+    where = "all" if wish.log is True else f"those of table {', '.join(map(str, sorted(wish.log)))}"
+    how = "; where need be, the owner's drop flows are changed" if wish.modify else ""
+    return f"{where} logged{how}"

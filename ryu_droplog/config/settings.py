@@ -1,0 +1,180 @@
+"""Settings: what the configuration says, as the rest of the program uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ryu_droplog.config.capture_spec import FlowSpec
+from ryu_droplog.config.endpoint import Endpoint, TcpEndpoint, UdpEndpoint
+from ryu_droplog.config.filter_spec import DEFAULTS, Filter
+
+ANY_BRIDGE = "*"
+"""Name of a bridge entry that stands for any switch that connects to `listen`."""
+OPENFLOW_NAME = 15
+"""Bytes of a bridge's name that OpenFlow 1.3 has room for (OFP_MAX_PORT_NAME_LEN, 7.2.1)."""
+SYSLOG = "syslog"
+"""`Settings.output` where drop lines go to syslog; no file, because a file's path is absolute."""
+
+
+def is_bridge_name(name: str) -> bool:
+    """Whether a bridge may be called so: 1 to 63 printable characters without spaces, / and *."""
+    return 1 <= len(name) <= 63 and name.isprintable() and not set(name) & set(" /*")
+
+
+class Meter(Struct, frozen=True, forbid_unknown_fields=True):
+    """Holds back a flood of drops, one meter for each table."""
+
+    # Open vSwitch wants a burst that fits the rate: its userspace datapath counts time in whole
+    # milliseconds, and a meter whose burst is less than what the rate lets through in one of them
+    # never fills again. At 10,000,000 packets a second with a burst of 100 it dropped nearly
+    # everything, at 100,001 with 100 too, at 100,000 with 100 nothing. So burst * 1000 >= rate
+    # must hold, and a rate beyond what anyone can read is refused.
+    rate: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    """Packets per second that a table may send, 1 to 1,000,000."""
+    burst: Annotated[int, Meta(ge=1, le=0xFFFFFFFF)] = 100
+    """Packets that may come at once, a thousandth of the rate to 2^32-1.
+
+    It is burst_size in OpenFlow 1.3.5 section 7.3.4.4.
+    """
+    required: bool = True
+    """False: on a switch without meters, add the flows without."""
+
+
+class Lease(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the flows outlive the program."""
+
+    duration: Annotated[int, Meta(ge=3, le=0xFFFF)] = 60
+    """Seconds from its last renewal to a flow's end, 3 to 65535 (hard_timeout, section 7.3.4.1)."""
+    renew: Annotated[int, Meta(ge=1, le=0xFFFF // 2)] = 20
+    """Seconds between two renewals, 1 to half of the duration."""
+
+
+class Throttle(Struct, frozen=True):
+    """Folds the repeats of a drop into one line."""
+
+    window: float
+    """Seconds from the first drop to the line that ends the window, 0.1 to 3600."""
+    entries: int
+    """Windows that may be open at once, a bridge; past that the least recently used one ends."""
+
+
+class ExplicitDrops(Struct, frozen=True):
+    """What is done about flows of others whose action is to drop."""
+
+    log: bool | frozenset[int] = False
+    """True: their packets are captured and logged; or in these tables only. Else they are counted,
+    from the counters of those flows."""
+    modify: bool = False
+    """True: where no flow of ours finds a place, the owner's own drop flow is made to tell us."""
+
+
+class Bridge(Struct, frozen=True):
+    """A bridge whose drops are logged."""
+
+    name: str
+    """As Open vSwitch knows it, or `*`: any switch that connects to `listen`."""
+    prefix: str | None
+    """Stands before the table name in a drop line; None: the pipeline's own prefix."""
+    pipeline: str
+    endpoint: Endpoint
+    explicit_drops: ExplicitDrops = ExplicitDrops()
+
+
+class Arrivals(Struct, frozen=True):
+    """How much those may take up who connect to `listen`."""
+
+    connections: int = 64
+    """Connections that have not got through OpenFlow's handshake, 1 to 4096."""
+    bridges: int = 64
+    """Bridges of the entry `*` that are connected or remembered, 1 to 4096."""
+    forget: float = 600.0
+    """Seconds after its last connection until a bridge of the entry `*` is forgotten, 1 to
+    86400."""
+
+
+class Opflex(Struct, frozen=True):
+    """What is taken from the files of an OpFlex agent, and what its numbers mean."""
+
+    droplog_directory: str | None = None
+    """Where its control files are obeyed; None: they are not."""
+    ids_directory: str = "/var/lib/opflex-agent-ovs/ids"
+    """Where it keeps the names of its policies."""
+    print_tenant: bool = False
+    """True: drop lines name the tenants of source and destination."""
+    tenants: Mapping[int, str] = MappingProxyType({})
+    """By the number of the group."""
+
+    @property
+    def shown_tenants(self) -> Mapping[int, str] | None:
+        """The tenants that drop lines name; None: they name none."""
+        return self.tenants if self.print_tenant else None
+
+
+class Events(Struct, frozen=True):
+    """The listener that turns packet events into events of pods: `ryu-droplog events`."""
+
+    socket: str = "/usr/local/var/run/aci-containers-packet-event-notification.sock"
+    """Path of the Unix stream socket where it listens, the field's by default."""
+    max_age: float = 600.0
+    """Seconds after which a packet event is not told any more, 1 to 86400."""
+    interval: float = 120.0
+    """Seconds after an event within which the same two addresses make no other, 0 to 86400."""
+    node: str | None = None
+    """The node whose pods get events; None: what the environment or the host says."""
+    kubeconfig: str | None = None
+    """Absolute path of the file with credentials; None: the cluster's own, or the user's."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What droplog.yaml says, defaults filled in and all of it checked."""
+
+    source: str
+    """Name of the file, for messages."""
+    enable: bool
+    """False: nothing is added to the switch, and the program waits."""
+    disable_events: bool
+    output: str | None
+    """Where drop lines go: the absolute path of a file, SYSLOG, or None for standard output."""
+    log_directory: str
+    run_directory: str
+    """Locks and sockets of the running program."""
+    pipeline_directory: str | None
+    bridges: tuple[Bridge, ...]
+    """At least one, with different names."""
+    listen: TcpEndpoint | None
+    """Where switches may connect; the host is an address. None: nowhere."""
+    arrivals: Arrivals = Arrivals()
+    meter: Meter
+    lease: Lease
+    throttle: Throttle | None = None
+    """None: repeats are not folded."""
+    report_interval: int = 60
+    """Seconds between two reports of the books in the program's log; 0: none."""
+    receive: UdpEndpoint | None = None
+    """Where drop logs of the OpFlex agent's switch are received; None: nowhere."""
+    prune: tuple[Filter, ...] = DEFAULTS
+    """What is left out: the default rules, where they are wanted, and the user's filters."""
+    opflex: Opflex = Opflex()
+    flows: tuple[FlowSpec, ...] | None = None
+    """What is captured, in the agent's mode `flow-based`; None: everything."""
+    format: str = "opflex"
+    """How a drop is written: `opflex`, `extended` or `json`."""
+    events: Events = Events()
+
+    @property
+    def alike(self) -> list[tuple[str, ...]]:
+        """Bridges of one pipeline and one prefix: a line that names no bridge tells none apart."""
+        groups: dict[tuple[str, str | None], tuple[str, ...]] = {}
+        for bridge in self.bridges:
+            key = bridge.pipeline, bridge.prefix
+            groups[key] = (*groups.get(key, ()), bridge.name)
+        return [names for names in groups.values() if len(names) > 1]
+
+    @property
+    def by_pipeline(self) -> dict[str, tuple[str, str | None]]:
+        """Name and own prefix of the bridge that has a pipeline, by the pipeline's name."""
+        return {bridge.pipeline: (bridge.name, bridge.prefix) for bridge in self.bridges}

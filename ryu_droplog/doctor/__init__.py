@@ -1,0 +1,1 @@
+"""What can be seen on a bridge, what cannot, and what it costs."""

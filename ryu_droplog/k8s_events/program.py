@@ -1,0 +1,193 @@
+"""`ryu-droplog events`: from the socket to the API server, thread by thread.
+
+The listener's thread reads and hands on; the sorter's applies the rules; the poster's and the pod
+watch's speak to the API server, and only they wait for it. The main thread waits for signals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from ryu_droplog.config.settings import Events
+from ryu_droplog.k8s_events.api import Api
+from ryu_droplog.k8s_events.listener import Listener
+from ryu_droplog.k8s_events.pods import PodMap
+from ryu_droplog.k8s_events.podwatch import PodWatch
+from ryu_droplog.k8s_events.post import FULL, Poster
+from ryu_droplog.k8s_events.rules import Discard, Rules
+from ryu_droplog.k8s_events.stream import PacketEvent
+from ryu_droplog.k8s_events.tally import Tally
+from ryu_droplog.model.errors import DropLogError
+
+LOG = logging.getLogger(__name__)
+
+INTAKE = 10_000
+"""Packet events that wait for the rules at most."""
+REPORT = 60.0
+"""Seconds between two lines of statistics."""
+FAREWELL = 1.0
+"""Seconds in which all threads must end; one that waits for the API server is left behind."""
+LISTENING = "Listening for packet events on unix socket %s"
+DISABLED = "Packet event recording is disabled"
+
+
+class ProgramError(DropLogError):
+    """A part of the program ended that must not."""
+
+
+class _Part(Protocol):
+    """What has a thread of its own."""
+
+    def run(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Sorter:
+    """Applies the rules to what the listener has read."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        pods: PodMap,
+        ready: threading.Event,
+        poster: Poster,
+        tally: Tally,
+        *,
+        intake: int = INTAKE,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Nothing is sorted before `ready` is set: until then, nobody knows whose an address is.
+
+        `now` is the time of day, `clock` measures intervals.
+        """
+        self._rules = rules
+        self._pods = pods
+        self._ready = ready
+        self._poster = poster
+        self._tally = tally
+        self._intake = intake
+        self._now = now
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting: deque[PacketEvent] = deque()
+        self._stopping = False
+
+    def take(self, events: list[PacketEvent]) -> None:
+        """Take packet events, or refuse and count them when the queue is full; never waits."""
+        with self._changed:
+            room = max(0, self._intake - len(self._waiting))
+            self._waiting.extend(events[:room])
+            self._tally.discard(FULL, len(events[room:]))
+            self._changed.notify()
+
+    def run(self) -> None:
+        """Sort until `stop`."""
+        while not self._stopping:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopping)
+            if self._ready.wait(0.2):
+                self.turn()
+
+    def stop(self) -> None:
+        """Make `run` return soon."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def turn(self) -> None:
+        """Sort all that waits."""
+        while not self._stopping:
+            with self._changed:
+                if not self._waiting:
+                    return
+                event = self._waiting.popleft()
+            clock = self._clock()
+            verdict = self._rules.judge(event, self._pods, self._now(), clock)
+            if isinstance(verdict, Discard):
+                self._tally.discard(verdict.value)
+            elif self._poster.put(verdict):
+                self._rules.posted(verdict, clock)
+
+
+def run(settings: Events, node: str, api: Api, report: float = REPORT) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises ListenerError where the socket cannot be had, and ProgramError where a thread fails.
+    """
+    failed: list[str] = []
+    tally, pods = Tally(), PodMap()
+    watch = PodWatch(api, node, pods)
+    poster = Poster(api, node, settings.max_age, tally)
+    rules = Rules(settings.max_age, settings.interval)
+    sorter = Sorter(rules, pods, watch.ready, poster, tally)
+    with _stop_signals() as told:
+        listener = Listener(settings.socket, sorter.take, tally)
+        LOG.info(LISTENING, settings.socket)
+        LOG.info("node %s, API server %s", node, api.host)
+        parts: dict[str, _Part] = {
+            "listener": listener,
+            "sorter": sorter,
+            "poster": poster,
+            "pods": watch,
+        }
+        threads = [
+            threading.Thread(target=_guarded, args=(part.run, told, failed), name=name, daemon=True)
+            for name, part in parts.items()
+        ]
+        for thread in threads:
+            thread.start()
+        said = ""
+        while not told.wait(report):
+            line = tally.in_words()
+            if line != said:
+                LOG.info("%s", line)
+                said = line
+        for part in parts.values():
+            part.stop()
+        deadline = time.monotonic() + FAREWELL
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        LOG.info("%s", tally.in_words())
+    if failed:
+        raise ProgramError(f"{failed[0]} has ended with an error")
+
+
+def idle() -> None:
+    """Do nothing until SIGTERM or SIGINT, when packet events are switched off."""
+    with _stop_signals() as told:
+        LOG.info(DISABLED)
+        told.wait()
+
+
+def _guarded(run: Callable[[], None], told: threading.Event, failed: list[str]) -> None:
+    """A thread that ends by a mistake of ours ends the program, which is then started anew."""
+    name = threading.current_thread().name
+    try:
+        run()
+    except Exception:
+        LOG.exception("%s has ended with an error", name)
+        failed.append(name)
+        told.set()
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set."""
+    told = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: told.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,180 @@
+"""Drop: the one type that every stage passes on.
+
+Addresses stay bytes as they were on the wire (network byte order): a filter compares bytes, and
+only a sink that prints needs text.
+
+The types are msgspec Structs, because one of each is made for every packet: they are made in half
+the time of a named tuple or a dataclass, and the garbage collector need not look at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from ryu_droplog.model.accounting import TableBook
+
+
+class Arp(Struct, frozen=True, gc=False):
+    """ARP for Ethernet and IPv4 (RFC 826), the fields in the order of the wire."""
+
+    hardware_type: int
+    protocol_type: int
+    hardware_length: int
+    protocol_length: int
+    operation: int
+    sender_mac: bytes
+    sender_ip: bytes
+    target_mac: bytes
+    target_ip: bytes
+
+
+class IPv4(Struct, frozen=True, gc=False):
+    """IPv4 header without options (RFC 791 section 3.1), the fields in the order of the wire."""
+
+    version_ihl: int
+    tos: int
+    total_length: int
+    identification: int
+    flags_offset: int
+    ttl: int
+    protocol: int
+    checksum: int
+    src: bytes
+    dst: bytes
+
+
+class IPv6(Struct, frozen=True, gc=False):
+    """IPv6 fixed header (RFC 8200 section 3), the fields in the order of the wire."""
+
+    version_class_flow: int
+    payload_length: int
+    next_header: int
+    hop_limit: int
+    src: bytes
+    dst: bytes
+
+
+class Icmp(Struct, frozen=True, gc=False):
+    """ICMP header as an echo message has it (RFC 792), the fields in the order of the wire."""
+
+    type: int
+    code: int
+    checksum: int
+    identifier: int
+    sequence: int
+
+
+class Tcp(Struct, frozen=True, gc=False):
+    """TCP header without options (RFC 9293 section 3.1), the fields in the order of the wire."""
+
+    src_port: int
+    dst_port: int
+    sequence: int
+    acknowledgment: int
+    offset_flags: int
+    window: int
+    checksum: int
+    urgent_pointer: int
+
+
+class Udp(Struct, frozen=True, gc=False):
+    """UDP header (RFC 768), the fields in the order of the wire."""
+
+    src_port: int
+    dst_port: int
+    length: int
+    checksum: int
+
+
+L3 = Arp | IPv4 | IPv6
+L4 = Icmp | Tcp | Udp
+
+
+Explainer = Callable[["Drop"], Mapping[str, "str | int"]]
+"""Why a packet was dropped and whose it was, by key, in the order in which they are shown.
+
+Called by the sinks whose format has room for it, in their threads: it must not wait, nor raise.
+"""
+
+
+class DropFlow(NamedTuple):
+    """A flow of the bridge's owner that drops, and what the owner calls it."""
+
+    cookie: int
+    """64 bits."""
+    priority: int
+    """0 to 65535."""
+    match: str
+    """As `ovs-ofctl dump-flows` shows it; empty for a catch-all."""
+    names: Mapping[str, str] = MappingProxyType({})
+    """In the owner's words: for OVN `datapath`, `stage`, `acl`. Empty where nothing is known."""
+
+
+class Origin(NamedTuple):
+    """Where a drop happened, shared by its drops.
+
+    One object for each (bridge, table, reason), and one for each explicit drop that is logged.
+    """
+
+    bridge: str
+    """Name of the bridge, as Open vSwitch knows it."""
+    table_id: int
+    """OpenFlow table number, 0 to 254."""
+    table: str
+    """Name of the table in its pipeline, or `TABLE_<id>`."""
+    reason: str
+    """`MISS`, `DENY` or `PERMIT`."""
+    label: str
+    """The drop reason as the line shows it: `Acc-SEC_GROUP_IN_TABLE MISS`."""
+    book: TableBook
+    """Where the table's drops are counted."""
+    tenants: str = ""
+    """Behind the label in a drop line, where tenants are asked for: ` STID=a DTID=b`."""
+    named: bool = True
+    """False when neither the pipeline nor the bridge has a name for the table."""
+    explain: Explainer | None = None
+    """What the packet's registers and conntrack state say of it, in its owner's words."""
+    flow: DropFlow | None = None
+    """The owner's flow that dropped the packet; None: nothing matched, or a catch-all dropped."""
+
+
+Arrival = tuple[Origin, bytes, bytes]
+"""Where a packet was dropped, what the switch knew of it (OXM fields), and its frame."""
+
+
+class Drop(Struct, gc=False):
+    """A dropped packet: when and where, and its headers as far as they were whole."""
+
+    time: float
+    """Seconds since the epoch, when the program read the packet from the switch: to be written. The
+    time of day may be set meanwhile, so it measures nothing."""
+    origin: Origin
+    metadata: bytes
+    """What the switch knew of the packet: the OXM fields of the PacketIn's match, raw."""
+    frame: bytes
+    """The Ethernet frame, as much of it as arrived."""
+    smac: bytes
+    """Source MAC, 6 bytes; empty when the frame ends before all of it."""
+    dmac: bytes
+    """Destination MAC, 6 bytes; empty when the frame ends before all of it."""
+    vlans: tuple[int, ...]
+    """Tag control information of each 802.1Q tag, outermost first; the low 12 bits are the VID."""
+    ethertype: int
+    """EtherType behind all whole 802.1Q tags: 0x8100 when the next tag is cut, -1 when the frame
+    ends within its Ethernet header."""
+    l3: L3 | None
+    """ARP, IPv4 or IPv6 header; None for any other EtherType or when it is cut."""
+    protocol: int
+    """IP protocol number, or the IPv6 header's next header; -1 without an IP header."""
+    l4: L4 | None
+    """ICMP (over IPv4), TCP or UDP header; None for any other, a later fragment, or when cut."""
+    truncated: bool
+    """True when the frame, or the IP packet by its own length, ended inside a header that should
+    have been printed."""
+    repeated: int = 0
+    """How many more like it came within the throttle's window; 0: this is a drop of its own."""

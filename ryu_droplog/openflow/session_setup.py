@@ -1,0 +1,68 @@
+"""The first words on a connection: what the switch is, and that its packet-ins be ours alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ryu_droplog.model.errors import SwitchError
+from ryu_droplog.openflow import messages
+from ryu_droplog.openflow.connection import Channel, error_text
+from ryu_droplog.openflow.replies import config_flags
+from ryu_droplog.openflow.requests import max_meter
+from ryu_droplog.openflow.tables import parse_table_features
+
+LOG = logging.getLogger(__name__)
+
+_MONITOR_ID = 1
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a switch said of itself."""
+
+    names: Mapping[int, str]
+    """Table names that the bridge itself has."""
+    limits: Mapping[int, int]
+    """max_entries of the tables that have a limit."""
+    has_meters: bool
+    monitored: bool
+    """Whether changes of flows are told as they happen."""
+
+
+def introduce(channel: Channel, bridge: str) -> Facts:
+    """Ask for packet-ins of our own and for news of all flows; changes nothing on the bridge.
+
+    Raises SwitchError when the switch will not have it.
+    """
+    parser = channel.ofproto_parser
+    config, features, tables = channel.exchange(
+        [
+            parser.OFPGetConfigRequest(channel),
+            parser.OFPMeterFeaturesStatsRequest(channel),
+            parser.OFPTableFeaturesStatsRequest(channel),
+        ]
+    )
+    if not config.bodies:
+        raise SwitchError(f"{bridge}: the switch does not tell its configuration")
+    *needed, monitor = channel.exchange(
+        [
+            messages.set_config(channel, config_flags(config.bodies[0])),
+            messages.set_controller_id(channel),
+            messages.set_async(channel),
+            messages.monitor_flows(channel, _MONITOR_ID),
+        ]
+    )
+    for answer in needed:
+        if answer.error:
+            refusal = error_text(answer.error)
+            raise SwitchError(f"{bridge}: the switch refuses private delivery: {refusal}")
+    if monitor.error:
+        LOG.warning(
+            "%s: no flow monitor (%s): changes by others are seen at each renewal only",
+            bridge,
+            error_text(monitor.error),
+        )
+    names, limits = parse_table_features(tables.bodies)
+    return Facts(names, limits, max_meter(features) > 0, monitor.error is None)

@@ -1,0 +1,1 @@
+"""Whose bridge it is, and what its owner noted of a dropped packet."""

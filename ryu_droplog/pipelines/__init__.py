@@ -1,0 +1,1 @@
+"""Table names and probable causes: flows/*.yaml."""

@@ -1,0 +1,1 @@
+"""The way of a packet, from the queue behind its source to the sinks."""

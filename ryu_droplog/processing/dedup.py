@@ -1,0 +1,81 @@
+"""Repeats within a window become one line at its start, and one with their number at its end.
+
+Pure: the time is an argument, of a clock that is never set (`time.monotonic`). The time in a drop
+is the time of day, which an administrator or NTP may move: it is written, and measures nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from ryu_droplog.model.drop import Arp, Drop, Icmp
+
+ENTRIES = 65_536
+"""Windows that may be open at once; past that, the least recently used one is closed."""
+
+
+@dataclass(slots=True)
+class _Window:
+    ends: float
+    last: Drop
+    repeated: int = 0
+
+
+class Throttle:
+    """Folds the repeats of a drop."""
+
+    def __init__(self, window: float, entries: int = ENTRIES) -> None:
+        """`window` in seconds, counted from the first drop; `entries` from 1."""
+        self._length = window
+        self._entries = entries
+        self._windows: OrderedDict[Hashable, _Window] = OrderedDict()
+
+    def take(self, drop: Drop, now: float) -> list[Drop]:
+        """What is to be written now that this drop came: it, or nothing, or also ended windows.
+
+        `now` is when it came, in seconds; it never goes back from one call to the next by more
+        than drops may wait in their queue.
+        """
+        key = flow_key(drop)
+        window = self._windows.get(key)
+        if window is not None and now < window.ends:
+            window.repeated += 1
+            window.last = drop
+            self._windows.move_to_end(key)
+            return []
+        ended = []
+        if window is not None:
+            ended += _end(self._windows.pop(key))
+        elif len(self._windows) >= self._entries:
+            ended += _end(self._windows.popitem(last=False)[1])
+        self._windows[key] = _Window(now + self._length, drop)
+        return [*ended, drop]
+
+    def expire(self, now: float) -> list[Drop]:
+        """The last lines of the windows that have ended by `now`, of the clock of `take`."""
+        over = [key for key, window in self._windows.items() if window.ends <= now]
+        return [drop for key in over for drop in _end(self._windows.pop(key))]
+
+
+def _end(window: _Window) -> list[Drop]:
+    return [replace(window.last, repeated=window.repeated)] if window.repeated else []
+
+
+def flow_key(drop: Drop) -> Hashable:
+    """What makes two drops the same: origin, addresses, protocol and ports."""
+    l3, l4 = drop.l3, drop.l4
+    where = drop.origin.bridge, drop.origin.table_id, drop.origin.reason
+    if l3 is None:
+        return (*where, drop.smac, drop.dmac, drop.ethertype)
+    if isinstance(l3, Arp):
+        ends: tuple[bytes, bytes] = l3.sender_ip, l3.target_ip
+    else:
+        ends = l3.src, l3.dst
+    ports: tuple[int, int] | None = None
+    if l4 is not None:
+        ports = (l4.type, l4.code) if isinstance(l4, Icmp) else (l4.src_port, l4.dst_port)
+    return (*where, drop.ethertype, *ends, drop.protocol, ports)

@@ -1,0 +1,155 @@
+"""The books in words, as a table, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ryu_droplog.model.accounting import COLUMNS, Ledger, TableBook
+from ryu_droplog.text.phrases import count
+
+_LOSSES = (
+    ("metered", "held back by the meter"),
+    ("pruned", "left out by filters"),
+    ("folded", "folded into repeats"),
+    ("lost_in_switch", "lost in the switch"),
+    ("refused", "lost before a full queue"),
+    ("failed", "lost because they could not be written"),
+    ("waiting", "still on their way"),
+)
+_NEWS = ("dropped", "lost_in_switch", "refused", "failed", "explicit")
+_HEADINGS = {
+    "dropped": "dropped",
+    "logged": "logged",
+    "pruned": "left out",
+    "folded": "folded",
+    "metered": "metered",
+    "lost_in_switch": "lost in switch",
+    "refused": "queue full",
+    "failed": "not written",
+    "waiting": "waiting",
+    "explicit": "not captured",
+}
+
+
+ALL = ""
+"""Key of all tables together."""
+
+Snapshot = Mapping[str, Mapping[str, Any]]
+
+
+def snapshot(ledger: Ledger) -> dict[str, dict[str, Any]]:
+    """The name and all columns of each table by its id as text, and of all together by `ALL`."""
+    books = {
+        str(table_id): {"table": name, **as_numbers(book)} for table_id, name, book in ledger.rows()
+    }
+    books[ALL] = {"table": "all tables", **as_numbers(ledger.total())}
+    return books
+
+
+def as_numbers(book: TableBook) -> dict[str, int]:
+    """All that a book tells, by column."""
+    return {name: getattr(book, name) for name in COLUMNS}
+
+
+def in_words(bridge: str, before: Snapshot, now: Snapshot) -> str | None:
+    """What has come to the books between two snapshots, in one line; None: nothing was dropped."""
+
+    def increase(table: str, column: str) -> int:
+        return int(now[table][column]) - int(before.get(table, {}).get(column, 0))
+
+    reasons = {words: increase(ALL, column) for column, words in _LOSSES}
+    if not any(increase(ALL, column) > 0 for column in _NEWS):
+        return None
+    tables = {
+        table: max(increase(table, "dropped"), increase(table, "received"))
+        for table in now
+        if table != ALL
+    }
+    where = _where(tables, now)
+    text = f"{bridge}: {count(increase(ALL, 'dropped'), 'drop')}"
+    text += f": {where}; " if where else "; "
+    text += f"{increase(ALL, 'logged')} logged"
+    others = [f"{n} {words}" for words, n in reasons.items() if n > 0]
+    text = f"{text}, {', '.join(others)}" if others else text
+    if increase(ALL, "explicit") > 0:
+        owners = {table: increase(table, "explicit") for table in now if table != ALL}
+        text += f"; {increase(ALL, 'explicit')} more by explicit drops, not captured: "
+        text += _where(owners, now)
+    return text
+
+
+def _where(tables: Mapping[str, int], now: Snapshot) -> str:
+    """Numbers by table, the largest first."""
+    most = sorted(tables, key=lambda table: tables[table], reverse=True)
+    return ", ".join(f"{tables[t]} in {now[t]['table']}" for t in most if tables[t] > 0)
+
+
+def attention(state: Mapping[str, Any], lasting: float = 0.0) -> list[str]:
+    """What has not been seen on a bridge for `lasting` seconds although it should be, and why.
+
+    A line each. `state` is a bridge's as `status` sends it; nothing is told of one that is not
+    connected.
+    """
+    if not state["connected"]:
+        return []
+    told = []
+    for row in state.get("other_runs", ()):
+        who = f"generation {row['generation']}"
+        if row["at_work"]:
+            told.append(
+                f"another ryu_droplog is at work on this bridge ({who}):"
+                f" {count(row['flows'], 'flow')} of its own left alone, and what they take is not"
+                " logged here"
+            )
+        elif not lasting:  # it will be known soon
+            told.append(
+                f"{count(row['flows'], 'flow')} and {count(row['meters'], 'meter')} of another run"
+                f" ({who}) are left alone for {row['seconds_to_decide']:g} s more, to see whether"
+                " it is at work"
+            )
+    for row in _since(state.get("coming", ()), lasting):
+        told.append(
+            f"{row['name']} has come into use, and is not watched before the next plan (since"
+            f" {row['missing_seconds']:g} s)"
+        )
+    for row in _since(state.get("tables", ()), lasting):
+        retry = f"; next try in {row['retry_seconds']:g} s" if "retry_seconds" in row else ""
+        why = row.get("refusal", "its flow is being added")
+        told.append(
+            f"{row['name']} is not watched (since {row['missing_seconds']:g} s): {why}{retry}"
+        )
+    missing = _since(state.get("explicit", ()), lasting)
+    if missing:
+        longest = max(missing, key=lambda row: float(row["missing_seconds"]))
+        told.append(
+            f"{count(len(missing), 'explicit drop')} not logged now, the first since"
+            f" {longest['missing_seconds']:g} s: {longest.get('refusal', 'it is being added')}"
+        )
+    return told
+
+
+def _since(rows: Iterable[Mapping[str, Any]], seconds: float) -> list[Mapping[str, Any]]:
+    """Those of which something has been missing for so long."""
+    return [row for row in rows if row.get("missing_seconds", -1.0) >= seconds]
+
+
+def as_table(bridges: Mapping[str, Mapping[str, Any]]) -> str:
+    """The books of all bridges, a line a table; `bridges` as `status` sends them."""
+    rows = [["bridge", "table", *_HEADINGS.values()]]
+    for bridge, state in bridges.items():
+        books = state["books"]
+        # PacketIns that nobody could read are in no table's book.
+        in_tables = sum(book["received"] for key, book in books.items() if key != ALL)
+        of_no_table = in_tables != books[ALL]["received"]
+        for key, book in books.items():
+            if key != ALL or len(books) != 2 or of_no_table:
+                numbers = [str(book[column]) for column in _HEADINGS]
+                rows.append([bridge, book["table"], *numbers])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+        cells += [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

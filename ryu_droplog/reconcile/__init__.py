@@ -1,0 +1,1 @@
+"""What should stand on a bridge and what does: plans, and what carries them out."""

@@ -1,0 +1,54 @@
+"""What a programmer of a bridge asks and tells; it need not know who answers and listens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from ryu_droplog.cleanup.cleanup_process import Remains
+from ryu_droplog.model.drop import DropFlow
+from ryu_droplog.openflow.flow_stats import Flow
+from ryu_droplog.pipelines.loader import Pipeline
+
+
+class Surroundings(Protocol):
+    """What a programmer needs to know, and whom it tells: all that outlives its connection."""
+
+    def pipeline(self, flows: Sequence[Flow]) -> Pipeline:
+        """The pipeline of a bridge with these flows."""
+
+    def learn_names(self, names: Mapping[int, str]) -> None:
+        """Take the table names that the bridge itself has."""
+
+    def learn_ports(self, ports: Mapping[int, str]) -> None:
+        """Take the names of the bridge's ports by OpenFlow port number."""
+
+    def learn_drops(
+        self, drops: Mapping[tuple[int, int], DropFlow], tellers: Mapping[int, DropFlow]
+    ) -> None:
+        """Take what our flows are above, by table and slot, and the flows that tell us, by cookie.
+
+        Called before these flows are added or changed.
+        """
+
+    def ask_owner(self, flows: Collection[Flow]) -> bool:
+        """Ask what the owner calls these flows of its; may take seconds.
+
+        Returns whether anything new is known.
+        """
+
+    def is_drop(self, cookie: int) -> bool:
+        """Whether the owner says that its flow with this cookie drops."""
+
+    def words(self, cookie: int) -> Mapping[str, str]:
+        """What the owner calls its flow with this cookie, as far as it is known."""
+
+    def bequeath(self, messages: bytes | None, remains: Remains) -> None:
+        """Take the messages that undo everything if the program is killed, and how much there is.
+
+        None: the messages are as before, and all leases have just begun anew. Empty: nothing is
+        left to undo.
+        """
+
+    def asks_on_miss(self) -> bool:
+        """Whether the bridge sends an unmatched packet to a controller of its own."""

@@ -1,0 +1,179 @@
+"""What to do about explicit drops, the flows of others whose action is to drop: a pure function.
+
+Their packets can be counted from the owner's own counters, which changes nothing. To see a packet,
+a flow of ours goes just above the owner's, with the owner's match: it takes exactly the packets
+that would be dropped, does to them what the owner's flow does, and goes away as easily as any flow
+of ours. Where there is no room for it, because another flow of the owner's overlaps there, only
+the owner's flow itself can be made to tell, if the user wants that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from ryu_droplog.config.settings import ExplicitDrops
+from ryu_droplog.openflow.flow_stats import Flow
+from ryu_droplog.openflow.oxm_match import free_bit, overlap
+
+CAPTURES = 2000
+"""Explicit drops of a bridge that are captured at once; the others are counted."""
+STEPS = 4
+"""How far above the owner's flow ours may stand."""
+
+_PRIORITY_MAX = 65535
+
+
+class Way(Enum):
+    """How the packets of an explicit drop are seen."""
+
+    ABOVE = "logged"
+    """By a flow of ours just above."""
+    MODIFY = "logged by its owner's flow"
+    """By the owner's flow, to which an action that tells us is added."""
+    COUNT = "counted"
+    """Not at all; only their number is known."""
+
+
+class Place(NamedTuple):
+    """Where a flow stands: what strict commands of OpenFlow go by."""
+
+    table_id: int
+    priority: int
+    match: bytes
+    """The OXM fields, raw."""
+
+
+@dataclass(frozen=True)
+class ExplicitDrop:
+    """An owner's drop flow, and what is done about it."""
+
+    flow: Flow
+    way: Way
+    why: str
+    priority: int = 0
+    """Of our flow, for `Way.ABOVE`."""
+    register: int = 0
+    """The register whose bit 31 makes our match differ from the owner's, for `Way.ABOVE`."""
+
+    @property
+    def place(self) -> Place:
+        """Where the owner's flow stands."""
+        return Place(self.flow.table_id, self.flow.priority, self.flow.match)
+
+
+Known = Callable[[int], bool]
+"""Whether its owner says that the flow with this cookie drops, whatever else it does."""
+
+
+def is_drop(flow: Flow, known: Known) -> bool:
+    """Whether the packets of a flow end there for certain.
+
+    A flow that tells its owner's controller of the packet may be a drop that is logged, or a
+    question that is answered by sending the packet on: only its owner knows.
+    """
+    effect = flow.effect
+    return not effect.leaves and (not effect.tells or known(flow.cookie))
+
+
+def plan_explicit(
+    tables: Mapping[int, Sequence[Flow]],
+    wish: ExplicitDrops,
+    known: Known,
+    *,
+    monitored: bool,
+    own_cookies: bool,
+) -> list[ExplicitDrop]:
+    """Decide drop by drop, in the order of tables and falling priorities.
+
+    `tables` are the flows of others in the tables where a drop is a loss. `monitored` and
+    `own_cookies` as in `Snapshot` and `Pipeline`.
+    """
+    shared = _shared_cookies(tables, known) if own_cookies and wish.modify else frozenset()
+    made: list[ExplicitDrop] = []
+    captured = 0
+    for table_id, flows in sorted(tables.items()):
+        asked = wish.log is True or (wish.log is not False and table_id in wish.log)
+        table = _Table(flows, known)
+        for flow in table.drops:
+            if not asked:
+                planned = ExplicitDrop(flow, Way.COUNT, "")
+            elif captured >= CAPTURES:
+                planned = ExplicitDrop(flow, Way.COUNT, f"{CAPTURES} others are logged already")
+            elif not monitored:
+                planned = ExplicitDrop(flow, Way.COUNT, _NO_MONITOR)
+            else:
+                planned = table.above(flow)
+                if planned.way is Way.COUNT and wish.modify:
+                    planned = _modify(planned, shared, own_cookies=own_cookies)
+                captured += planned.way is not Way.COUNT
+            made.append(planned)
+    return made
+
+
+_NO_MONITOR = "no flow monitor would tell of its owner's changes"
+
+
+def _uncaptured(flow: Flow, why: str) -> ExplicitDrop:
+    return ExplicitDrop(flow, Way.COUNT, why)
+
+
+class _Table:
+    """The flows of one table, and the places above its drops that are taken."""
+
+    def __init__(self, flows: Sequence[Flow], known: Known) -> None:
+        self.drops = sorted(
+            (flow for flow in flows if is_drop(flow, known)),
+            key=lambda flow: (-flow.priority, flow.match),
+        )
+        self._known = known
+        self._by_priority: dict[int, list[Flow]] = {}
+        for flow in flows:
+            self._by_priority.setdefault(flow.priority, []).append(flow)
+        self._ours: dict[int, list[bytes]] = {}
+
+    def above(self, flow: Flow) -> ExplicitDrop:
+        """The lowest place just above, if there is one that nobody else's flow overlaps."""
+        register = free_bit(flow.match)
+        if register is None:
+            return _uncaptured(flow, "its match has no register to spare")
+        if flow.idle_timeout:
+            return _uncaptured(flow, "it has an idle timeout that we would starve")
+        if any(not is_drop(other, self._known) for other in self._overlapping(flow, flow.priority)):
+            return _uncaptured(flow, "another flow at its priority overlaps")
+        for priority in range(flow.priority + 1, flow.priority + 1 + STEPS):
+            if priority > _PRIORITY_MAX:
+                return _uncaptured(flow, f"nothing can be above priority {_PRIORITY_MAX}")
+            if self._overlapping(flow, priority):
+                return _uncaptured(flow, f"another flow overlaps at priority {priority}")
+            ours = self._ours.setdefault(priority, [])
+            if not any(overlap(match, flow.match) for match in ours):
+                ours.append(flow.match)
+                why = f"above it, at priority {priority}"
+                return ExplicitDrop(flow, Way.ABOVE, why, priority, register)
+        return _uncaptured(flow, "the places above it are taken by flows of ours")
+
+    def _overlapping(self, flow: Flow, priority: int) -> list[Flow]:
+        others = self._by_priority.get(priority, ())
+        return [one for one in others if one is not flow and overlap(one.match, flow.match)]
+
+
+def _modify(planned: ExplicitDrop, shared: Iterable[int], *, own_cookies: bool) -> ExplicitDrop:
+    """The owner's own flow, where it can be told by its cookie from all that may come after it."""
+    flow = planned.flow
+    if not own_cookies or not flow.cookie or flow.cookie in shared:
+        why = f"{planned.why}, and its cookie is not its own"
+        return ExplicitDrop(flow, Way.COUNT, why)
+    return ExplicitDrop(flow, Way.MODIFY, planned.why)
+
+
+def _shared_cookies(tables: Mapping[int, Sequence[Flow]], known: Known) -> frozenset[int]:
+    """Cookies that flows other than drops have, too."""
+    return frozenset(flow.cookie for flow in _all(tables) if not is_drop(flow, known))
+
+
+def _all(tables: Mapping[int, Sequence[Flow]]) -> Iterator[Flow]:
+    for flows in tables.values():
+        yield from flows

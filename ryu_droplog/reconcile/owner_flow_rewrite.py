@@ -1,0 +1,96 @@
+"""Drop flows of the bridge's owner that are made to tell us, and are restored.
+
+This is the one thing that changes a flow of somebody else's. It is done only where the user asked
+for it, and only with a flow whose cookie its owner gives to nothing else, so that neither message
+can hit what the owner may put in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from ryu_droplog.model import cookie
+from ryu_droplog.model.errors import SwitchRefusal
+from ryu_droplog.openflow.connection import Channel
+from ryu_droplog.openflow.flow_stats import Event, Flow, Update, effect_of
+from ryu_droplog.openflow.messages import Message, TellingFlow
+from ryu_droplog.openflow.requests import exchange_many, telling
+from ryu_droplog.reconcile.explicit_drops import ExplicitDrop, Place, Way
+
+
+def tells(flow: Flow) -> bool:
+    """Whether somebody else's flow has an action of this program's."""
+    return cookie.unpack(flow.cookie) is None and cookie.SIGNATURE in flow.effect.controller_ids
+
+
+class Tellers:
+    """The owner's flows that tell us, on one connection."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._telling: dict[Place, TellingFlow] = {}
+        self.refusals: dict[Place, str] = {}
+        """Why the last try failed, by place."""
+
+    @property
+    def places(self) -> Mapping[Place, TellingFlow]:
+        """Where they are."""
+        return self._telling
+
+    def restore_leftovers(self, flows: Iterable[Flow]) -> int:
+        """Undo what a run that crashed left in these flows; returns in how many of them."""
+        left = [telling(flow) for flow in flows if tells(flow)]
+        exchange_many(self._channel, [flow.restore(self._channel) for flow in left])
+        return len(left)
+
+    def follow(
+        self,
+        drops: Iterable[ExplicitDrop],
+        provide_meter: Callable[[int], int | None],
+    ) -> None:
+        """Have exactly these of the planned drops tell us whose way that is.
+
+        `provide_meter` gives the meter of a table, or raises SwitchRefusal.
+        """
+        planned = {drop.place: drop for drop in drops if drop.way is Way.MODIFY}
+        self.restore(place for place in list(self._telling) if place not in planned)
+        self.refusals.clear()
+        for place, drop in planned.items():
+            if place in self._telling and tells(drop.flow):
+                continue
+            try:
+                meter_id = provide_meter(place.table_id)
+            except SwitchRefusal as error:
+                self.refusals[place] = str(error)
+                continue
+            self._telling[place] = flow = telling(drop.flow, meter_id)
+            [answer] = self._channel.exchange([flow.tell(self._channel)])
+            if answer.error:
+                del self._telling[place]
+                self.refusals[place] = "the switch refuses to change it"
+
+    def restore(self, places: Iterable[Place], answer_time: float | None = None) -> None:
+        """Undo it for these places."""
+        flows = [self._telling[place] for place in places]
+        exchange_many(self._channel, [flow.restore(self._channel) for flow in flows], answer_time)
+        for flow in flows:
+            self._telling.pop(Place(flow.table_id, flow.priority, flow.match), None)
+
+    def note(self, update: Update) -> bool:
+        """Take a change by others; whether it took a flow that told us out of our hands."""
+        place = Place(update.table_id, update.priority, update.match)
+        if place not in self._telling:
+            return False
+        ours = cookie.SIGNATURE in effect_of(update.instructions).controller_ids
+        if ours and update.event != Event.DELETED:
+            return False  # after a pause of the monitor our own change is told like anyone's
+        del self._telling[place]
+        return True
+
+    def will(self, drops: Iterable[ExplicitDrop]) -> list[Message]:
+        """The messages that restore all that tell us, and all that are about to."""
+        flows = dict(self._telling)
+        for drop in drops:
+            if drop.way is Way.MODIFY:
+                flows.setdefault(drop.place, telling(drop.flow))
+        return [flow.restore(self._channel) for flow in flows.values()]

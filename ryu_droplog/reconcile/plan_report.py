@@ -1,0 +1,119 @@
+"""What a programmer tells of its work: in words for the log, and row by row for `status`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ryu_droplog.openflow.oxm_match import text as match_text
+from ryu_droplog.pipelines.loader import Pipeline
+from ryu_droplog.reconcile.desired_state import Key, Standing
+from ryu_droplog.reconcile.explicit_drops import Place
+from ryu_droplog.reconcile.planner import NO_FLOW_LEADS_THERE, TABLE_MAX, Plan, Verdict
+
+
+def news(
+    plan: Plan,
+    pipeline: Pipeline,
+    standing: Mapping[Key, Standing],
+    tellers: Collection[Place],
+) -> list[str]:
+    """What is watched and what is not, a line each."""
+    flows = {key for key, one in standing.items() if one.flow is not None}
+    refusals = {key: one.refusal for key, one in standing.items() if one.refusal}
+    told = []
+    if pipeline.misses:
+        watched = [table.name for table in plan.watched if Key(table.table_id, 0) in flows]
+        told.append(f"watching {', '.join(watched) or 'no table'}")
+        left = [f"{t.name} ({t.why})" for t in plan.tables if t.verdict is Verdict.LEAVE]
+        if left:
+            told.append(f"left alone: {'; '.join(left)}")
+    else:
+        told.append("its owner drops by explicit flows alone: no table is watched")
+    refused = [
+        f"{table.name} ({refusals[Key(table.table_id, 0)]})"
+        for table in plan.watched
+        if Key(table.table_id, 0) in refusals
+    ]
+    if refused:
+        told.append(f"not watched for now: {'; '.join(refused)}")
+    explicit = {drop.place for drop in plan.explicit}
+    above = [standing[key] for key in flows if key.slot]  # or one of several that a table has
+    logged = sum(one.wanted.below in explicit for one in above) + len(tellers)
+    counted = len(plan.explicit) - logged
+    if logged:
+        told.append(
+            f"{logged} explicit drops are logged, {len(tellers)} of them by the owner's own flows;"
+            f" {counted} are only counted"
+        )
+    elif counted:
+        told.append(f"{counted} explicit drops of the owner's are counted")
+    return told
+
+
+def describe(
+    plan: Plan, standing: Mapping[Key, Standing], tellers: Collection[Place], now: float
+) -> dict[str, Any]:
+    """The tables and explicit drops of a plan, each with what is done about it.
+
+    `now` is of the clock that `standing` has its times of.
+    """
+    tables = [
+        asdict(table)
+        | {"verdict": table.verdict.value}
+        | _state(standing.get(Key(table.table_id, 0)), now)
+        for table in plan.tables
+    ]
+    above = {one.wanted.below: one for one in standing.values() if one.wanted.key.slot}
+    explicit = []
+    for drop in plan.explicit:
+        row = {
+            "table_id": drop.flow.table_id,
+            "priority": drop.flow.priority,
+            "match": match_text(drop.flow.match),
+            "cookie": f"{drop.flow.cookie:#x}",
+            "way": drop.way.value,
+            "why": drop.why,
+            **_state(above.get(drop.place), now),
+        }
+        row["watched"] = row["watched"] or drop.place in tellers
+        explicit.append(row)
+    return {"tables": tables, "explicit": explicit}
+
+
+def coming(
+    plan: Plan,
+    pipeline: Pipeline,
+    tables: Mapping[int, float],
+    name: Callable[[int], str],
+    now: float,
+) -> list[dict[str, Any]]:
+    """Which of these tables have come into use since the plan was made: nothing is done there yet.
+
+    `tables` says since when; `now` is of the same clock.
+    """
+    decided = {table.table_id for table in plan.tables if table.why != NO_FLOW_LEADS_THERE}
+    return [
+        {"table_id": table_id, "name": name(table_id), "missing_seconds": round(now - since, 1)}
+        for table_id, since in sorted(tables.items())
+        if table_id not in decided
+        and table_id <= TABLE_MAX
+        and (pipeline.discover or table_id in pipeline.tables)
+    ]
+
+
+def _state(standing: Standing | None, now: float) -> dict[str, Any]:
+    if standing is None:
+        return {"watched": False}
+    told: dict[str, Any] = {
+        "watched": standing.flow is not None,
+        "withdrawn": standing.withdrawn,
+    }
+    if standing.refusal and standing.asked:
+        told["refusal"] = standing.refusal
+    if standing.flow is None and standing.missing_since:
+        told["missing_seconds"] = round(now - standing.missing_since, 1)
+    if standing.retry is not None:
+        told["retry_seconds"] = round(max(standing.retry - now, 0.0), 1)
+    return told

@@ -1,0 +1,1 @@
+"""The running program: supervisor, status socket, manager of OS-Ken applications."""

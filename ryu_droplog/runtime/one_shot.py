@@ -1,0 +1,93 @@
+"""A short visit to a bridge: do an errand there, such as to look at it, and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any, TypeVar
+
+from os_ken.lib import hub
+
+from ryu_droplog.concurrency.threads import join, start
+from ryu_droplog.config.endpoint import (
+    TcpEndpoint,
+    UnixEndpoint,
+    rundir_of,
+)
+from ryu_droplog.config.settings import Bridge
+from ryu_droplog.connections.connector import connect
+from ryu_droplog.connections.presence import cannot_connect
+from ryu_droplog.model.errors import Unreachable
+from ryu_droplog.openflow.connection import ANSWER_TIME, Channel, new_handshake
+from ryu_droplog.openflow.requests import dump
+from ryu_droplog.openflow.tables import parse_table_features
+from ryu_droplog.ovsdb.miss_controller import miss_question
+from ryu_droplog.ovsdb.southbound import Southbound
+from ryu_droplog.reconcile.planner import Snapshot
+
+T = TypeVar("T")
+
+
+def visit(
+    endpoint: UnixEndpoint | TcpEndpoint,
+    errand: Callable[[Channel], T],
+    on_flow_updates: Callable[[bytes], None] = lambda body: None,
+) -> T:
+    """Connect, shake hands, do the errand, and go; raises SwitchError.
+
+    That is Unreachable where it does not get as far as the errand. `on_flow_updates` gets what a
+    flow monitor tells that the errand asks for.
+    """
+    try:
+        sock = connect(endpoint)
+    except OSError as error:
+        raise Unreachable(cannot_connect(endpoint, error)) from error
+    ready: Any = hub.Queue()
+    with closing(sock):
+        channel = Channel(
+            sock,
+            str(endpoint),
+            new_handshake(),
+            on_packet_ins=lambda messages, now: None,
+            on_ready=lambda channel: ready.put(True),
+            on_flow_updates=on_flow_updates,
+            on_flow_removed=lambda removed: None,
+        )
+
+        def serve() -> None:
+            channel.serve()
+            ready.put(False)
+
+        reader = start(serve)
+        try:
+            if not ready.get(timeout=ANSWER_TIME):
+                raise Unreachable(f"{endpoint}: {channel.refusal or 'the connection has ended'}")
+            return errand(channel)
+        except hub.QueueEmpty:
+            raise Unreachable(f"{endpoint}: no OpenFlow handshake") from None
+        finally:
+            channel.stop()
+            join([reader])
+
+
+def look(channel: Channel, bridge: Bridge) -> Snapshot:
+    """Everything that a plan depends on; changes nothing."""
+    request = channel.ofproto_parser.OFPTableFeaturesStatsRequest(channel)
+    [tables] = channel.exchange([request])
+    names, limits = parse_table_features(tables.bodies)
+    return Snapshot(
+        dump(channel),
+        names,
+        limits,
+        packet_in_on_miss=miss_question(bridge.name, bridge.endpoint)(),
+    )
+
+
+def southbound(bridge: Bridge, snapshot: Snapshot) -> Southbound | None:
+    """What OVN calls the flows of a bridge on this host."""
+    rundir = rundir_of(bridge.endpoint)
+    if not rundir:
+        return None
+    found = Southbound(rundir, quiet=True)
+    found.refresh([flow for flow in snapshot.flows if not flow.effect.leaves])
+    return found

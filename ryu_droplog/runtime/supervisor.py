@@ -1,0 +1,410 @@
+"""All that runs while some settings hold, and the way from these settings to others."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ryu_droplog.cleanup.cleanup_client import LastWill
+from ryu_droplog.concurrency.threads import Group
+from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint
+from ryu_droplog.config.settings import ANY_BRIDGE, SYSLOG, Bridge, Settings
+from ryu_droplog.connections.connector import Link, find
+from ryu_droplog.connections.listener import Listener
+from ryu_droplog.connections.reach import CONNECTED, GONE, OFF, Reach
+from ryu_droplog.connections.service_connector import ServiceLink
+from ryu_droplog.locks.bridge_claims import Claims
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.openflow.connection import Channel
+from ryu_droplog.owners.opflex_names import PolicyNames, Words
+from ryu_droplog.pipelines.loader import Pipeline
+from ryu_droplog.processing.capture_filter import Capture
+from ryu_droplog.processing.chain import Filter
+from ryu_droplog.processing.filter import Prune
+from ryu_droplog.reconcile.reconciler import Programmer
+from ryu_droplog.sinks.base import Sink
+from ryu_droplog.sinks.formats import FORMATS
+from ryu_droplog.sinks.packet_events import PacketEvents
+from ryu_droplog.sinks.syslog import Syslog
+from ryu_droplog.sinks.text import File, StandardOutput
+from ryu_droplog.sources.bridge import Watch, never_connected
+from ryu_droplog.sources.bridges import Watches
+from ryu_droplog.sources.geneve_log import senders
+from ryu_droplog.sources.geneve_socket import Reception
+from ryu_droplog.text.phrases import were
+
+LOG = logging.getLogger(__name__)
+
+FLOW_BASED = "drop-log-mode flow-based"
+"""Name, in the books, of what leaves out drops that no flow file asks for."""
+CLOSE_TIME = 5.0
+"""Seconds that a sink has to write what still waits when it is no longer needed."""
+RETIRED = 10
+"""Sinks that are no longer needed whose last notices are waited for."""
+
+
+class Works:
+    """Links, listener, reception, watches and sinks; none until the first `change`."""
+
+    def __init__(self, run_directory: str, generation: int, threads: ModuleType) -> None:
+        """`threads` is `threading` as it was before eventlet changed it."""
+        self.sinks: dict[str, Sink] = {}
+        """By what they are for: `lines`, `events`."""
+        self._settings: Settings | None = None
+        self._pipelines: Mapping[str, Pipeline] = {}
+        self._generation = generation
+        self._threads = threads
+        self._claims = Claims(run_directory, generation)
+        self._watches = Watches(threads)
+        self._will = LastWill()
+        self._links: dict[str, tuple[Bridge, Link]] = {}
+        self._reaches: dict[str, tuple[Bridge, Reach]] = {}
+        """Of each bridge that is configured and to be connected."""
+        self._listener: Listener | None = None
+        self._reception: Reception | None = None
+        self._filters: Sequence[Filter] = ()
+        self._policies: PolicyNames | None = None
+        self._running = Group()
+        self._retired: deque[Sink] = deque(maxlen=RETIRED)
+
+    def change(self, settings: Settings, pipelines: Mapping[str, Pipeline]) -> None:
+        """Go over to these settings, as a whole: raises DropLogError, and all stays as it was."""
+        old = self._settings
+        if old is not None and settings.run_directory != old.run_directory:
+            raise ConfigError(
+                f"{settings.source}: run_directory: got {settings.run_directory}; expected "
+                f"{old.run_directory}, where the running program has its locks and sockets"
+            )
+        if old is None:
+            self._claims.prepare()
+        fresh: list[Sink | Reception] = []
+        try:
+            sinks = self._new_sinks(settings, fresh)
+            reception = self._new_reception(settings, pipelines, sinks, fresh)
+            listener = self._new_listener(settings)
+        except Exception:
+            for part in fresh:
+                part.close(CLOSE_TIME)
+            raise
+        self._settings, self._pipelines = settings, pipelines
+        retired = [sink for sink in self.sinks.values() if sink not in sinks.values()]
+        self.sinks = sinks
+        self._filters = _filters(settings)
+        self._watches.change(self._is_listed, settings.arrivals)
+        self._use(reception)
+        self._use_listener(listener)
+        self._use_links()
+        for source in self.sources():
+            source.redirect(settings.throttle, list(sinks.values()), self._filters)
+        if retired:
+            self._retired += retired
+            self._threads.Thread(target=self._retire, args=(retired,), daemon=True).start()
+        self.learn_words(anew=True)
+
+    @property
+    def watches(self) -> Mapping[str, Watch]:
+        """The bridges that are or were connected, by their names."""
+        return self._watches.by_name
+
+    def tidy(self) -> None:
+        """Forget bridges that no entry names and that stay away."""
+        self._watches.tidy()
+
+    def listening(self) -> dict[str, Any]:
+        """Who has connected to `listen`, for `status`: by its address; nothing without one."""
+        listener = self._listener
+        return {str(listener.endpoint): listener.state()} if listener is not None else {}
+
+    def learn_words(self, *, anew: bool = False) -> None:
+        """Look whether the OpFlex agent has other names for its policies."""
+        assert self._settings is not None
+        opflex = self._settings.opflex
+        if anew:
+            self._policies = PolicyNames(opflex.ids_directory)
+        if self._policies is not None and (self._policies.poll() or anew):
+            words = self._words()
+            for source in self.sources():
+                source.learn_words(words)
+
+    def sources(self) -> list[Watch | Reception]:
+        """Where drops come from, or came from."""
+        return [*list(self.watches.values()), *([self._reception] if self._reception else [])]
+
+    @property
+    def reception(self) -> Reception | None:
+        """Where datagrams are received, if they are."""
+        return self._reception
+
+    def notices(self) -> Iterator[tuple[int, str]]:
+        """What the user should know, each once, with its level of logging."""
+        for text in self._watches.reports():
+            yield logging.INFO, text
+        for source in self.sources():
+            for text in source.notices():
+                yield logging.ERROR, f"{source.name}: {text}"
+        self._look_at_links()
+        for name, (_, reach) in self._reaches.items():
+            warning = reach.warning()
+            if warning:
+                yield logging.WARNING, f"{name}: {warning}"
+        for sink in [*self.sinks.values(), *self._retired]:
+            while sink.notices:
+                yield logging.WARNING, sink.notices.popleft()
+
+    def tend(self) -> None:
+        """See to the clean-up process; to be called a few times a second."""
+        self._will.look()
+
+    def bridges(self) -> dict[str, dict[str, Any]]:
+        """What `status` tells of each bridge: those that are configured, then all others."""
+        assert self._settings is not None
+        self._look_at_links()
+        told: dict[str, dict[str, Any]] = {}
+        for bridge in self._settings.bridges:
+            name = bridge.name
+            if name != ANY_BRIDGE:
+                known = self._reaches.get(name)
+                reach = known[1].state() if known else {**Reach.NOTHING, "state": OFF}
+                watch = self.watches.get(name)
+                told[name] = {**(watch.state() if watch else never_connected()), **reach}
+        for name, watch in list(self.watches.items()):
+            if name not in told:
+                state = watch.state()
+                reach = {**Reach.NOTHING, "state": CONNECTED if state["connected"] else GONE}
+                told[name] = {**state, **reach}
+        return told
+
+    def _look_at_links(self) -> None:
+        for name, (_, reach) in self._reaches.items():
+            watch, link = self.watches.get(name), self._links.get(name)
+            reach.note(watch is not None and watch.connected, link[1].trouble if link else None)
+
+    def stop(self) -> bool:
+        """Take everything back from the switches, and write what waits.
+
+        Returns whether nothing of ours may be left on any switch.
+        """
+        for _, link in self._links.values():
+            link.stop()
+        if self._listener is not None:
+            self._listener.stop()
+        self._running.join()
+        clean = self._will.close()
+        for source in self.sources():
+            source.close(CLOSE_TIME)
+        self._close(list(self.sinks.values()))
+        return clean
+
+    def clean_up_state(self) -> dict[str, Any]:
+        """How the clean-up process is, for `status`."""
+        return self._will.state()
+
+    # Parts: what stays is the same object
+
+    def _new_sinks(self, settings: Settings, fresh: list[Any]) -> dict[str, Sink]:
+        old = self._settings
+        same = old is not None and (old.output, old.format) == (settings.output, settings.format)
+        sinks: dict[str, Sink] = {}
+        if not settings.enable and not self.sinks:
+            return sinks
+        sinks["lines"] = self.sinks["lines"] if same and self.sinks else self._lines(settings)
+        if not settings.disable_events:
+            held = self.sinks.get("events")
+            same = old is not None and old.events.socket == settings.events.socket
+            path = settings.events.socket
+            sinks["events"] = held if held and same else PacketEvents(path, self._threads)
+        for sink in sinks.values():
+            if sink not in self.sinks.values():
+                sink.start()
+                fresh.append(sink)
+        return sinks
+
+    def _lines(self, settings: Settings) -> Sink:
+        form = FORMATS[settings.format]
+        if settings.output is None:
+            return StandardOutput(self._threads, form.full)
+        if settings.output == SYSLOG:
+            return Syslog(self._threads, form=form.bare)
+        return File(Path(settings.output), self._threads, form.redirected)
+
+    def _new_reception(
+        self,
+        settings: Settings,
+        pipelines: Mapping[str, Pipeline],
+        sinks: Mapping[str, Sink],
+        fresh: list[Any],
+    ) -> Reception | None:
+        if settings.receive is None or not settings.enable:
+            return None
+        held = self._reception
+        if held is not None and held.endpoint == settings.receive:
+            return held
+        made = Reception(
+            settings.receive,
+            senders(pipelines, settings.by_pipeline),
+            settings.throttle,
+            list(sinks.values()),
+            _filters(settings),
+            self._threads,
+        )
+        fresh.append(made)
+        return made
+
+    def _use(self, reception: Reception | None) -> None:
+        held, self._reception = self._reception, reception
+        if held is not None and held is not reception:
+            held.close(CLOSE_TIME)
+            LOG.info("%s", held.report() or f"{held.name}: closed")
+        if reception is None:
+            return
+        assert self._settings is not None
+        if reception is held:
+            reception.change(senders(self._pipelines, self._settings.by_pipeline))
+        else:
+            reception.start()
+            LOG.info("%s: receiving, with a buffer of %d bytes", reception.name, reception.buffer)
+
+    def _new_listener(self, settings: Settings) -> Listener | None:
+        if settings.listen is None or not settings.enable:
+            return None
+        if self._listener is not None and self._listener.endpoint == settings.listen:
+            return self._listener
+        return Listener(
+            settings.listen,
+            settings.arrivals,
+            settings.bridges,
+            self._begin,
+            self._watches.has_room,
+            self._claims,
+        )
+
+    def _use_listener(self, listener: Listener | None) -> None:
+        held, self._listener = self._listener, listener
+        if held is not None and held is not listener:
+            held.stop()
+        if listener is None:
+            return
+        assert self._settings is not None
+        if listener is held:
+            listener.change(self._settings.bridges, self._settings.arrivals)
+        else:
+            self._running.start(listener.run)
+
+    def _use_links(self) -> None:
+        settings = self._settings
+        assert settings is not None
+        wanted = {
+            bridge.name: bridge
+            for bridge in settings.bridges
+            if settings.enable and not isinstance(bridge.endpoint, Accepted)
+        }
+        for name, (bridge, link) in list(self._links.items()):
+            if name not in wanted or wanted[name].endpoint != bridge.endpoint:
+                link.stop()
+                del self._links[name]
+        for name, watch in list(self.watches.items()):
+            found = find(settings.bridges, name)
+            if found is not None:
+                watch.change(found, self._pipelines, settings)
+        self._reaches = {
+            bridge.name: self._reach(bridge)
+            for bridge in settings.bridges
+            if settings.enable and bridge.name != ANY_BRIDGE
+        }
+        for name, bridge in wanted.items():
+            if name not in self._links:
+                link = self._new_link(bridge)
+                self._running.start(self._run_link, name, link)
+                self._links[name] = bridge, link
+
+    def _run_link(self, name: str, link: Link) -> None:
+        """Keep a bridge connected; what could not be taken back from it is not left for later."""
+        link.run()
+        if self._links.get(name, (None, link))[1] is link:  # else it has gone over to another
+            self._will.carry_out(name)
+
+    def _reach(self, bridge: Bridge) -> tuple[Bridge, Reach]:
+        held = self._reaches.get(bridge.name)
+        if held is not None and held[0].endpoint == bridge.endpoint:
+            return bridge, held[1]
+        return bridge, Reach(waits=isinstance(bridge.endpoint, Accepted))
+
+    def _new_link(self, bridge: Bridge) -> Link:
+        endpoint = bridge.endpoint
+        if isinstance(endpoint, ServiceEndpoint):
+            return ServiceLink(bridge, endpoint, self._begin, self._claims, self._will)
+        assert not isinstance(endpoint, Accepted)
+        return Link(bridge, endpoint, self._begin, self._claims)
+
+    def _begin(
+        self, channel: Channel, bridge: Bridge, name: str
+    ) -> tuple[Programmer, Callable[..., None]]:
+        """What a bridge needs when it has connected."""
+        settings = self._settings
+        assert settings is not None
+
+        def make() -> Watch:
+            watch = Watch(
+                name,
+                find(settings.bridges, name) or bridge,
+                self._pipelines,
+                settings,
+                self._generation,
+                list(self.sinks.values()),
+                self._filters,
+                self._will,
+                self._threads,
+            )
+            watch.learn_words(self._words())
+            return watch
+
+        watch, programmer = self._watches.begin(name, make, channel, self._claims.dead(channel.id))
+        return programmer, watch.intake.put
+
+    def _is_listed(self, name: str) -> bool:
+        """Whether an entry of the configuration has that name."""
+        found = find(self._settings.bridges, name) if self._settings is not None else None
+        return found is not None and found.name != ANY_BRIDGE
+
+    def _words(self) -> Words:
+        assert self._settings is not None
+        names = self._policies.names if self._policies else {}
+        return Words(names, self._settings.opflex.shown_tenants)
+
+    # Sinks that are no longer needed
+
+    def _retire(self, sinks: list[Sink]) -> None:
+        """Close them when nothing is on its way to them any more; in a thread of its own."""
+        for source in self.sources():
+            source.intake.settle(CLOSE_TIME)
+        self._close(sinks)
+
+    def _close(self, sinks: list[Sink]) -> None:
+        for sink in sinks:
+            left = sink.close(CLOSE_TIME)
+            if left:
+                sink.notices.append(f"{sink.name}: {were(left, 'drop')} not written in time")
+
+
+class _Uncalled:
+    """Leaves out what no flow file asks for, where the switch could not say it."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._fits = capture.fits
+
+    def match(self, drop: Drop) -> str | None:
+        return None if self._fits(drop) else FLOW_BASED
+
+
+def _filters(settings: Settings) -> list[Filter]:
+    filters: list[Filter] = []
+    if settings.flows is not None:
+        filters.append(_Uncalled(Capture(settings.flows)))
+    if settings.prune:
+        filters.append(Prune(settings.prune))
+    return filters

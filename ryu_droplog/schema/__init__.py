@@ -1,0 +1,1 @@
+"""YAML files and their mistakes, each named with file, key and value."""

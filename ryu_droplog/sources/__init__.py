@@ -1,0 +1,1 @@
+"""Where drops come from: a bridge, Geneve datagrams, a capture."""

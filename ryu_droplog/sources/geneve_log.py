@@ -1,0 +1,105 @@
+"""Drops that the OpFlex agent's switch reports by itself, in Geneve datagrams: named from these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.drop import Arrival, Explainer, Origin
+from ryu_droplog.owners.opflex_names import NO_WORDS, Words
+from ryu_droplog.packet import geneve
+from ryu_droplog.packet.packet_in import drop_record
+from ryu_droplog.pipelines.loader import Pipeline
+from ryu_droplog.sources.locations import TABLES, Origins
+
+HEADERS = 16_384
+"""Headers whose meaning is remembered at most; past that all are read anew."""
+VNIS = {1: "opflex-int", 2: "opflex-access"}
+"""The pipeline of the bridge that a VNI stands for."""
+DEFAULT_BRIDGES = {"opflex-int": "br-int", "opflex-access": "br-access"}
+"""What these bridges are called where the configuration does not say it."""
+OTHER = 0
+"""Stands for all other VNIs: their tables have no names."""
+
+
+class Sender(NamedTuple):
+    """A bridge that reports drops."""
+
+    bridge: str
+    prefix: str | None
+    """Its own, or None: the pipeline's."""
+    pipeline: Pipeline
+
+
+class DropLogs:
+    """Reads the datagrams of one receiver; its ledger has a book for each bridge and table."""
+
+    def __init__(
+        self, senders: Mapping[int, Sender], ledger: Ledger, explain: Explainer | None = None
+    ) -> None:
+        """`senders` by VNI, and by `OTHER` what stands for all that have none."""
+        self._ledger = ledger
+        self._explain = explain
+        self._senders: Mapping[int, Sender] = {}
+        self._words = NO_WORDS
+        self._origins: dict[int, Origins] = {}
+        self._known: dict[bytes, tuple[Origin, bytes] | None] = {}
+        self.change(senders)
+
+    def change(self, senders: Mapping[int, Sender]) -> None:
+        """Take other names of the bridges."""
+        if senders == self._senders:
+            return
+        origins = {}
+        for vni, sender in senders.items():
+            origins[vni] = Origins(*sender, self._ledger, first_book=vni * TABLES)
+            origins[vni].learn_pipeline(sender.pipeline, self._explain)
+            origins[vni].learn_words(self._words)
+        self._senders, self._origins, self._known = senders, origins, {}
+
+    def learn_words(self, words: Words) -> None:
+        """Take what the OpFlex agent calls its policies and groups."""
+        self._words = words
+        for origins in self._origins.values():
+            origins.learn_words(words)
+        self._known = {}
+
+    def read(self, datagram: bytes) -> Arrival | None:
+        """Take a datagram apart; None when it is Geneve, but no drop log.
+
+        :raises MalformedMessage: as `geneve.header_length` and `geneve.parse`
+        """
+        end = geneve.header_length(datagram)
+        header = datagram[:end]
+        try:
+            found = self._known[header]
+        except KeyError:
+            found = self._look_at(header)
+        if found is None:
+            return None
+        return *found, datagram[end:]
+
+    def _look_at(self, header: bytes) -> tuple[Origin, bytes] | None:
+        known = self._known  # names may change meanwhile
+        log = geneve.parse(header)
+        found = None
+        if log is not None:
+            origins = self._origins.get(log.vni) or self._origins[OTHER]
+            found = origins.recorded(drop_record(log.metadata), log.table_id), log.metadata
+        if len(known) >= HEADERS:
+            known.clear()
+        known[header] = found
+        return found
+
+
+def senders(
+    pipelines: Mapping[str, Pipeline], configured: Mapping[str, tuple[str, str | None]]
+) -> dict[int, Sender]:
+    """The bridges by VNI. `configured` has name and own prefix of a bridge by its pipeline."""
+    found = {}
+    for vni, pipeline in VNIS.items():
+        name, prefix = configured.get(pipeline, (DEFAULT_BRIDGES[pipeline], None))
+        found[vni] = Sender(name, prefix, pipelines[pipeline])
+    found[OTHER] = Sender("geneve", "", pipelines["auto"])
+    return found

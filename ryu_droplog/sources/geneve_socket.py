@@ -1,0 +1,151 @@
+"""Receives the datagrams in which the OpFlex agent's switch reports its drops.
+
+A thread of its own reads, in batches, and nothing else: on a busy machine the socket's buffer is
+all the time there is.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from _socket import socket as Socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from struct import Struct
+from types import ModuleType
+from typing import Any
+
+from ryu_droplog.config.endpoint import UdpEndpoint
+from ryu_droplog.config.settings import Throttle as Fold
+from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.errors import ConfigError, why
+from ryu_droplog.owners import explain
+from ryu_droplog.owners.opflex_names import Words
+from ryu_droplog.processing.chain import Filter, Taker
+from ryu_droplog.sources.base import Source
+from ryu_droplog.sources.geneve_log import DropLogs, Sender
+
+BUFFER = 128 * 1024 * 1024
+"""Bytes of the receive buffer that are asked for; net.core.rmem_max is the limit without root."""
+BATCH = 512
+"""Datagrams that are handed on at once, at most."""
+LONGEST = 65_535
+"""Bytes that a datagram can have."""
+WAKE = 0.2
+"""Seconds without a datagram after which the thread looks whether to stop."""
+
+_SO_RCVBUFFORCE = 33  # asm-generic/socket.h
+_SO_MEMINFO = 55
+_TIMEVAL = Struct("@ll")
+_MEMINFO = Struct("=9I")  # linux/sock_diag.h: SK_MEMINFO_*, the last one: SK_MEMINFO_DROPS
+
+
+class Reception(Source):
+    """One socket, and its books: a book for each bridge and table that it tells of."""
+
+    def __init__(
+        self,
+        endpoint: UdpEndpoint,
+        senders: Mapping[int, Sender],
+        fold: Fold | None,
+        sinks: Sequence[Taker],
+        filters: Sequence[Filter],
+        threads: ModuleType,
+    ) -> None:
+        """Open the socket; raises ConfigError where that is not possible.
+
+        `threads` is `threading` as it was before eventlet changed it.
+        """
+        self.endpoint = endpoint
+        self._socket = _open(endpoint)
+        ledger = Ledger()
+        self._logs = DropLogs(senders, ledger, explain.opflex)
+        super().__init__(f"geneve {endpoint}", self._logs, ledger, fold, sinks, filters, threads)
+        self._stopping = False
+        self._thread = threads.Thread(target=self._run, name=f"receive-{endpoint}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def change(self, senders: Mapping[int, Sender]) -> None:
+        """Take other names of the bridges that report drops."""
+        self._logs.change(senders)
+
+    def learn_words(self, words: Words) -> None:
+        """Take what the OpFlex agent calls its policies and groups."""
+        self._logs.learn_words(words)
+
+    @property
+    def buffer(self) -> int:
+        """Bytes that the socket's buffer has, 0 once it is closed.
+
+        The kernel doubles what it is asked for.
+        """
+        try:
+            return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        except OSError:
+            return 0
+
+    def read_counters(self, seconds: float) -> bool:
+        """Bring the books up to date; False when that took too long."""
+        self._count_missed()
+        return super().read_counters(seconds)
+
+    def close(self, seconds: float) -> None:
+        """Read what is in the buffer, for so many seconds at most, and send it to the sinks."""
+        with suppress(OSError):  # from now on nothing comes but from itself (connect(2))
+            self._socket.connect((self.endpoint.host, self.endpoint.port))
+        self._stopping = True
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+        self._count_missed()
+        self._socket.close()
+        super().close(seconds)
+
+    def state(self) -> dict[str, Any]:
+        """The books, for `status`."""
+        return {"connected": not self._stopping, "buffer": self.buffer, **super().state()}
+
+    def _run(self) -> None:
+        receive, put = self._socket.recv, self.intake.put
+        while True:
+            stopping = self._stopping  # then what came before is still read
+            try:
+                batch = [receive(LONGEST, socket.MSG_DONTWAIT if stopping else 0)]
+            except OSError:  # nobody sent anything for a while, or the socket is closed
+                if stopping:
+                    return
+                continue
+            read_at = time.time()
+            try:
+                while len(batch) < BATCH:
+                    batch.append(receive(LONGEST, socket.MSG_DONTWAIT))
+            except OSError:  # that was all
+                pass
+            put(batch, read_at)
+
+    def _count_missed(self) -> None:
+        """What SO_RXQ_OVFL would tell with the next datagram, if there ever is one."""
+        try:
+            info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        except OSError:  # it is closed, and was counted then
+            return
+        self.ledger.missed = _MEMINFO.unpack(info)[-1]
+
+
+def _open(endpoint: UdpEndpoint) -> Socket:
+    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+    sock = Socket(family, socket.SOCK_DGRAM)
+    try:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, BUFFER)
+        except PermissionError:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        timeout = _TIMEVAL.pack(0, round(WAKE * 1_000_000))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
+        sock.bind((endpoint.host, endpoint.port))
+    except OSError as error:
+        sock.close()
+        raise ConfigError(f"receive.geneve: cannot listen at {endpoint}: {why(error)}") from error
+    return sock

@@ -1,0 +1,1 @@
+"""How text is made fit for people: escaped, on one line, with its plurals."""

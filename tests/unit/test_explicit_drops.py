@@ -1,0 +1,112 @@
+"""What is planned about explicit drops, flow by flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from ryu_droplog.config.settings import ExplicitDrops
+from ryu_droplog.openflow.flow_stats import Effect, Flow
+from ryu_droplog.reconcile.explicit_drops import CAPTURES, ExplicitDrop, Way, is_drop, plan_explicit
+
+IP = bytes.fromhex("80000a020800")
+ARP = bytes.fromhex("80000a020806")
+LOG, MODIFY = ExplicitDrops(log=True), ExplicitDrops(log=True, modify=True)
+FORWARD = Effect(acts=True, leaves=True)
+
+
+def flow(
+    priority: int,
+    match: bytes = IP,
+    *,
+    effect: Effect | None = None,
+    cookie: int = 1,
+    table: int = 5,
+    idle: int = 0,
+) -> Flow:
+    return Flow(table, priority, cookie, match, idle, 0, effect or Effect())
+
+
+def planned(
+    *flows: Flow,
+    wish: ExplicitDrops = LOG,
+    monitored: bool = True,
+    own_cookies: bool = True,
+    known: Sequence[int] = (),
+) -> list[ExplicitDrop]:
+    tables: dict[int, list[Flow]] = {}
+    for one in flows:
+        tables.setdefault(one.table_id, []).append(one)
+    return plan_explicit(
+        tables, wish, known.__contains__, monitored=monitored, own_cookies=own_cookies
+    )
+
+
+def ways(drops: Sequence[ExplicitDrop]) -> list[tuple[Way, int]]:
+    return [(drop.way, drop.priority) for drop in drops]
+
+
+def test_drop_is_counted_where_nothing_is_asked() -> None:
+    assert [(Way.COUNT, 0)] == ways(planned(flow(10), wish=ExplicitDrops()))
+
+
+def test_drop_with_room_above_gets_a_flow_there() -> None:
+    assert [(Way.ABOVE, 11)] == ways(planned(flow(10), flow(11, ARP, effect=FORWARD)))
+
+
+def test_flow_that_forwards_is_no_drop() -> None:
+    assert [] == planned(flow(10, effect=FORWARD))
+
+
+def test_flow_that_tells_its_controller_is_a_drop_where_its_owner_says_so() -> None:
+    logs = flow(10, effect=Effect(acts=True, tells=True), cookie=7)
+    assert [] == planned(logs)
+    assert [(Way.ABOVE, 11)] == ways(planned(logs, known=[7]))
+    assert is_drop(logs, lambda cookie: cookie == 7)
+
+
+def test_drops_in_other_tables_than_those_asked_for_are_counted() -> None:
+    wish = ExplicitDrops(log=frozenset({6}))
+    expected = [(Way.COUNT, 0), (Way.ABOVE, 11)]
+    assert expected == ways(planned(flow(10), flow(10, table=6), wish=wish))
+
+
+@pytest.mark.parametrize(
+    ("flows", "why"),
+    [
+        ((flow(10), flow(11, effect=FORWARD)), "another flow overlaps at priority 11"),
+        ((flow(10), flow(10, b"", effect=FORWARD)), "another flow at its priority overlaps"),
+        ((flow(65535),), "nothing can be above priority 65535"),
+        ((flow(10, idle=5),), "it has an idle timeout that we would starve"),
+    ],
+)
+def test_drop_without_room_above_is_counted_and_says_why(flows: Sequence[Flow], why: str) -> None:
+    assert [(Way.COUNT, why)] == [(drop.way, drop.why) for drop in planned(*flows)]
+
+
+def test_drops_that_overlap_at_a_priority_get_flows_one_above_the_other() -> None:
+    assert [(Way.ABOVE, 11), (Way.ABOVE, 12)] == ways(planned(flow(10), flow(10, b"", cookie=2)))
+
+
+def test_drop_without_room_is_modified_only_where_asked_and_its_cookie_is_its_own() -> None:
+    flows = (flow(10, cookie=9), flow(11, effect=FORWARD))
+    assert [(Way.COUNT, 0)] == ways(planned(*flows))
+    assert [(Way.MODIFY, 0)] == ways(planned(*flows, wish=MODIFY))
+    assert [(Way.COUNT, 0)] == ways(planned(*flows, wish=MODIFY, own_cookies=False))
+    shared = (flow(10, cookie=9), flow(11, effect=FORWARD, cookie=9))
+    assert [(Way.COUNT, 0)] == ways(planned(*shared, wish=MODIFY))
+    nameless = (flow(10, cookie=0), flow(11, effect=FORWARD))
+    assert [(Way.COUNT, 0)] == ways(planned(*nameless, wish=MODIFY))
+
+
+def test_nothing_is_captured_without_a_flow_monitor() -> None:
+    assert [(Way.COUNT, 0)] == ways(planned(flow(10), wish=MODIFY, monitored=False))
+
+
+def test_drops_past_the_bound_are_counted() -> None:
+    flows = [
+        flow(10, bytes.fromhex("80000a020800 80001804") + n.to_bytes(4, "big"), cookie=n)
+        for n in range(CAPTURES + 2)
+    ]
+    assert 2 == sum(drop.way is Way.COUNT for drop in planned(*flows))

@@ -1,0 +1,356 @@
+"""Datagrams over a real socket: every one becomes a drop, or is counted."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from datagrams import INT, drop_log, header, number
+from drops import Kept
+from frames import IPV4, ethernet, ipv4, syn, udp
+
+from ryu_droplog.config.endpoint import UdpEndpoint
+from ryu_droplog.config.settings import Throttle as Fold
+from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.owners.opflex_names import Words
+from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.sinks import line
+from ryu_droplog.sinks.text import File
+from ryu_droplog.sources.geneve_log import senders
+from ryu_droplog.sources.geneve_socket import Reception
+
+PATIENCE = 10.0
+SENDERS = senders(load_pipelines(None), {})
+
+
+def wait_until(look: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while not look() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return look()
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.bind((host, 0))
+        return sock.getsockname()[1]
+
+
+class Bed:
+    """A reception with a sink that runs, and somebody who sends to it."""
+
+    def __init__(self, host: str = "127.0.0.1", fold: Fold | None = None) -> None:
+        self.sink = Kept()
+        self.sink.start()
+        self.endpoint = UdpEndpoint(host, free_port(host))
+        self.reception = Reception(self.endpoint, SENDERS, fold, [self.sink], [], threading)
+        self.ledger = self.reception.ledger
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.client = socket.socket(family, socket.SOCK_DGRAM)
+        self.closed = False
+
+    def send(self, *datagrams: bytes) -> None:
+        for datagram in datagrams:
+            self.client.sendto(datagram, (self.endpoint.host, self.endpoint.port))
+
+    def ports(self) -> list[int]:
+        return [drop.l4.src_port for drop in self.sink.drops]
+
+    def came(self) -> int:
+        """Datagrams that the books or the counters know."""
+        return self.ledger.total().received + self.ledger.strangers
+
+    def all_came(self, count: int) -> bool:
+        return wait_until(lambda: self.came() >= count) and self.came() == count
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.client.close()
+            self.reception.close(PATIENCE)
+            self.sink.close(PATIENCE)
+
+
+@pytest.fixture
+def bed() -> Iterator[Bed]:
+    bed = Bed()
+    yield bed
+    bed.close()
+
+
+def datagram(source_port: int, table_id: int = 4) -> bytes:
+    """A drop log that is known again by the source port of its packet."""
+    packet = ipv4("10.0.0.1", "10.0.0.2", 17, udp(source_port, 53))
+    return drop_log(ethernet(IPV4, packet), table_id)
+
+
+def test_datagrams_arrive_in_order_as_drops(bed: Bed) -> None:
+    bed.reception.start()
+    begin = time.time()
+    bed.send(*[datagram(port) for port in range(100)])
+    assert bed.all_came(100)
+    bed.close()
+    assert list(range(100)) == bed.ports()
+    drop = bed.sink.drops[0]
+    assert ("br-access", "Acc-SEC_GROUP_IN_TABLE MISS") == (drop.origin.bridge, drop.origin.label)
+    assert begin <= drop.time <= time.time()
+    total = bed.ledger.total()
+    assert (100, 100, 0) == (total.received, total.logged, total.waiting)
+
+
+@pytest.mark.parametrize("step", [-3600.0, -300.0, 86400.0])
+def test_window_ends_in_time_when_the_time_of_day_is_set(
+    step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drops have the new time of day, and their number comes no later than ever."""
+    bed = Bed(fold=Fold(1.0, 100))
+    try:
+        bed.reception.start()
+        bed.send(datagram(1))
+        assert bed.all_came(1)
+        there = time.time
+        monkeypatch.setattr(time, "time", lambda: there() + step)
+        bed.send(*[datagram(1)] * 9)
+        assert bed.all_came(10)
+        assert wait_until(lambda: bed.sink.written == 2)
+        assert [0, 9] == [drop.repeated for drop in bed.sink.drops]
+        first, last = (drop.time for drop in bed.sink.drops)
+        assert step == pytest.approx(last - first, abs=PATIENCE)
+        bed.send(datagram(1))
+        assert wait_until(lambda: bed.sink.written == 3), "a new window begins"
+    finally:
+        bed.close()
+
+
+def test_datagrams_become_lines_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "drop.log"
+    file = File(path, threading)
+    file.start()
+    endpoint = UdpEndpoint("127.0.0.1", free_port())
+    reception = Reception(endpoint, SENDERS, None, [file], [], threading)
+    reception.start()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(drop_log(vni=INT, table_id=12), ("127.0.0.1", endpoint.port))
+        assert wait_until(lambda: reception.ledger.total().received == 1)
+    reception.close(PATIENCE)
+    assert 0 == file.close(PATIENCE)
+    text = path.read_text()
+    packet = " SMAC=00:22:bd:f8:19:ff DMAC=0a:58:0a:02:00:c3 ETYP=IPv4 SRC=10.2.0.229"
+    assert f"] Int-POL_TABLE MISS {packet}" in text
+    assert 1 == text.count("\n")
+
+
+def test_datagram_of_the_longest_size_is_whole(bed: Bed) -> None:
+    frame = syn() + bytes(65_507 - len(drop_log()))
+    bed.reception.start()
+    bed.send(drop_log(frame))
+    assert bed.all_came(1)
+    bed.close()
+    assert [frame] == [drop.frame for drop in bed.sink.drops]
+
+
+def test_malformed_datagrams_are_counted_and_complained_of_once(bed: Bed) -> None:
+    bed.reception.start()
+    bed.send(b"", b"odd", datagram(1), drop_log(table_id=999), datagram(2)[:20], datagram(3))
+    assert bed.all_came(6)
+    notices = list(bed.reception.notices())
+    expected = "datagram has 0 bytes, expected at least the 8 of a geneve header; it begins with "
+    assert [expected] == notices
+    assert [] == list(bed.reception.notices())
+    bed.close()
+    assert [1, 3] == bed.ports()
+    total = bed.ledger.total()
+    assert (4, 6, 2, 4) == (bed.ledger.malformed, total.received, total.logged, total.failed)
+    assert 0 == total.waiting
+
+
+def test_strangers_are_counted_and_in_no_book(bed: Bed) -> None:
+    bed.reception.start()
+    bed.send(header(number(0, 1)) + syn(), datagram(1), header(number(12, 4), protocol=0x0800))
+    assert bed.all_came(3)
+    bed.close()
+    assert [1] == bed.ports()
+    assert (2, 1) == (bed.ledger.strangers, bed.ledger.total().received)
+
+
+def test_what_the_kernel_dropped_is_counted_though_no_later_datagram_comes(bed: Bed) -> None:
+    """The reader stands still; the buffer has room for a few datagrams alone."""
+    bed.reception._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    assert 4096 * 2 == bed.reception.buffer
+    bed.send(*[datagram(port) for port in range(200)])
+    assert bed.reception.read_counters(PATIENCE)
+    missed = bed.ledger.missed
+    assert 0 < missed < 200
+    total = bed.ledger.total()
+    assert (missed, missed, 0) == (total.received, total.refused, total.waiting)
+    bed.reception.start()
+    assert bed.all_came(200)
+    bed.close()
+    assert list(range(200 - missed)) == bed.ports()
+    total = bed.ledger.total()
+    assert (200, 200 - missed, missed) == (total.received, total.logged, total.refused)
+    assert 0 == total.waiting
+    assert missed == bed.reception.state()["missed"]
+
+
+def test_what_the_kernel_drops_later_is_added(bed: Bed) -> None:
+    bed.reception._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    counts = []
+    for _ in range(2):
+        bed.send(*[datagram(port) for port in range(100)])
+        bed.reception.read_counters(PATIENCE)
+        counts.append(bed.ledger.missed)
+    assert [counts[0], counts[0] + 100] == counts
+
+
+def test_what_the_kernel_dropped_is_counted_at_the_end(bed: Bed) -> None:
+    bed.reception._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    bed.send(*[datagram(port) for port in range(200)])
+    bed.reception.start()
+    bed.close()
+    assert 200 == bed.came()
+    total = bed.ledger.total()
+    assert (total.received, 0) == (total.logged + total.refused, total.waiting)
+
+
+def test_what_is_in_the_buffer_at_the_end_is_still_read(bed: Bed) -> None:
+    """More than one batch; the thread is told to stop before it has read any."""
+    bed.send(*[datagram(port) for port in range(1500)])
+    bed.reception._stopping = True
+    bed.reception.start()
+    bed.close()
+    total = bed.ledger.total()
+    assert 1500 == total.received
+    assert (1500, 0) == (total.logged + total.refused, total.waiting)
+    assert 1500 - bed.ledger.missed == len(bed.ports())
+
+
+def test_close_ends_the_threads_and_frees_the_port(bed: Bed) -> None:
+    bed.reception.start()
+    bed.send(*[datagram(port) for port in range(10)])
+    bed.close()
+    assert list(range(10)) == bed.ports()
+    mine = (f"receive-{bed.endpoint}", f"chain-geneve {bed.endpoint}")
+    assert [] == [thread.name for thread in threading.enumerate() if thread.name in mine]
+    Reception(bed.endpoint, SENDERS, None, [], [], threading).close(PATIENCE)
+
+
+def test_close_ends_although_datagrams_never_cease(bed: Bed) -> None:
+    ceased = threading.Event()
+
+    def flood() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect((bed.endpoint.host, bed.endpoint.port))
+            while not ceased.is_set():
+                with suppress(ConnectionRefusedError):
+                    client.send(datagram(1))
+
+    sender = threading.Thread(target=flood)
+    sender.start()
+    bed.reception.start()
+    assert wait_until(lambda: bed.ledger.total().received > 0)
+    bed.reception.close(PATIENCE)
+    assert not bed.reception._thread.is_alive()
+    ceased.set()
+    sender.join(PATIENCE)
+    bed.close()
+    total = bed.ledger.total()
+    assert (total.received, 0) == (total.logged + total.refused, total.waiting)
+
+
+def test_reception_that_is_closed_still_tells_its_books(bed: Bed) -> None:
+    bed.reception.start()
+    bed.send(datagram(1))
+    assert bed.all_came(1)
+    bed.close()
+    assert bed.reception.read_counters(PATIENCE)
+    state = bed.reception.state()
+    assert (False, 0) == (state["connected"], state["missed"])
+    expected = ["Acc-SEC_GROUP_IN_TABLE"]
+    assert expected == list(bed.ledger.names.values())
+
+
+def test_reception_never_started_can_be_closed(bed: Bed) -> None:
+    bed.reception.close(PATIENCE)
+    Reception(bed.endpoint, SENDERS, None, [], [], threading).close(PATIENCE)
+
+
+def test_port_in_use_is_refused_with_its_key(bed: Bed) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Reception(bed.endpoint, SENDERS, None, [], [], threading)
+    expected = f"receive.geneve: cannot listen at {bed.endpoint}: Address already in use"
+    assert expected == str(caught.value)
+
+
+def test_address_of_another_machine_is_refused_with_its_key() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Reception(UdpEndpoint("192.0.2.1", 50000), SENDERS, None, [], [], threading)
+    expected = "receive.geneve: cannot listen at 192.0.2.1:50000: Cannot assign requested address"
+    assert expected == str(caught.value)
+
+
+def test_ipv6_is_received_on() -> None:
+    bed = Bed("::1")
+    bed.reception.start()
+    bed.send(datagram(7))
+    assert bed.all_came(1)
+    bed.close()
+    assert [7] == bed.ports()
+    assert f"geneve [::1]:{bed.endpoint.port}" == bed.reception.name
+
+
+def test_buffer_of_a_reception_is_as_large_as_may_be(bed: Bed) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        default = plain.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    assert default <= bed.reception.buffer
+    assert bed.reception.buffer == bed.reception.state()["buffer"]
+
+
+def test_repeats_are_folded_and_booked() -> None:
+    bed = Bed(fold=Fold(window=3600.0, entries=100))
+    bed.reception.start()
+    bed.send(*[datagram(1)] * 50, *[datagram(2)] * 50)
+    assert bed.all_came(100)
+    bed.close()
+    assert [(1, 0), (2, 0), (1, 49), (2, 49)] == [
+        (drop.l4.src_port, drop.repeated) for drop in bed.sink.drops
+    ]
+    total = bed.ledger.total()
+    assert (100, 2, 98, 0) == (total.received, total.logged, total.folded, total.waiting)
+
+
+def test_names_and_words_may_change_between_two_datagrams(bed: Bed) -> None:
+    bed.reception.start()
+    denied = drop_log(reason=1, policy=7)
+    bed.send(denied)
+    assert bed.all_came(1)
+    bed.reception.learn_words(Words({7: "rule"}))
+    bed.send(denied)
+    assert bed.all_came(2)
+    bed.reception.change(senders(load_pipelines(None), {"opflex-access": ("br", "New-")}))
+    bed.send(denied)
+    assert bed.all_came(3)
+    bed.close()
+    expected = [
+        "Acc-SEC_GROUP_IN_TABLE DENY",
+        "Acc-SEC_GROUP_IN_TABLE DENY rule",
+        "New-SEC_GROUP_IN_TABLE DENY rule",
+    ]
+    assert expected == [drop.origin.label for drop in bed.sink.drops]
+
+
+def test_line_of_a_drop_can_be_told_where_it_came_from(bed: Bed) -> None:
+    bed.reception.start()
+    bed.send(header(number(0, 10), number(2, 11), number(12, 4)) + syn())
+    assert bed.all_came(1)
+    bed.close()
+    [drop] = bed.sink.drops
+    assert drop.origin.explain is not None
+    assert {10, 11} <= set(drop.origin.explain(drop).values())
+    assert line.bare(drop).startswith("Acc-SEC_GROUP_IN_TABLE MISS  SMAC=")

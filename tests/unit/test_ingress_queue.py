@@ -1,0 +1,246 @@
+"""The queue before the chain: bounded, counted, and never in the reader's way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.processing.ingress_queue import Intake
+
+PATIENCE = 5.0
+
+
+class Gate:
+    """A chain that takes what comes once it is opened, and remembers it."""
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.opened = threading.Event()
+        if is_open:
+            self.opened.set()
+        self.entered = threading.Event()
+        """Set when a batch waits at the gate."""
+        self.batches: list[tuple[list[bytes], float]] = []
+        self.came: list[float] = []
+        """When each batch came, by the clock of the ticks."""
+        self.ticks: list[float] = []
+
+    def take(self, messages: Sequence[bytes], read_at: float, now: float) -> None:
+        self.entered.set()
+        self.opened.wait()
+        self.batches.append((list(messages), read_at))
+        self.came.append(now)
+
+    def tick(self, now: float) -> None:
+        self.ticks.append(now)
+
+    @property
+    def taken(self) -> list[bytes]:
+        return [message for messages, _ in self.batches for message in messages]
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+def begin(ledger: Ledger) -> Iterator[Callable[..., Intake]]:
+    """Makes intakes before a gate, and ends them."""
+    made: list[tuple[Intake, Gate]] = []
+
+    def new(gate: Gate, queue_size: int = 1000) -> Intake:
+        made.append((Intake("br-int", gate, ledger, threading, queue_size), gate))
+        return made[-1][0]
+
+    yield new
+    for intake, gate in made:
+        gate.opened.set()
+        intake.close(PATIENCE)
+
+
+def numbered(first: int, count: int) -> list[bytes]:
+    return [str(number).encode() for number in range(first, first + count)]
+
+
+def eventually(look: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while not look() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return look()
+
+
+def test_batches_go_through_in_order_with_their_times(begin: Callable[..., Intake]) -> None:
+    gate = Gate()
+    intake = begin(gate)
+    for number in range(100):
+        intake.put(numbered(10 * number, 10), float(number))
+    assert intake.settle(PATIENCE)
+    assert [(numbered(10 * n, 10), float(n)) for n in range(100)] == gate.batches
+
+
+def test_empty_batch_is_none(begin: Callable[..., Intake]) -> None:
+    gate = Gate()
+    intake = begin(gate)
+    intake.put([], 1.0)
+    intake.put([b"one"], 2.0)
+    assert intake.settle(PATIENCE)
+    assert [([b"one"], 2.0)] == gate.batches
+
+
+def test_slow_chain_never_holds_up_the_reader(begin: Callable[..., Intake], ledger: Ledger) -> None:
+    """With a full queue neither: `put` returns, though nothing goes through at all."""
+    gate = Gate(is_open=False)
+    intake = begin(gate, queue_size=100)
+    put = threading.Thread(
+        target=lambda: [intake.put(numbered(0, 7), 0.0) for _ in range(1000)], daemon=True
+    )
+    put.start()
+    put.join(PATIENCE)
+    assert not put.is_alive()
+    assert [] == gate.batches
+    assert 7 * 1000 - 100 == ledger.overrun
+
+
+def test_full_queue_takes_what_has_room_and_counts_the_rest(
+    begin: Callable[..., Intake], ledger: Ledger
+) -> None:
+    gate = Gate(is_open=False)
+    intake = begin(gate, queue_size=10)
+    intake.put(numbered(0, 4), 0.0)
+    intake.put(numbered(4, 4), 0.0)
+    assert 0 == ledger.overrun
+    intake.put(numbered(8, 5), 0.0)
+    assert 3 == ledger.overrun
+    intake.put(numbered(13, 2), 0.0)
+    assert 5 == ledger.overrun
+    gate.opened.set()
+    assert intake.settle(PATIENCE)
+    assert numbered(0, 10) == gate.taken
+
+
+def test_batch_at_the_chain_still_takes_its_room(
+    begin: Callable[..., Intake], ledger: Ledger
+) -> None:
+    gate = Gate(is_open=False)
+    intake = begin(gate, queue_size=10)
+    intake.put(numbered(0, 6), 0.0)
+    assert gate.entered.wait(PATIENCE)
+    intake.put(numbered(6, 6), 0.0)
+    assert 2 == ledger.overrun
+
+
+def test_queue_that_was_full_takes_again(begin: Callable[..., Intake], ledger: Ledger) -> None:
+    gate = Gate(is_open=False)
+    intake = begin(gate, queue_size=5)
+    intake.put(numbered(0, 8), 0.0)
+    gate.opened.set()
+    assert intake.settle(PATIENCE)
+    intake.put(numbered(8, 5), 0.0)
+    assert intake.settle(PATIENCE)
+    assert 3 == ledger.overrun
+    assert numbered(0, 5) + numbered(8, 5) == gate.taken
+
+
+def test_settle_waits_for_what_was_put_before(begin: Callable[..., Intake]) -> None:
+    gate = Gate(is_open=False)
+    intake = begin(gate)
+    intake.put([b"one"], 0.0)
+    assert not intake.settle(0.05)
+    threading.Timer(0.05, gate.opened.set).start()
+    assert intake.settle(PATIENCE)
+    assert [b"one"] == gate.taken
+
+
+def test_settle_does_not_wait_for_what_comes_later(begin: Callable[..., Intake]) -> None:
+    """Under a load without end `status` must be answered, too."""
+    gate = Gate()
+    intake = begin(gate)
+    ending = threading.Event()
+
+    def load() -> None:
+        while not ending.is_set():
+            intake.put([b"more"], 0.0)
+            time.sleep(0.0001)
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    try:
+        assert intake.settle(PATIENCE)
+    finally:
+        ending.set()
+        thread.join()
+
+
+def test_intake_without_anything_is_settled(begin: Callable[..., Intake]) -> None:
+    assert begin(Gate()).settle(0.0)
+
+
+def test_chain_hears_the_clock_while_nothing_comes(begin: Callable[..., Intake]) -> None:
+    gate = Gate()
+    before = time.monotonic()
+    begin(gate)
+    assert eventually(lambda: len(gate.ticks) >= 3)
+    assert before <= gate.ticks[0] < gate.ticks[1] < gate.ticks[2] <= time.monotonic()
+    assert [] == gate.batches
+
+
+def test_chain_hears_the_clock_under_load(begin: Callable[..., Intake]) -> None:
+    gate = Gate()
+    intake = begin(gate)
+    deadline = time.monotonic() + PATIENCE
+    while len(gate.ticks) < 3 and time.monotonic() < deadline:
+        intake.put([b"more"], 0.0)
+        time.sleep(0.001)
+    assert 3 <= len(gate.ticks)
+
+
+def test_batch_has_both_times_of_the_moment_when_it_came(begin: Callable[..., Intake]) -> None:
+    gate = Gate(is_open=False)
+    intake = begin(gate)
+    before = time.monotonic()
+    intake.put([b"one"], 1_700_000_000.0)
+    after = time.monotonic()
+    gate.opened.set()
+    assert intake.settle(PATIENCE)
+    assert [([b"one"], 1_700_000_000.0)] == gate.batches
+    assert before <= gate.came[0] <= after
+
+
+@pytest.mark.parametrize("step", [-86400.0, -3600.0, -300.0, 86400.0])
+def test_chain_hears_the_clock_when_the_time_of_day_is_set(
+    step: float, begin: Callable[..., Intake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate()
+    begin(gate)
+    assert eventually(lambda: len(gate.ticks) >= 1)
+    there = time.time
+    monkeypatch.setattr(time, "time", lambda: there() + step)
+    count = len(gate.ticks)
+    assert eventually(lambda: len(gate.ticks) >= count + 3)
+    assert sorted(gate.ticks) == gate.ticks
+
+
+def test_close_sends_on_what_waits_and_ends_all_windows(begin: Callable[..., Intake]) -> None:
+    gate = Gate(is_open=False)
+    intake = begin(gate)
+    for number in range(50):
+        intake.put(numbered(number, 1), 0.0)
+    threading.Timer(0.05, gate.opened.set).start()
+    intake.close(PATIENCE)
+    assert numbered(0, 50) == gate.taken
+    assert float("inf") == gate.ticks[-1]
+
+
+def test_close_gives_up_on_a_chain_that_hangs(begin: Callable[..., Intake]) -> None:
+    gate = Gate(is_open=False)
+    intake = begin(gate)
+    intake.put([b"one"], 0.0)
+    closing = threading.Thread(target=intake.close, args=(0.05,), daemon=True)
+    closing.start()
+    closing.join(PATIENCE)
+    assert not closing.is_alive()
+    assert [] == gate.batches
