@@ -178,6 +178,6 @@ def convert(data: Any, kind: Any) -> Any:
     """
     try:
         return msgspec.convert(data, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, RecursionError, UnicodeError) as error:
         wrong = printable(str(error), MESSAGE)
         raise SwitchError(f"the answer of the database is not understood: {wrong}") from error

@@ -158,6 +158,9 @@ def nearest(name: object, known: Iterable[str]) -> str:
     return f", nearest is {close[0]}" if close else ""
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, without silence about keys that stand twice."""
 
@@ -182,6 +185,15 @@ class _Loader(yaml.SafeLoader):
                     )
                 seen.add(key)
         super().flatten_mapping(node)
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        """Refuse what an escape such as `"\\ud800"` makes: half a character, which no file can hold."""
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and _SURROGATE.search(value):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{show(value)} has half of a surrogate pair", node.start_mark
+            )
+        return value
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Refuse a scalar that its tag does not fit (`2024-99-99`) as a YAML error, too."""

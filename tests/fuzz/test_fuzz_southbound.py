@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
@@ -123,6 +123,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Answers:
 
 @lasting
 @given(data=streams(), cuts=st.lists(st.integers(0, 5000), max_size=4))
+@example(data=b'{"id": 0, "result": ["\\udc00"]}', cuts=[])
 @settings(max_examples=300, deadline=None)
 def test_any_answer_is_an_error_or_names_fit_for_a_line(
     server: Answers, data: bytes, cuts: list[int]

@@ -615,6 +615,8 @@ def test_unusable_rundir_is_refused(rundir: str, expected: str) -> None:
         ("meter: {rate: 1}\nmeter: {rate: 2}\n", '2: duplicate key "meter"'),
         ("meter:\n  rate: 1\n  'rate': 2\n", '3: duplicate key "rate"'),
         ("1: a\n0x1: b\n", "2: duplicate key 1"),
+        ('format: "\\ud800"\n', r'1: "\ud800" has half of a surrogate pair'),
+        ('format: json\n"a\\udc00": 1\n', r'2: "a\udc00" has half of a surrogate pair'),
         (
             "\n\nmeter: {rate: 1",
             "3: while parsing a flow mapping: expected ',' or '}', but got '<stream end>'",
