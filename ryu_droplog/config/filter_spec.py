@@ -93,9 +93,8 @@ DEFAULTS: tuple[Filter, ...] = (
         ip_proto=only(headers.PROTOCOL_HOP_BY_HOP),
     ),
     Filter(
-        "mdns-ipv6",
+        "mdns-ipv6",  # of MAC and port alone, as the OpFlex agent's
         dmac=headers.IPV6_MULTICAST_MAC,
-        ethertype=headers.ETHERTYPE_IPV6,
         ip_proto=only(headers.PROTOCOL_UDP),
         dport=only(headers.MDNS_PORT),
     ),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from ryu_droplog.config.endpoint import (
     Accepted,
@@ -24,6 +25,7 @@ from ryu_droplog.config.filter_spec import DEFAULTS as DEFAULT_FILTERS
 from ryu_droplog.config.filter_spec import Filter, FilterError, parse_filter
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
+    LONGEST_LEASE,
     OPENFLOW_NAME,
     SYSLOG,
     Arrivals,
@@ -239,7 +241,9 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
     data = yaml_file.load(text, source)
     file = yaml_file.convert({} if data is None else data, _File, source)
     drop_log = file.drop_log_config or _DropLogConfig()
-    meter, lease = file.meter or Meter(), file.lease or Lease()
+    given = data or {}
+    meter = _fitting_meter(file.meter or Meter(), given.get("meter") or {})
+    lease = _fitting_lease(file.lease or Lease(), given.get("lease") or {})
     listen, arrivals = _listen(file.listen, source)
     geneve = (file.receive or _Receive()).geneve
     opflex = file.opflex or _Opflex()
@@ -280,6 +284,22 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         format=file.format,
         events=_events(file.events or _Events(), source),
     )
+
+
+def _fitting_meter(meter: Meter, given: Mapping[str, Any]) -> Meter:
+    """The meter, with a burst that fits the rate where only the rate was `given`."""
+    if "burst" in given:
+        return meter
+    return replace(meter, burst=max(meter.burst, -(-meter.rate // 1000)))
+
+
+def _fitting_lease(lease: Lease, given: Mapping[str, Any]) -> Lease:
+    """The lease, with what was not `given` of it fitted to what was."""
+    if "renew" not in given:
+        return replace(lease, renew=min(lease.renew, lease.duration // 2))
+    if "duration" not in given:
+        return replace(lease, duration=min(max(lease.duration, 3 * lease.renew), LONGEST_LEASE))
+    return lease
 
 
 def ovs_rundir(environ: Mapping[str, str]) -> str:

@@ -18,6 +18,8 @@ OPENFLOW_NAME = 15
 """Bytes of a bridge's name that OpenFlow 1.3 has room for (OFP_MAX_PORT_NAME_LEN, 7.2.1)."""
 SYSLOG = "syslog"
 """`Settings.output` where drop lines go to syslog; no file, because a file's path is absolute."""
+LONGEST_LEASE = 0xFFFF
+"""Seconds: hard_timeout has 16 bits (OpenFlow 1.3.5 section 7.3.4.1)."""
 
 
 def is_bridge_name(name: str) -> bool:
@@ -47,7 +49,7 @@ class Meter(Struct, frozen=True, forbid_unknown_fields=True):
 class Lease(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the flows outlive the program."""
 
-    duration: Annotated[int, Meta(ge=3, le=0xFFFF)] = 60
+    duration: Annotated[int, Meta(ge=3, le=LONGEST_LEASE)] = 60
     """Seconds from its last renewal to a flow's end, 3 to 65535 (hard_timeout, section 7.3.4.1)."""
     renew: Annotated[int, Meta(ge=1, le=0xFFFF // 2)] = 20
     """Seconds between two renewals, 1 to half of the duration."""

@@ -6,7 +6,7 @@ is the time of day, which an administrator or NTP may move: it is written, and m
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -33,6 +33,9 @@ class Throttle:
         self._length = window
         self._entries = entries
         self._windows: OrderedDict[Hashable, _Window] = OrderedDict()
+        """The one that was used last is the last."""
+        self._opened: deque[tuple[Hashable, _Window]] = deque()
+        """In the order in which they end; some may have been closed before."""
 
     def take(self, drop: Drop, now: float) -> list[Drop]:
         """What is to be written now that this drop came: it, or nothing, or also ended windows.
@@ -52,13 +55,23 @@ class Throttle:
             ended += _end(self._windows.pop(key))
         elif len(self._windows) >= self._entries:
             ended += _end(self._windows.popitem(last=False)[1])
-        self._windows[key] = _Window(now + self._length, drop)
+        opened = self._windows[key] = _Window(now + self._length, drop)
+        self._opened.append((key, opened))
+        if len(self._opened) > 2 * self._entries:
+            self._opened = deque(one for one in self._opened if self._is_open(*one))
         return [*ended, drop]
 
     def expire(self, now: float) -> list[Drop]:
         """The last lines of the windows that have ended by `now`, of the clock of `take`."""
-        over = [key for key, window in self._windows.items() if window.ends <= now]
-        return [drop for key in over for drop in _end(self._windows.pop(key))]
+        ended: list[Drop] = []
+        while self._opened and self._opened[0][1].ends <= now:
+            key, window = self._opened.popleft()
+            if self._is_open(key, window):
+                ended += _end(self._windows.pop(key))
+        return ended
+
+    def _is_open(self, key: Hashable, window: _Window) -> bool:
+        return self._windows.get(key) is window
 
 
 def _end(window: _Window) -> list[Drop]:

@@ -186,8 +186,8 @@ class _Loader(yaml.SafeLoader):
                 seen.add(key)
         super().flatten_mapping(node)
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
-        """Refuse what an escape such as `"\\ud800"` makes: half a character, which no file can hold."""
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        """Refuse what an escape such as `"\\ud800"` makes: half a character, good for no file."""
         value = super().construct_scalar(node)
         if isinstance(value, str) and _SURROGATE.search(value):
             raise yaml.constructor.ConstructorError(

@@ -83,6 +83,7 @@ def mdns(sport: int = 5353, dport: int = 5353, dst: str = MDNS) -> bytes:
         (group6(0, b"\x3a\0\5\2\0\0\1\0" + b"\x8f" + bytes(7)), "ipv6-hop-by-hop-multicast"),
         (group6(17, udp(5353, 5353)), "mdns-ipv6"),
         (group6(17, udp(40000, 5353)), "mdns-ipv6"),
+        (ethernet(IPV4, ipv4(A, B, 17, udp(40000, 5353)), dmac=GROUP_MAC), "mdns-ipv6"),
         (mdns(), "mdns"),
     ],
 )
@@ -139,7 +140,7 @@ def test_tagged_chatter_is_left_out_like_untagged(frame: bytes, expected: str) -
         group6(17, udp(5353, 5353), dmac=DMAC),
         group6(6, tcp(5353, 5353)),
         group6(17, udp(5353, 5353)[:7]),
-        ethernet(IPV4, ipv4(A, B, 17, udp(5353, 5353)), dmac=GROUP_MAC),
+        ethernet(IPV4, ipv4(A, B, 17, udp(5353, 5354)), dmac=GROUP_MAC),
         # beside mdns
         mdns(sport=5354),
         mdns(dport=5354),
