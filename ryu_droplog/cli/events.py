@@ -34,7 +34,7 @@ USAGE_ERROR = 2
 @click.option(
     "--kubeconfig",
     metavar="FILE",
-    help="Credentials; default: the cluster's own, then KUBECONFIG, then ~/.kube/loader.",
+    help="Credentials; default: the cluster's own, then KUBECONFIG, then ~/.kube/config.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
 def events(

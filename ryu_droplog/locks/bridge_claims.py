@@ -75,7 +75,7 @@ class Claims:
     """The bridges that this process has."""
 
     def __init__(self, run_directory: str, generation: int | None = None) -> None:
-        """`run_directory` is made when the first lock is; where that fails, there are no lock_file.
+        """`run_directory` is made when the first lock is; where that fails, there are no locks.
 
         `generation` is this run's; None: it adds no flows.
         """

@@ -1,0 +1,40 @@
+"""The command `ryu-droplog check-config`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from ryu_droplog.cli.exits import Exit
+from ryu_droplog.cli.visiting import errors_in_one_line
+from ryu_droplog.config import describe, loader, places
+from ryu_droplog.config.options import choose
+from ryu_droplog.pipelines.loader import load_pipelines
+
+
+@click.command(
+    "check-config",
+    epilog="Exit status: 0 all is well, 1 something cannot be written, 2 the file is wrong.",
+)
+@click.argument(
+    "path", metavar="[FILE]", required=False, callback=lambda c, p, value: choose(value)
+)
+def check_config(path: str | None) -> None:
+    """Say what the program understands of FILE, or what is wrong with it.
+
+    Without FILE it is what RYU_DROPLOG_CONFIG names, else /etc/ryu-droplog/droplog.yaml where it
+    exists, else the defaults. Whether the log directory and the run directory can be written is
+    looked at as the user who asks.
+    """
+    with errors_in_one_line():
+        settings = loader.load(path)
+        click.echo(describe.describe(settings, load_pipelines(settings.pipeline_directory)))
+    problems = list(places.unwritable(settings))
+    for problem in problems:
+        click.echo(f"ryu-droplog: {settings.source}: {problem}", err=True)
+    if os.geteuid() != 0:
+        user = f"user {os.geteuid()}, and not as root"
+        click.echo(f"ryu-droplog: what can be written was looked at as {user}", err=True)
+    sys.exit(Exit.ATTENTION if problems else Exit.WELL)

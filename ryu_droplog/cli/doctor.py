@@ -1,0 +1,69 @@
+"""The command `ryu-droplog doctor`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+
+import click
+
+from ryu_droplog.cli.arguments import config_option
+from ryu_droplog.cli.exits import NO_BRIDGE, Exit
+from ryu_droplog.cli.visiting import (
+    bridge_option,
+    bridges_to_visit,
+    conclude,
+    errors_in_one_line,
+    outcome_of,
+    reach_bridge,
+    ready_hub,
+)
+from ryu_droplog.config import loader
+from ryu_droplog.model.errors import DropLogError
+from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.text.phrases import without_name
+from ryu_droplog.text.printable import plain
+
+
+@click.command(epilog=NO_BRIDGE)
+@config_option("path", "droplog.yaml")
+@bridge_option
+@click.option("--json", "as_json", is_flag=True, help="All of it, as JSON, for scripts.")
+def doctor(path: str | None, name: str | None, as_json: bool) -> None:
+    """Tell what can be seen on each bridge, what cannot, and what the program would add.
+
+    Changes nothing, before and during use: it asks the switch and its database, and reads. The
+    page begins with what needs attention (!) and what is good to know (-); then come the owner of
+    the bridge, what the program adds and costs, what the switch supports, and each table:
+    watched, would be watched, drops elsewhere, owner forwards all, left alone, cannot be watched.
+    """
+    ready_hub()
+    from ryu_droplog.doctor import page
+    from ryu_droplog.doctor.checkup import check
+    from ryu_droplog.doctor.examine import examine
+
+    with errors_in_one_line():
+        settings = loader.load(path)
+        pipelines = load_pipelines(settings.pipeline_directory)
+    pages, found = [], []
+    outcomes: list[Exit] = []
+    for bridge, _ in bridges_to_visit(path, name):
+        errand = partial(check, bridge=bridge, run_directory=settings.run_directory)
+        try:
+            seen = reach_bridge(bridge, errand)
+        except DropLogError as error:
+            click.echo(f"{bridge.name}: {without_name(bridge.name, str(error))}", err=True)
+            found.append(page.unseen_as_json(bridge.name, str(error)))
+            outcomes.append(outcome_of(error))
+            continue
+        report = examine(bridge, pipelines, settings, seen)
+        pages.append(page.as_page(report))
+        found.append(page.as_json(report))
+        outcomes.append(Exit.WELL if report.well else Exit.ATTENTION)
+    status = conclude(outcomes)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif pages:
+        click.echo(plain("\n\n".join(pages)))
+    sys.exit(status)

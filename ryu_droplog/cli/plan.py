@@ -1,0 +1,92 @@
+"""The command `ryu-droplog plan`."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Any
+
+import click
+
+from ryu_droplog.cli.arguments import config_option
+from ryu_droplog.cli.exits import NO_BRIDGE, Exit
+from ryu_droplog.cli.visiting import (
+    bridge_option,
+    bridges_to_visit,
+    conclude,
+    errors_in_one_line,
+    ready_hub,
+    visit_bridge,
+)
+from ryu_droplog.config import loader
+from ryu_droplog.config.endpoint import ServiceEndpoint
+from ryu_droplog.pipelines.loader import AUTO, load_pipelines
+from ryu_droplog.text.phrases import count
+
+
+@click.command(epilog=NO_BRIDGE)
+@config_option("path", "droplog.yaml")
+@bridge_option
+def plan(path: str | None, name: str | None) -> None:
+    """Show what `run` would add to each bridge, table by table; changes nothing."""
+    ready_hub()
+    from ryu_droplog.openflow.oxm_match import text as match_text
+    from ryu_droplog.owners.detection import recognise
+    from ryu_droplog.reconcile.planner import plan as make_plan
+    from ryu_droplog.runtime.one_shot import look, southbound
+
+    with errors_in_one_line():
+        pipelines = load_pipelines(loader.load(path).pipeline_directory)
+    outcomes: list[Exit] = []
+    for bridge, pipeline in bridges_to_visit(path, name):
+        snapshot = visit_bridge(bridge, partial(look, bridge=bridge), outcomes)
+        if snapshot is None:
+            continue
+        owner = recognise(snapshot.flows)
+        recognised = bridge.pipeline == AUTO and owner.sureness != "unknown"
+        if recognised:
+            pipeline = pipelines.get(owner.pipeline, pipeline)
+        known = southbound(bridge, snapshot) if pipeline.explain == "ovn" else None
+        is_drop = known.is_drop if known is not None else (lambda cookie: False)
+        made = make_plan(pipeline, snapshot, bridge.explicit_drops, is_drop)
+        flows = count(len(snapshot.flows), "flow")
+        click.echo(f"{bridge.name}: pipeline {pipeline.name}, {flows}")
+        if recognised:
+            click.echo(f"  owner: {owner.in_words()}")
+        width = max((len(table.name) for table in made.tables), default=0)
+        for table in made.tables:
+            what = table.verdict.value
+            if table in made.watched:
+                what += f" at priority {table.priority}"
+            click.echo(f"  {table.table_id:3}  {table.name:{width}}  {what:24}  {table.why}")
+        for drop in made.explicit:
+            words = f"explicit drop at priority {drop.flow.priority}, {drop.way.value}"
+            where = match_text(drop.flow.match) or "every packet"
+            why = f" ({drop.why})" if drop.why else ""
+            click.echo(f"  {drop.flow.table_id:3}  {words}: {where}{why}")
+        tables = count(len(made.tables), "table")
+        click.echo(f"  {len(made.watched)} of {tables} would be watched")
+        _explicit_in_words(made)
+        if isinstance(bridge.endpoint, ServiceEndpoint):
+            click.echo(
+                "  written to OVSDB: one row of type=service in Controller, for this bridge;"
+                " it is removed at the end"
+            )
+    sys.exit(conclude(outcomes))
+
+
+def _explicit_in_words(made: Any) -> None:
+    """What would be done about explicit drops, and what of that changes flows of the owner's."""
+    from ryu_droplog.reconcile.explicit_drops import Way
+
+    ways = [drop.way for drop in made.explicit]
+    if ways:
+        click.echo(
+            f"  {len(ways)} explicit drops of the owner's: {ways.count(Way.ABOVE)} would be logged"
+            f" by flows of ours above them, {ways.count(Way.COUNT)} only counted"
+        )
+    if Way.MODIFY in ways:
+        click.echo(
+            f"  CHANGED: {ways.count(Way.MODIFY)} drop flows of the owner's would get an action"
+            " that tells us; it is taken off at the end"
+        )

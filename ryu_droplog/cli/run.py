@@ -1,0 +1,39 @@
+"""The command `ryu-droplog run`."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from ryu_droplog.cli.arguments import config_option
+from ryu_droplog.cli.visiting import errors_in_one_line
+from ryu_droplog.config import loader
+from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.text import plain_log
+
+
+@click.command()
+@config_option("path", "droplog.yaml")
+@click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
+def run(path: str | None, verbose: bool) -> None:
+    """Attach to the bridges and log their drops, until SIGTERM or SIGINT.
+
+    Lines go where the configuration says (standard output by default), what the program has to
+    say of itself goes to standard error. Every flow and meter that it adds to a bridge is gone
+    when it stops.
+
+    Exit status: 0 all is removed, 1 something may still be on a bridge (the log says what, and a
+    process that cleans up goes on trying for a minute), 2 the configuration or the command line is
+    wrong.
+    """
+    with errors_in_one_line():
+        from ryu_droplog.runtime import manager
+
+    plain_log.set_up(verbose=verbose)
+    if not verbose:
+        logging.getLogger("os_ken").setLevel(logging.WARNING)
+    with errors_in_one_line():
+        settings = loader.load(path)
+        loader.check_pipelines(settings, load_pipelines(settings.pipeline_directory))
+    manager.run_droplog(path)

@@ -1,0 +1,98 @@
+"""What the commands have in common that visit bridges, and how all of them end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from ryu_droplog.cli.exits import Exit, overall
+from ryu_droplog.config import loader
+from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint
+from ryu_droplog.config.settings import ANY_BRIDGE, Bridge
+from ryu_droplog.model.errors import DropLogError, Unreachable
+from ryu_droplog.pipelines.loader import Pipeline, load_pipelines
+from ryu_droplog.text.phrases import without_name
+
+bridge_option = click.option(
+    "--bridge",
+    "name",
+    metavar="NAME",
+    help="Only this bridge. One that the configuration does not name is taken with the defaults.",
+)
+
+
+def bridges_to_visit(path: str | None, name: str | None) -> list[tuple[Bridge, Pipeline]]:
+    """The bridges to visit: those of the configuration, or the one that is asked for."""
+    with errors_in_one_line():
+        settings = loader.load(path)
+        pipelines = load_pipelines(settings.pipeline_directory)
+        loader.check_pipelines(settings, pipelines)
+        bridges = [bridge for bridge in settings.bridges if bridge.name != ANY_BRIDGE]
+        if name is not None:
+            bridges = [bridge for bridge in bridges if bridge.name == name]
+            asked_for = json.dumps({"bridges": [{"name": name}]})
+            bridges = bridges or list(loader.parse(asked_for, "--bridge").bridges)
+    return [(bridge, pipelines[bridge.pipeline]) for bridge in bridges]
+
+
+def ready_hub() -> None:
+    """Before anything of os-ken is imported: see manager.py."""
+    with errors_in_one_line():
+        from ryu_droplog.runtime import manager  # noqa: F401
+
+
+def visit_bridge(bridge: Bridge, errand: Any, outcomes: list[Exit], *more: Any) -> Any:
+    """What the errand at the bridge brings back; None, with the reason on standard error.
+
+    How it went is added to `outcomes`; `more` is as for `visit`.
+    """
+    try:
+        found = reach_bridge(bridge, errand, *more)
+    except DropLogError as error:
+        click.echo(f"{bridge.name}: {without_name(bridge.name, str(error))}", err=True)
+        outcomes.append(outcome_of(error))
+        return None
+    outcomes.append(Exit.WELL)
+    return found
+
+
+def outcome_of(error: DropLogError) -> Exit:
+    """How a visit ended that raised this."""
+    return Exit.UNREACHED if isinstance(error, Unreachable) else Exit.ATTENTION
+
+
+def conclude(outcomes: list[Exit]) -> Exit:
+    """The exit status of a command that visits bridges."""
+    if not outcomes:
+        click.echo("ryu-droplog: no bridge is named: say which one, with --bridge", err=True)
+    return overall(outcomes)
+
+
+def reach_bridge(bridge: Bridge, errand: Any, *more: Any) -> Any:
+    """What the errand at the bridge brings back; raises DropLogError with the reason.
+
+    `more` is as for `visit`.
+    """
+    from ryu_droplog.runtime.one_shot import visit
+
+    endpoint = bridge.endpoint
+    if isinstance(endpoint, Accepted):
+        raise Unreachable("it connects to us: there is no way to it from here")
+    if isinstance(endpoint, ServiceEndpoint):
+        endpoint = endpoint.management
+    return visit(endpoint, errand, *more)
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """End with one line on standard error instead of a traceback."""
+    try:
+        yield
+    except DropLogError as error:
+        click.echo(f"ryu-droplog: {error}", err=True)
+        sys.exit(Exit.USAGE)
