@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ryu_droplog.filters import fields
-from ryu_droplog.phrases import one_line
 from ryu_droplog.pipelines import Pipeline
+from ryu_droplog.printable import escape
 from ryu_droplog.settings import Bridge, ExplicitDrops, Settings, Throttle
 from ryu_droplog.yamlfile import join, show
 
@@ -104,7 +104,7 @@ def _bridge(bridge: Bridge) -> Iterator[tuple[str, _Value]]:
     yield key, _Value("present", on=1)
     yield f"{key}.pipeline", _Value(bridge.pipeline)
     yield f"{key}.prefix", _Value(show(bridge.prefix))
-    yield f"{key}.connect", _Value(one_line(str(bridge.endpoint)))
+    yield f"{key}.connect", _Value(escape(str(bridge.endpoint)))
     drops = bridge.explicit_drops
     yield f"{key}.explicit_drops", _Value(_explicit(drops), _logged(drops) + drops.modify)
 
@@ -127,7 +127,7 @@ def _optional(value: object) -> _Value:
 
 
 def _path(path: str | None) -> str:
-    return show(None) if path is None else one_line(path)
+    return show(None) if path is None else escape(path)
 
 
 def _throttle(throttle: Throttle | None) -> str:

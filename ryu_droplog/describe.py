@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ryu_droplog import config
 from ryu_droplog.endpoint import Accepted, Endpoint
+from ryu_droplog.phrases import count
 from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.prune import Filter
 from ryu_droplog.settings import ANY_BRIDGE, SYSLOG, ExplicitDrops, Opflex, Settings, Throttle
@@ -126,8 +127,7 @@ def _endpoint(endpoint: Endpoint) -> str:
 
 
 def _tables(pipeline: Pipeline) -> str:
-    count = len(pipeline.tables)
-    words = [f"{count} named table{'' if count == 1 else 's'}"]
+    words = [count(len(pipeline.tables), "named table")]
     if pipeline.drop_table is not None:
         words.append(f"drop table {pipeline.drop_table}")
     if pipeline.discover:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from os_ken.lib import hub
 
-from ryu_droplog import cookie
+from ryu_droplog import cookie, phrases
 from ryu_droplog.errors import SwitchRefusal, SwitchTimeout
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.account import coming, describe, news
@@ -560,9 +560,12 @@ class Programmer:
         if errors:
             raise SwitchRefusal(f"the switch refuses to remove it: {error_text(errors[0])}")
         self._around.bequeath(b"", Remains())
-        LOG.info("%s: removed what we added, %d in all", self._bridge, len(held))
+        what = phrases.count(len(held), "flow") if held else "no flow was there"
+        LOG.info("%s: removed what was added: %s", self._bridge, what)
         if restored:
-            LOG.info("%s: restored %d drop flows of the owner's", self._bridge, restored)
+            LOG.info(
+                "%s: restored %s of the owner's", self._bridge, phrases.count(restored, "drop flow")
+            )
 
     def _await_last_counts(self) -> None:
         """FLOW_REMOVED comes some milliseconds after the answer to the barrier."""
