@@ -193,7 +193,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         named = {bridge.name for bridge in self.settings.bridges} - {ANY_BRIDGE}
         total = len(named | {watch.name for watch in watches})
         connected = sum(watch.connected for watch in watches)
-        return f"connected to {connected} of {total} bridge{'' if total == 1 else 's'}"
+        return f"connected to {connected} of {count(total, 'bridge')}"
 
     def _say_changes(self, old: Settings, pipelines: Mapping[str, Pipeline]) -> None:
         """What holds now, and did not before: key by key, what is off now at WARNING."""

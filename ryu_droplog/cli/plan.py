@@ -82,11 +82,11 @@ def _explicit_in_words(made: Any) -> None:
     ways = [drop.way for drop in made.explicit]
     if ways:
         click.echo(
-            f"  {len(ways)} explicit drops of the owner's: {ways.count(Way.ABOVE)} would be logged"
-            f" by flows of ours above them, {ways.count(Way.COUNT)} only counted"
+            f"  {count(len(ways), 'explicit drop')} of the owner's: {ways.count(Way.ABOVE)} would"
+            f" be logged by a flow of ours above, {ways.count(Way.COUNT)} only counted"
         )
     if Way.MODIFY in ways:
         click.echo(
-            f"  CHANGED: {ways.count(Way.MODIFY)} drop flows of the owner's would get an action"
-            " that tells us; it is taken off at the end"
+            f"  CHANGED: {count(ways.count(Way.MODIFY), 'drop flow')} of the owner's would get an"
+            " action that tells us; it is taken off at the end"
         )

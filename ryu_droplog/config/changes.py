@@ -9,7 +9,7 @@ from ryu_droplog.config.filter_spec import fields
 from ryu_droplog.config.settings import Bridge, ExplicitDrops, Settings, Throttle
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.schema.yaml_file import join, show
-from ryu_droplog.text.phrases import one_line
+from ryu_droplog.text.printable import escape
 
 ABSENT = "absent"
 """Stands for the value of a key that is not there."""
@@ -104,7 +104,7 @@ def _bridge(bridge: Bridge) -> Iterator[tuple[str, _Value]]:
     yield key, _Value("present", on=1)
     yield f"{key}.pipeline", _Value(bridge.pipeline)
     yield f"{key}.prefix", _Value(show(bridge.prefix))
-    yield f"{key}.connect", _Value(one_line(str(bridge.endpoint)))
+    yield f"{key}.connect", _Value(escape(str(bridge.endpoint)))
     drops = bridge.explicit_drops
     yield f"{key}.explicit_drops", _Value(_explicit(drops), _logged(drops) + drops.modify)
 
@@ -127,7 +127,7 @@ def _optional(value: object) -> _Value:
 
 
 def _path(path: str | None) -> str:
-    return show(None) if path is None else one_line(path)
+    return show(None) if path is None else escape(path)
 
 
 def _throttle(throttle: Throttle | None) -> str:

@@ -17,6 +17,7 @@ from ryu_droplog.config.settings import (
 )
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.schema.yaml_file import show
+from ryu_droplog.text.phrases import count
 
 
 def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
@@ -133,8 +134,7 @@ def _endpoint(endpoint: Endpoint) -> str:
 
 
 def _tables(pipeline: Pipeline) -> str:
-    count = len(pipeline.tables)
-    words = [f"{count} named table{'' if count == 1 else 's'}"]
+    words = [count(len(pipeline.tables), "named table")]
     if pipeline.drop_table is not None:
         words.append(f"drop table {pipeline.drop_table}")
     if pipeline.discover:

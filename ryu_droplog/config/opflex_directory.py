@@ -19,6 +19,7 @@ from ryu_droplog.config import opflex_file
 from ryu_droplog.config.capture_spec import FlowSpec
 from ryu_droplog.config.opflex_file import DropLog, Parse, Wrong
 from ryu_droplog.model.errors import why
+from ryu_droplog.text.phrases import were
 from ryu_droplog.text.printable import escape, printable
 
 T = TypeVar("T")
@@ -148,8 +149,9 @@ class ControlDirectory(Generic[T]):
             names.remove(keep)
             names.insert(0, keep)
         if len(names) > MAX_FILES:
-            more = f"{len(names) - MAX_FILES} files from {printable(names[MAX_FILES])} on"
-            self._tell_once(kind, f"{more} are refused; expected at most {MAX_FILES} *{kind}")
+            refused = were(len(names) - MAX_FILES, "file")
+            more = f"{refused} refused, from {printable(names[MAX_FILES])} on"
+            self._tell_once(kind, f"{more}; expected at most {MAX_FILES} *{kind}")
         else:
             self._told.pop(kind, None)
         return {name: found[name] for name in names[:MAX_FILES]}

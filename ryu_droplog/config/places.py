@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from ryu_droplog.config.settings import SYSLOG, Settings
-from ryu_droplog.text.phrases import one_line
+from ryu_droplog.text.printable import escape
 
 
 def unwritable(settings: Settings) -> Iterator[str]:
@@ -18,10 +18,10 @@ def unwritable(settings: Settings) -> Iterator[str]:
     if output is not None and output != SYSLOG:
         problem = _of_file(output)
         if problem:
-            yield f"log_directory: {one_line(output)} cannot be written: {problem}"
+            yield f"log_directory: {escape(output)} cannot be written: {problem}"
     problem = _of_directory(settings.run_directory)
     if problem:
-        yield f"run_directory: {one_line(settings.run_directory)} cannot be written: {problem}"
+        yield f"run_directory: {escape(settings.run_directory)} cannot be written: {problem}"
 
 
 def _of_file(path: str) -> str:
@@ -38,10 +38,10 @@ def _of_directory(path: str) -> str:
     while not os.path.lexists(there) and there != os.path.dirname(there):
         there = os.path.dirname(there)
     if not os.path.isdir(there):
-        return f"{one_line(there)} is not a directory"
+        return f"{escape(there)} is not a directory"
     if _may(there, os.W_OK | os.X_OK):
         return ""
-    return _reason(there) if there == path else f"{one_line(there)}: {_reason(there)}"
+    return _reason(there) if there == path else f"{escape(there)}: {_reason(there)}"
 
 
 def _may(path: str, mode: int) -> bool:

@@ -284,8 +284,9 @@ class Link:
             self.trouble = Trouble(REFUSED if failure else CONNECTING, failure or ended)
 
     def _say_farewell(self) -> None:
-        if self._failure:
-            LOG.warning("%s: the bridge could not be cleaned: %s", self._bridge.name, self._failure)
+        if self._failure and self._connected:  # where nothing was begun, nothing is left
+            failure = without_name(self._bridge.name, self._failure)
+            LOG.warning("%s: the bridge could not be cleaned: %s", self._bridge.name, failure)
 
     def _rest(self, seconds: float) -> None:
         """Do nothing until the time is over or `stop` is called."""

@@ -131,8 +131,8 @@ class Listener:
             trust = Trust.ANYONE
             if not self._has_room(name):
                 raise SwitchError(
-                    f"{name} is one too many: {self._arrivals.bridges} bridges that no entry names"
-                    " are connected (listen.bridges)"
+                    f"{name} is one too many: no more bridges that no entry names may be connected"
+                    f" than {self._arrivals.bridges} (listen.bridges)"
                 )
         session = Session(
             sock, f"tcp:{host}", self._find, self._greet, self._claims, trust, handshake

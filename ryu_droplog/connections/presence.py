@@ -16,7 +16,7 @@ from pathlib import Path
 from ryu_droplog.config.endpoint import Endpoint, UnixEndpoint
 from ryu_droplog.model.errors import why
 from ryu_droplog.schema.yaml_file import nearest
-from ryu_droplog.text.phrases import one_line
+from ryu_droplog.text.printable import escape
 
 NAMED = 10
 """Bridges that are named at most."""
@@ -36,7 +36,7 @@ def cannot_connect(endpoint: Endpoint, error: OSError) -> str:
 
 def _around(directory: str, name: str, error: OSError) -> str:
     """What of Open vSwitch is found in its run directory, for who looks for the bridge `name`."""
-    where = one_line(directory)
+    where = escape(directory)
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"user {os.geteuid()} may not use Open vSwitch's sockets, as root can"
     try:
@@ -59,7 +59,7 @@ def _around(directory: str, name: str, error: OSError) -> str:
 
 
 def _named(bridges: list[str]) -> str:
-    names = [one_line(bridge) for bridge in bridges[:NAMED]]
+    names = [escape(bridge) for bridge in bridges[:NAMED]]
     more = f" and {len(bridges) - NAMED} more" if len(bridges) > NAMED else ""
     return f"the bridge{'' if len(bridges) == 1 else 's'} {', '.join(names)}{more}"
 

@@ -135,8 +135,6 @@ class PodWatch:
         self._failing = False
         self.ready = threading.Event()
         """Set when the pods of the node are known for the first time."""
-        self.lists = 0
-        """How often the pods were listed."""
         self.failures = 0
         """How often a list or a watch failed."""
 
@@ -197,7 +195,6 @@ class PodWatch:
             raise ApiError(f"the list of pods has more than {MAX_PAGES} pages")
         self._pods.replace(found)
         self._version = page.metadata.resource_version
-        self.lists += 1
         if not self.ready.is_set():
             LOG.info("node %s has %d pods", self._node, len(self._pods))
         self.ready.set()

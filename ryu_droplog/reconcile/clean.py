@@ -22,6 +22,7 @@ from ryu_droplog.openflow.requests import dump, meter_ids, run_of_meter
 from ryu_droplog.reconcile.other_runs import Others, run_of
 from ryu_droplog.reconcile.owner_flow_rewrite import Tellers
 from ryu_droplog.reconcile.sweeper import left_by
+from ryu_droplog.text.phrases import count
 
 PROGRESS = 10.0
 """Seconds between two words on how long the look still takes."""
@@ -139,9 +140,10 @@ class Cleaning:
         if not others.seen:
             return
         seconds = max(other.due for other in others.seen) - self._clock()
-        count = sum(run_of(flow) in others for flow in flows)
+        standing = sum(run_of(flow) in others for flow in flows)
+        runs = _names([other.run for other in others.seen])
         self._say(
-            f"{self._bridge}: {count} flows of {_names([other.run for other in others.seen])}:"
+            f"{self._bridge}: {count(standing, 'flow')} of {runs}:"
             f" looking for up to {seconds:.0f} s whether a program renews them"
             " (--force removes them at once)"
         )

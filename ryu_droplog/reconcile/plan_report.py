@@ -11,6 +11,7 @@ from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.reconcile.desired_state import Key, Standing
 from ryu_droplog.reconcile.explicit_drops import Place
 from ryu_droplog.reconcile.planner import NO_FLOW_LEADS_THERE, TABLE_MAX, Plan, Verdict
+from ryu_droplog.text.phrases import count
 
 
 def news(
@@ -43,12 +44,11 @@ def news(
     logged = sum(one.wanted.below in explicit for one in above) + len(tellers)
     counted = len(plan.explicit) - logged
     if logged:
-        told.append(
-            f"{logged} explicit drops are logged, {len(tellers)} of them by the owner's own flows;"
-            f" {counted} are only counted"
-        )
+        by_owner = f", {len(tellers)} of them by the owner's own flows" if tellers else ""
+        others = f"; {counted} only counted" if counted else ""
+        told.append(f"logging {count(logged, 'explicit drop')} of the owner's{by_owner}{others}")
     elif counted:
-        told.append(f"{counted} explicit drops of the owner's are counted")
+        told.append(f"counting {count(counted, 'explicit drop')} of the owner's, logging none")
     return told
 
 

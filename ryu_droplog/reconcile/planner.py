@@ -18,6 +18,7 @@ from ryu_droplog.openflow.flow_stats import Flow, is_ours
 from ryu_droplog.openflow.oxm_match import fields
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.reconcile.explicit_drops import ExplicitDrop, Known, plan_explicit
+from ryu_droplog.text.phrases import count
 
 NO_FLOW_LEADS_THERE = "no flow leads there"
 PRIORITY_MAX = 65535
@@ -193,13 +194,14 @@ def _plan_table(flows: Sequence[Flow], limit: int | None) -> _Decision:
     # The bundle holds two flows for a moment (see messages.py), and one stays.
     if limit is not None and len(flows) + 2 > limit // 2:
         return _blind(
-            f"it has {_flows(len(flows))} of {limit} allowed, and ours might take the last place"
+            f"it has {count(len(flows), 'flow')} of {limit} allowed, and ours might take the last"
+            " place"
         )
     catch_alls = [flow for flow in flows if flow.catch_all]
     if not catch_alls:
         lowest = sum(flow.priority == 0 for flow in flows)
         if lowest:
-            return _blind(f"its owner has {_flows(lowest)} at priority 0")
+            return _blind(f"its owner has {count(lowest, 'flow')} at priority 0")
         why = "nothing matches what is left" if flows else "it has no flows"
         return _Decision(Verdict.MISS, 0, why)
 
@@ -212,19 +214,15 @@ def _plan_table(flows: Sequence[Flow], limit: int | None) -> _Decision:
     beside = sum(flow.priority == last.priority for flow in flows) - 1
     if beside:
         where = f"at priority {last.priority} beside its catch-all drop"
-        return _blind(f"its owner has {_flows(beside)} {where}")
+        return _blind(f"its owner has {count(beside, 'flow')} {where}")
     if last.priority == PRIORITY_MAX:
         return _blind(f"its owner's catch-all drop has priority {PRIORITY_MAX}")
     above = last.priority + 1
     taken = sum(flow.priority == above for flow in flows)
     if taken:
-        return _blind(f"its owner has {_flows(taken)} at priority {above}")
+        return _blind(f"its owner has {count(taken, 'flow')} at priority {above}")
     why = f"above its owner's catch-all drop at priority {last.priority}"
     return _Decision(Verdict.SHADOW, above, why)
-
-
-def _flows(count: int) -> str:
-    return f"{count} flow" if count == 1 else f"{count} flows"
 
 
 def _is_managed(pipeline: Pipeline, by_table: Mapping[int, Sequence[Flow]]) -> bool:

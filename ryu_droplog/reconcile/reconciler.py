@@ -59,6 +59,7 @@ from ryu_droplog.reconcile.pace import SHARE, Pace
 from ryu_droplog.reconcile.plan_report import coming, describe, news
 from ryu_droplog.reconcile.planner import Plan, Snapshot, plan
 from ryu_droplog.reconcile.sweeper import Sweeper
+from ryu_droplog.text import phrases
 
 LOG = logging.getLogger(__name__)
 
@@ -562,9 +563,12 @@ class Programmer:
         if errors:
             raise SwitchRefusal(f"the switch refuses to remove it: {error_text(errors[0])}")
         self._around.bequeath(b"", Remains())
-        LOG.info("%s: removed what we added, %d in all", self._bridge, len(held))
+        what = phrases.count(len(held), "flow") if held else "no flow was there"
+        LOG.info("%s: removed what was added: %s", self._bridge, what)
         if restored:
-            LOG.info("%s: restored %d drop flows of the owner's", self._bridge, restored)
+            LOG.info(
+                "%s: restored %s of the owner's", self._bridge, phrases.count(restored, "drop flow")
+            )
 
     def _await_last_counts(self) -> None:
         """FLOW_REMOVED comes some milliseconds after the answer to the barrier."""

@@ -54,7 +54,8 @@ def run(args: list[str]) -> None:
 def run_droplog(config: str | None) -> None:
     """Run this project's application alone, without os-ken's command line.
 
-    `config` is the path of droplog.yaml; None: the defaults. Logging is the caller's to set up.
+    `config` is the path of droplog.yaml; None: as `options.choose` says. Logging is the caller's to
+    set up.
     """
     register(cfg.CONF)
     cfg.CONF(args=[], project="ryu_droplog", default_config_files=[])

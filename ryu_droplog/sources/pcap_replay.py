@@ -141,7 +141,7 @@ class Replay:
             return None
         cut = f"; {self.snapped} of them were cut by the capture" if self.snapped else ""
         where = f"Geneve in UDP to {_PORTS}"
-        return f"no drop log found in {self.packets} packets: looked for {where}{cut}"
+        return f"no drop log found in {count(self.packets, 'packet')}: looked for {where}{cut}"
 
     def _flush(self) -> None:
         if self._waiting:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from ryu_droplog.text.printable import escape
-
 
 def count(number: int, thing: str) -> str:
     """`1 flow`, `2 flows`."""
@@ -20,11 +18,6 @@ def were(number: int, thing: str) -> str:
 def without_name(name: str, text: str) -> str:
     """`text` without the name at its beginning, for who says it behind that name."""
     return text.removeprefix(f"{name}: ").removeprefix(f"{name} ")
-
-
-def one_line(text: str) -> str:
-    """A path or a name of others, whole, with what does not print escaped."""
-    return escape(text)
 
 
 def timestamp(seconds: float) -> str:

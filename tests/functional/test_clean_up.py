@@ -295,7 +295,7 @@ def test_signals_in_quick_succession_are_one(
         program.process.send_signal(signal.SIGTERM)
         time.sleep(0.1)
         assert 0 == program.end()
-        assert f"{bridge}: removed what we added, 2 in all" in program.said()
+        assert f"{bridge}: removed what was added: 2 flows" in program.said()
         assert not status_sockets(program)
     assert [[], []] == left(switch, bridge)
 
@@ -311,7 +311,7 @@ def test_pair_of_signals_from_timeout_is_one(
         sockets = list(Path(program.run_directory).glob("*.sock"))
         assert 1 == len(sockets)
         assert 124 == program.process.wait(20)
-        assert f"{bridge}: removed what we added, 2 in all" in program.said()
+        assert f"{bridge}: removed what was added: 2 flows" in program.said()
         assert "once more" not in program.said()
         assert not sockets[0].exists()
     assert [[], []] == left(switch, bridge)

@@ -152,6 +152,7 @@ def test_bridge_that_another_program_has_is_refused_and_named_once(switch: Priva
         code, _, errors = droplog(switch, first, "clean")
         assert (1, f"{INT}: {reason}\n") == (code, errors)
         assert [0, 0] == [loser.end(), winner.end()]
+        assert "could not be cleaned" not in loser.said()
 
 
 def test_bridge_that_connects_to_us_is_waited_for(switch: PrivateSwitch) -> None:

@@ -456,7 +456,7 @@ def test_no_more_flow_files_count_than_allowed(
         (tmp_path / f"{number:04}.dropflowcfg").write_text(json.dumps({"uuid": f"{number:04}"}))
     assert directory.poll()
     assert not directory.poll()
-    expected = "2 files from 1000.dropflowcfg on are refused; expected at most 1000 *.dropflowcfg"
+    expected = "2 files were refused, from 1000.dropflowcfg on; expected at most 1000 *.dropflowcfg"
     assert [f"{directory.path}: {expected}"] == told(directory)
     assert MAX_FILES == len(directory.state.flows)
     (tmp_path / "0000.dropflowcfg").unlink()

@@ -548,7 +548,7 @@ def test_syslog_that_does_not_read_holds_up_its_own_thread_only(
     begin = time.monotonic()
     for number in range(3000):
         syslog.put([drop(number)])
-    assert 1 > time.monotonic() - begin
+    assert PATIENCE > time.monotonic() - begin  # nothing is read before, so waiting would not end
     received = [daemon.receive() for _ in range(3000)]
     assert b" SPT=2999 " in received[-1]
     assert (3000, 0) == settle(syslog)
