@@ -1,4 +1,4 @@
-"""The program's own log: a record is one line, whatever text of others is in it.
+"""The program's own log: a record is one line, whatever text of others is in it, and bounded.
 
 Names are made fit where they enter the program (`printable.py`). This is for what slips through:
 the text of an exception, a message of a library.
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 
 from ryu_droplog.printable import escape, plain
+from ryu_droplog.quota import Quota
 
 INDENT = "    "
 """Before the lines of a traceback, so that none of them reads like a record of its own."""
@@ -34,7 +35,9 @@ class PlainFormatter(logging.Formatter):
             return self._inner.format(record)
         # A copy: other handlers of the record have formatters of their own.
         plain_record = copy.copy(record)
-        plain_record.msg, plain_record.args = escape(record.getMessage()), None
+        left_out = getattr(record, "left_out", 0)
+        more = f" ({left_out} more such lines were left out)" if left_out else ""
+        plain_record.msg, plain_record.args = escape(record.getMessage()) + more, None
         return plain(self._inner.format(plain_record)).replace("\n", f"\n{INDENT}")
 
 
@@ -49,7 +52,11 @@ def set_up(*, verbose: bool) -> None:
 
 
 def guard(handlers: Iterable[logging.Handler], loggers: tuple[str, ...] | None = None) -> None:
-    """Put a PlainFormatter before the formatter of each handler; those that have one keep it."""
+    """Put a PlainFormatter before the formatter of each handler, and a Quota before the handler.
+
+    Those that have them keep them.
+    """
     for handler in handlers:
         if not isinstance(handler.formatter, PlainFormatter):
             handler.setFormatter(PlainFormatter(handler.formatter or logging.Formatter(), loggers))
+            handler.addFilter(Quota())
