@@ -138,10 +138,10 @@ class _Table:
         self._by_priority: dict[int, list[Flow]] = {}
         for flow in flows:
             self._by_priority.setdefault(flow.priority, []).append(flow)
-        self._all: dict[int, Overlaps] = {}
-        self._acting: dict[int, Overlaps] = {}
+        self._all: dict[int, Overlaps[Flow]] = {}
+        self._acting: dict[int, Overlaps[Flow]] = {}
         """Flows that are no drops."""
-        self._ours: dict[int, Overlaps] = {}
+        self._ours: dict[int, Overlaps[Flow]] = {}
 
     def above(self, flow: Flow) -> ExplicitDrop:
         """The lowest place just above, if there is one that nobody else's flow overlaps."""
@@ -164,26 +164,26 @@ class _Table:
                 return _uncaptured(flow, f"another flow overlaps at priority {priority}")
             ours = self._ours.setdefault(priority, Overlaps(self._effort))
             if not ours.any(match):
-                ours.add(match)
+                ours.add(match, flow)
                 why = f"above it, at priority {priority}"
                 return ExplicitDrop(flow, Way.ABOVE, why, priority, register)
         return _uncaptured(flow, "the places above it are taken by flows of ours")
 
-    def _acting_at(self, priority: int) -> Overlaps:
+    def _acting_at(self, priority: int) -> Overlaps[Flow]:
         if priority not in self._acting:
             flows = self._by_priority.get(priority, ())
             self._acting[priority] = self._index(f for f in flows if not is_drop(f, self._known))
         return self._acting[priority]
 
-    def _all_at(self, priority: int) -> Overlaps:
+    def _all_at(self, priority: int) -> Overlaps[Flow]:
         if priority not in self._all:
             self._all[priority] = self._index(self._by_priority.get(priority, ()))
         return self._all[priority]
 
-    def _index(self, flows: Iterable[Flow]) -> Overlaps:
-        overlaps = Overlaps(self._effort)
+    def _index(self, flows: Iterable[Flow]) -> Overlaps[Flow]:
+        overlaps: Overlaps[Flow] = Overlaps(self._effort)
         for flow in flows:
-            overlaps.add(flow.match)
+            overlaps.add(flow.match, flow)
         return overlaps
 
 

@@ -1,4 +1,4 @@
-"""Whether one of very many matches overlaps another, without looking at each of them.
+"""Which of very many matches overlap another, without looking at each of them.
 
 Matches that ask the same bits of the same fields are of one kind. Two matches overlap where they
 agree in the bits that both ask: for a kind, whether one of them does is a look into a set of values
@@ -8,9 +8,12 @@ all different, an `Effort` bounds what is spent on them. Pure.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Generic, TypeAlias, TypeVar
 
 from ryu_droplog.openflow.match import FieldId, fields
+
+T = TypeVar("T")
 
 _Kind: TypeAlias = tuple[tuple[FieldId, int], ...]
 """Fields and the bits of each that are asked, in the order of fields."""
@@ -25,7 +28,8 @@ SETS = 16
 class Effort:
     """What may still be spent on comparing, in fields looked at."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: float) -> None:
+        """`most` may be math.inf."""
         self._left = most
 
     @property
@@ -38,74 +42,76 @@ class Effort:
         self._left -= looks
 
 
-class _Group:
+class _Group(Generic[T]):
     """Matches of one kind."""
 
     def __init__(self, kind: _Kind) -> None:
         self._order = [field for field, _ in kind]
         self.masks = dict(kind)
-        self._found: set[_Values] = set()
-        self._seen: dict[_Kind, set[_Values]] = {}
-        """By the bits that were asked of them: the values there."""
+        self._found: dict[_Values, list[T]] = {}
+        self._seen: dict[_Kind, dict[_Values, list[T]]] = {}
+        """By the bits that were asked of them, and the values there."""
 
-    def add(self, values: _Values) -> int:
+    def add(self, values: _Values, item: T) -> int:
         """Take a match; gives back how many fields were looked at."""
-        self._found.add(values)
+        self._found.setdefault(values, []).append(item)
         for common, seen in self._seen.items():
-            seen.add(self._part(common, values))
+            seen.setdefault(self._part(common, values), []).append(item)
         return len(self._seen) + 1
 
-    def has(self, common: _Kind, wanted: _Values) -> tuple[bool, int]:
-        """Whether one has these values in these bits, and how many fields were looked at."""
+    def find(self, common: _Kind, wanted: _Values) -> tuple[Sequence[T], int]:
+        """Those that have these values in these bits, and how many fields were looked at."""
         seen = self._seen.get(common)
         if seen is not None:
-            return wanted in seen, 0
-        looks = len(self._found) * len(common)
-        parts = (self._part(common, values) for values in self._found)
-        if len(self._found) < FEW or len(self._seen) >= SETS:
-            return wanted in parts, looks
-        seen = self._seen[common] = set(parts)
-        return wanted in seen, looks
+            return seen.get(wanted, ()), 0
+        sorted_out: dict[_Values, list[T]] = {}
+        for values, items in self._found.items():
+            sorted_out.setdefault(self._part(common, values), []).extend(items)
+        if len(self._found) >= FEW and len(self._seen) < SETS:
+            self._seen[common] = sorted_out
+        return sorted_out.get(wanted, ()), len(self._found) * len(common)
 
     def _part(self, common: _Kind, values: _Values) -> _Values:
         known = dict(zip(self._order, values, strict=True))
         return tuple(known[field] & mask for field, mask in common)
 
 
-class Overlaps:
-    """Matches, of which it is asked whether one overlaps another, as `match.overlap` says it."""
+class Overlaps(Generic[T]):
+    """Things by their matches, to find those whose match overlaps another, as `overlap` says it."""
 
     def __init__(self, effort: Effort) -> None:
         self._effort = effort
-        self._groups: dict[_Kind, _Group] = {}
+        self._groups: dict[_Kind, _Group[T]] = {}
 
-    def add(self, match: bytes) -> None:
-        """Take one more match, raw."""
+    def add(self, match: bytes, item: T) -> None:
+        """Take one more match, raw, and whose it is."""
         kind, values = _read(match)
         group = self._groups.get(kind)
         if group is None:
             group = self._groups[kind] = _Group(kind)
-        self._effort.spend(group.add(values))
+        self._effort.spend(group.add(values, item))
 
     def any(self, match: bytes) -> bool:
         """Whether one of them overlaps `match`; True also where the effort is spent."""
+        return next(self.find(match), None) is not None or self._effort.spent
+
+    def find(self, match: bytes) -> Iterator[T]:
+        """All that overlap `match`, as long as the effort is not spent."""
         kind, values = _read(match)
         asked = list(zip(kind, values, strict=True))
         for group in self._groups.values():
             self._effort.spend(len(asked) + 1)
             if self._effort.spent:
-                return True
+                return
             common, wanted = [], []
             for (field, mask), value in asked:
                 both = mask & group.masks.get(field, 0)
                 if both:
                     common.append((field, both))
                     wanted.append(value & both)
-            found, looks = group.has(tuple(common), tuple(wanted))
+            found, looks = group.find(tuple(common), tuple(wanted))
             self._effort.spend(looks)
-            if found:
-                return True
-        return False
+            yield from found
 
 
 def _read(match: bytes) -> tuple[_Kind, _Values]:

@@ -29,21 +29,22 @@ def _matches(draw: st.DrawFn) -> bytes:
 def test_one_of_many_overlaps_where_overlap_says_so_of_one(
     known: list[bytes], asked: list[bytes]
 ) -> None:
-    overlaps = Overlaps(Effort(PLENTY))
+    overlaps: Overlaps[bytes] = Overlaps(Effort(PLENTY))
     taken: list[bytes] = []
     for match in known:
         assert any(overlap(one, match) for one in taken) == overlaps.any(match)
-        overlaps.add(match)
+        overlaps.add(match, match)
         taken.append(match)
     for match in asked:
-        assert any(overlap(one, match) for one in taken) == overlaps.any(match)
+        overlapping = sorted(one for one in taken if overlap(one, match))
+        assert overlapping == sorted(overlaps.find(match))
 
 
 def test_where_the_effort_is_spent_anything_may_overlap() -> None:
     effort = Effort(3)
-    overlaps = Overlaps(effort)
-    overlaps.add(struct.pack("!HBBI", 1, 0, 4, 1))
+    overlaps: Overlaps[str] = Overlaps(effort)
+    overlaps.add(struct.pack("!HBBI", 1, 0, 4, 1), "one")
     other = struct.pack("!HBBI", 1, 0, 4, 2)
-    assert not Overlaps(Effort(PLENTY)).any(other)
+    assert not Overlaps[str](Effort(PLENTY)).any(other)
     assert overlaps.any(other)
     assert effort.spent
