@@ -239,7 +239,7 @@ class Link:
                 self._say_farewell()
                 break
             lived = self._connected and self._failure is None
-            if lived or time.monotonic() - began > LONGEST_PAUSE:
+            if time.monotonic() - began > (STEADY if lived else LONGEST_PAUSE):
                 pause = FIRST_PAUSE
             self._complain(trouble)
             self._rest(pause)

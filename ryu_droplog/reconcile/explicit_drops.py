@@ -16,12 +16,16 @@ from typing import NamedTuple
 
 from ryu_droplog.config.settings import ExplicitDrops
 from ryu_droplog.openflow.flow_stats import Flow
-from ryu_droplog.openflow.oxm_match import free_bit, overlap
+from ryu_droplog.openflow.overlaps import Effort, Overlaps
+from ryu_droplog.openflow.oxm_match import free_bit
 
 CAPTURES = 2000
 """Explicit drops of a bridge that are captured at once; the others are counted."""
 STEPS = 4
 """How far above the owner's flow ours may stand."""
+EFFORT, EFFORT_OF_A_FLOW = 1_000_000, 20
+"""Fields of matches that one plan compares, and how many more with each flow: a second or so.
+Flows of a few kinds take less; it is spent where nearly all differ in what they ask."""
 
 _PRIORITY_MAX = 65535
 
@@ -94,9 +98,10 @@ def plan_explicit(
     shared = _shared_cookies(tables, known) if own_cookies and wish.modify else frozenset()
     made: list[ExplicitDrop] = []
     captured = 0
+    effort = Effort(EFFORT + EFFORT_OF_A_FLOW * sum(map(len, tables.values())))
     for table_id, flows in sorted(tables.items()):
         asked = wish.log is True or (wish.log is not False and table_id in wish.log)
-        table = _Table(flows, known)
+        table = _Table(flows, known, effort)
         for flow in table.drops:
             if not asked:
                 planned = ExplicitDrop(flow, Way.COUNT, "")
@@ -123,41 +128,66 @@ def _uncaptured(flow: Flow, why: str) -> ExplicitDrop:
 class _Table:
     """The flows of one table, and the places above its drops that are taken."""
 
-    def __init__(self, flows: Sequence[Flow], known: Known) -> None:
+    def __init__(self, flows: Sequence[Flow], known: Known, effort: Effort) -> None:
         self.drops = sorted(
             (flow for flow in flows if is_drop(flow, known)),
             key=lambda flow: (-flow.priority, flow.match),
         )
         self._known = known
+        self._effort = effort
         self._by_priority: dict[int, list[Flow]] = {}
         for flow in flows:
             self._by_priority.setdefault(flow.priority, []).append(flow)
-        self._ours: dict[int, list[bytes]] = {}
+        self._all: dict[int, Overlaps[Flow]] = {}
+        self._acting: dict[int, Overlaps[Flow]] = {}
+        """Flows that are no drops."""
+        self._ours: dict[int, Overlaps[Flow]] = {}
 
     def above(self, flow: Flow) -> ExplicitDrop:
         """The lowest place just above, if there is one that nobody else's flow overlaps."""
-        register = free_bit(flow.match)
+        planned = self._above(flow)
+        return _uncaptured(flow, _TOO_MANY_KINDS) if self._effort.spent else planned
+
+    def _above(self, flow: Flow) -> ExplicitDrop:
+        match = flow.match
+        register = free_bit(match)
         if register is None:
             return _uncaptured(flow, "its match has no register to spare")
         if flow.idle_timeout:
             return _uncaptured(flow, "it has an idle timeout that we would starve")
-        if any(not is_drop(other, self._known) for other in self._overlapping(flow, flow.priority)):
+        if self._acting_at(flow.priority).any(match):
             return _uncaptured(flow, "another flow at its priority overlaps")
         for priority in range(flow.priority + 1, flow.priority + 1 + STEPS):
             if priority > _PRIORITY_MAX:
                 return _uncaptured(flow, f"nothing can be above priority {_PRIORITY_MAX}")
-            if self._overlapping(flow, priority):
+            if self._all_at(priority).any(match):
                 return _uncaptured(flow, f"another flow overlaps at priority {priority}")
-            ours = self._ours.setdefault(priority, [])
-            if not any(overlap(match, flow.match) for match in ours):
-                ours.append(flow.match)
+            ours = self._ours.setdefault(priority, Overlaps(self._effort))
+            if not ours.any(match):
+                ours.add(match, flow)
                 why = f"above it, at priority {priority}"
                 return ExplicitDrop(flow, Way.ABOVE, why, priority, register)
         return _uncaptured(flow, "the places above it are taken by flows of ours")
 
-    def _overlapping(self, flow: Flow, priority: int) -> list[Flow]:
-        others = self._by_priority.get(priority, ())
-        return [one for one in others if one is not flow and overlap(one.match, flow.match)]
+    def _acting_at(self, priority: int) -> Overlaps[Flow]:
+        if priority not in self._acting:
+            flows = self._by_priority.get(priority, ())
+            self._acting[priority] = self._index(f for f in flows if not is_drop(f, self._known))
+        return self._acting[priority]
+
+    def _all_at(self, priority: int) -> Overlaps[Flow]:
+        if priority not in self._all:
+            self._all[priority] = self._index(self._by_priority.get(priority, ()))
+        return self._all[priority]
+
+    def _index(self, flows: Iterable[Flow]) -> Overlaps[Flow]:
+        overlaps: Overlaps[Flow] = Overlaps(self._effort)
+        for flow in flows:
+            overlaps.add(flow.match, flow)
+        return overlaps
+
+
+_TOO_MANY_KINDS = "there are too many kinds of matches to compare"
 
 
 def _modify(planned: ExplicitDrop, shared: Iterable[int], *, own_cookies: bool) -> ExplicitDrop:

@@ -47,6 +47,7 @@ from ryu_droplog.openflow.requests import (
 from ryu_droplog.openflow.session_setup import Facts, introduce
 from ryu_droplog.ovsdb.miss_controller import MissAnswer
 from ryu_droplog.reconcile.changes import Changes
+from ryu_droplog.reconcile.contention import Contention
 from ryu_droplog.reconcile.context import Surroundings
 from ryu_droplog.reconcile.counters import Counters, DropCount
 from ryu_droplog.reconcile.desired_state import Key, Slots, Standing, Wanted, wanted_flows
@@ -141,6 +142,7 @@ class Programmer:
         }
         self._stopping = False
         self._standing: dict[Key, Standing] = {}
+        self._contention = Contention(self._standing)
         self._slots = Slots()
         self._tellers = Tellers(channel)
         self._meters = Meters(channel, settings.meter, generation, counters, self._name)
@@ -286,6 +288,8 @@ class Programmer:
             self._handlers[type(news)](news)
 
     def _handle_updates(self, body: bytes) -> None:
+        if self._stopping and not self._tellers.places:
+            return  # what we take back is ours alone, whatever they do
         contended: dict[Key, str] = {}
         for update in parse_updates(body[EXPERIMENTER_HEADER:]):
             self._take_news(update)
@@ -293,10 +297,8 @@ class Programmer:
             self._tellers.note(update)
             if update.event == Event.DELETED and self._sweeper.note(update):
                 continue  # it was in our way
-            for standing in self._standing_in(update.table_id):
-                why = _contention(standing, update)
-                if why:
-                    contended.setdefault(standing.wanted.key, why)
+            for key, why in self._contention.find(update):
+                contended.setdefault(key, why)
         if contended:
             self._withdraw(contended)
 
@@ -327,9 +329,6 @@ class Programmer:
                 wait,
                 100 * SHARE,
             )
-
-    def _standing_in(self, table_id: int) -> list[Standing]:
-        return [s for key, s in self._standing.items() if key.table_id == table_id and s.flow]
 
     def _handle_removed(self, removed: FlowRemoved) -> None:
         if cookie.of_run(removed.cookie, self._generation):
@@ -422,6 +421,7 @@ class Programmer:
             if not standing.fits(one, made.managed):
                 self._remove(standing)
             standing.want(one, self._clock())
+            self._contention.note(key, one)
             if standing.flow is not None and standing.flow.lease != self._lease.duration:
                 self._add(standing, made.managed)
             if standing.flow is None and self._clock() >= standing.not_before:
@@ -618,19 +618,3 @@ class Programmer:
 def _capture(settings: Settings) -> Sequence[bytes] | None:
     """Matches of what the switch is to capture; None: everything."""
     return None if settings.flows is None else matches(settings.flows)
-
-
-def _contention(standing: Standing, update: Update) -> str | None:
-    """Why somebody's change means that our flow must go; None when it may stay."""
-    ours = standing.flow
-    if ours is None:
-        return None
-    if update.cookie == ours.cookie:
-        if update.event == Event.DELETED:
-            return "was removed"
-        # After a pause of the monitor our own addition is told like anyone's.
-        whole = cookie.SIGNATURE in effect_of(update.instructions).controller_ids
-        return None if whole else "was changed"
-    if standing.wanted.contends(update):
-        return f"was contended with at priority {update.priority}"
-    return None

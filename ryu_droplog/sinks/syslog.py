@@ -31,6 +31,11 @@ def _probe(address: str) -> None:
         raise OSError(found, os.strerror(found))
 
 
+def _ascii(text: str) -> str:
+    """The line as in a file: the handler's own encoding would refuse some characters."""
+    return text if text.isascii() else text.encode("ascii", "backslashreplace").decode("ascii")
+
+
 class _Handler(SysLogHandler):
     """The standard library's handler; only, a message that cannot be sent raises its OSError."""
 
@@ -56,7 +61,7 @@ class Syslog(Sink):
         self._handler: _Handler | None = None
 
     def render(self, drops: Sequence[Drop]) -> list[str]:
-        return [self._form(drop) for drop in drops]
+        return [_ascii(self._form(drop)) for drop in drops]
 
     def write(self, lines: Sequence[str]) -> int:
         for position, text in enumerate(lines):

@@ -1,4 +1,4 @@
-"""The program's own log: a record is one line, whatever text of others is in it.
+"""The program's own log: a record is one line, whatever text of others is in it, and bounded.
 
 Names are made fit where they enter the program (`printable.py`). This is for what slips through:
 the text of an exception, a message of a library.
@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Iterable
 
+from ryu_droplog.text.log_quota import Quota
 from ryu_droplog.text.printable import escape, plain
 
 INDENT = "    "
@@ -34,7 +35,9 @@ class PlainFormatter(logging.Formatter):
             return self._inner.format(record)
         # A copy: other handlers of the record have formatters of their own.
         plain_record = copy.copy(record)
-        plain_record.msg, plain_record.args = escape(record.getMessage()), None
+        left_out = getattr(record, "left_out", 0)
+        more = f" ({left_out} more such lines were left out)" if left_out else ""
+        plain_record.msg, plain_record.args = escape(record.getMessage()) + more, None
         return plain(self._inner.format(plain_record)).replace("\n", f"\n{INDENT}")
 
 
@@ -49,7 +52,11 @@ def set_up(*, verbose: bool) -> None:
 
 
 def guard(handlers: Iterable[logging.Handler], loggers: tuple[str, ...] | None = None) -> None:
-    """Put a PlainFormatter before the formatter of each handler; those that have one keep it."""
+    """Put a PlainFormatter before the formatter of each handler, and a Quota before the handler.
+
+    Those that have them keep them.
+    """
     for handler in handlers:
         if not isinstance(handler.formatter, PlainFormatter):
             handler.setFormatter(PlainFormatter(handler.formatter or logging.Formatter(), loggers))
+            handler.addFilter(Quota())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 import pytest
@@ -110,3 +111,28 @@ def test_drops_past_the_bound_are_counted() -> None:
         for n in range(CAPTURES + 2)
     ]
     assert 2 == sum(drop.way is Way.COUNT for drop in planned(*flows))
+
+
+def to_address(number: int, mask: int = 0xFFFFFFFF) -> bytes:
+    """Packets to one address, or under a mask."""
+    return IP + struct.pack("!HBBII", 0x8000, 12 << 1 | 1, 8, number & mask, mask)
+
+
+@pytest.mark.timeout(60)
+def test_long_list_of_drops_is_planned_in_time_linear_in_it() -> None:
+    """20,000 addresses, where comparing each with each other takes minutes."""
+    drops = [flow(10, to_address(number)) for number in range(20_000)]
+    made = planned(*drops)
+    assert CAPTURES == sum(drop.way is Way.ABOVE for drop in made)
+    beside = flow(10, b"", effect=FORWARD)
+    assert {"another flow at its priority overlaps"} == {d.why for d in planned(beside, *drops)}
+
+
+@pytest.mark.timeout(60)
+def test_drops_that_all_ask_other_bits_are_compared_within_a_bound() -> None:
+    top = 1 << 31
+    drops = [flow(10, to_address(0, top | number)) for number in range(20_000)]
+    above = [flow(11, to_address(top, top | number), effect=FORWARD) for number in range(20_000)]
+    made = planned(*drops, *above)
+    assert 20_000 == len(made)
+    assert "there are too many kinds of matches to compare" in {drop.why for drop in made}

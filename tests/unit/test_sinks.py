@@ -483,6 +483,22 @@ def test_drop_goes_to_syslog_as_daemon_info_without_time(syslog: Syslog, tmp_pat
     daemon.close()
 
 
+@pytest.mark.parametrize(
+    ("text", "sent"), [("\ud800", b"\\ud800"), ("b\u00fc", b"b\\xfc"), ("plain", b"plain")]
+)
+def test_text_that_cannot_be_encoded_costs_no_line_in_syslog(
+    tmp_path: Path, text: str, sent: bytes
+) -> None:
+    daemon = Daemon(tmp_path / "log")
+    sink = Syslog(threading, str(tmp_path / "log"), form=lambda drop: text)
+    sink.start()
+    sink.put([drop(1)])
+    assert b"<30>ryu_droplog: " + sent == daemon.receive().rstrip(b"\0")
+    assert (1, 0) == settle(sink)
+    sink.close(PATIENCE)
+    daemon.close()
+
+
 def test_syslog_not_there_counts_the_drops_until_it_is(syslog: Syslog, tmp_path: Path) -> None:
     syslog.put([drop(1), drop(2)])
     assert (0, 2) == settle(syslog)
