@@ -10,11 +10,10 @@ import math
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 from os_ken import cfg
@@ -25,6 +24,7 @@ from os_ken.ofproto import ofproto_v1_3
 from ryu_droplog import cookie, plainlog
 from ryu_droplog.changes import changes
 from ryu_droplog.errors import DropLogError, why
+from ryu_droplog.hubs import real_threading
 from ryu_droplog.obey import Configuration
 from ryu_droplog.openflow.threads import join, start
 from ryu_droplog.options import choose, register
@@ -32,6 +32,7 @@ from ryu_droplog.phrases import count
 from ryu_droplog.pipelines import Pipeline
 from ryu_droplog.sd_notify import ServiceManager
 from ryu_droplog.settings import ANY_BRIDGE, Settings
+from ryu_droplog.standard_files import SAY_TIME, standard_error
 from ryu_droplog.status import StatusServer
 from ryu_droplog.works import Works
 
@@ -68,7 +69,10 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        plainlog.guard(logging.getLogger().handlers, plainlog.OURS)
+        handlers = logging.getLogger().handlers
+        plainlog.guard(handlers, plainlog.OURS)
+        self._errors = standard_error(real_threading())
+        self._errors.take_over(handlers)
         try:
             self.configuration = Configuration(choose(cfg.CONF.droplog.config))
         except DropLogError as error:
@@ -262,7 +266,8 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         with suppress(OSError):
             if self._status is not None:
                 self._status.discard()
-            os.write(2, f"ryu_droplog: {why_now}: ending at once; {_OTHER_CLEANS}\n".encode())
+            self._errors.write(f"ryu_droplog: {why_now}: ending at once; {_OTHER_CLEANS}\n")
+            self._errors.drain(SAY_TIME)
 
     def _tell(self) -> dict[str, Any]:
         works = self._works
@@ -313,13 +318,3 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         with suppress(ValueError):
             for number, handler in self._previous.items():
                 signal.signal(number, handler)
-
-
-def real_threading() -> ModuleType:
-    """The `threading` module as it was before eventlet changed it, if it did."""
-    if hub.HUB_TYPE == "eventlet":
-        from eventlet import patcher
-
-        original: ModuleType = patcher.original("threading")
-        return original
-    return threading

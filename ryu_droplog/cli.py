@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ryu_droplog import __version__, config, describe, places, plainlog
+from ryu_droplog import __version__, config, describe, hubs, places, plainlog
 from ryu_droplog.arguments import config_option
 from ryu_droplog.endpoint import Accepted, ServiceEndpoint
 from ryu_droplog.errors import DropLogError, Unreachable
@@ -24,6 +24,7 @@ from ryu_droplog.phrases import count, without_name
 from ryu_droplog.pipelines import AUTO, Pipeline, load_pipelines
 from ryu_droplog.printable import plain
 from ryu_droplog.settings import ANY_BRIDGE, Bridge
+from ryu_droplog.standard_files import see_that_they_are_open, standard_error
 
 _config_option = config_option("path", "droplog.yaml")
 _bridge_option = click.option(
@@ -43,6 +44,7 @@ def main() -> None:
     names, else /etc/ryu-droplog/droplog.yaml where it exists, else the bridge br-int is taken with
     the defaults. RYU_DROPLOG_CONFIG set to nothing stands for no file at all.
     """
+    see_that_they_are_open()
 
 
 main.add_command(events)
@@ -66,6 +68,7 @@ def run(path: str | None, verbose: bool) -> None:
         from ryu_droplog import manager
 
     plainlog.set_up(verbose=verbose)
+    standard_error(hubs.real_threading()).take_over(logging.getLogger().handlers)
     if not verbose:
         logging.getLogger("os_ken").setLevel(logging.WARNING)
     with _errors():

@@ -21,6 +21,7 @@ from os_ken.base.app_manager import AppManager  # noqa: E402
 from os_ken.lib import hub  # noqa: E402
 
 from ryu_droplog.options import register  # noqa: E402
+from ryu_droplog.standard_files import standard_error  # noqa: E402
 
 LOG = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def run(args: list[str]) -> None:
         default_config_files=[],
     )
     log.init_log()
+    standard_error(hubs.real_threading()).take_over(logging.getLogger().handlers)
     if cfg.CONF.pid_file:
         Path(cfg.CONF.pid_file).write_text(f"{os.getpid()}\n", encoding="ascii")
     apps = cfg.CONF.app_lists + cfg.CONF.app
