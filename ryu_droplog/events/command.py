@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 
 import click
 import msgspec
@@ -14,6 +15,7 @@ from ryu_droplog import config, plainlog
 from ryu_droplog.arguments import config_option
 from ryu_droplog.endpoint import unix
 from ryu_droplog.errors import ConfigError, DropLogError
+from ryu_droplog.standard_files import SAY_TIME, standard_error
 
 USAGE_ERROR = 2
 
@@ -50,6 +52,8 @@ def events(
     win over the file. Without a file, packet events are on.
     """
     plainlog.set_up(verbose=verbose)
+    errors = standard_error(threading)
+    errors.take_over(logging.getLogger().handlers)
     for name in ("urllib3", "kubernetes"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from ryu_droplog.events import program
@@ -64,7 +68,10 @@ def events(
         if socket_path is not None:
             chosen = msgspec.structs.replace(chosen, socket=_checked(socket_path))
         node = node or chosen.node or os.environ.get("NODE_NAME") or socket.gethostname().lower()
-        program.run(chosen, node, connect(kubeconfig or chosen.kubeconfig))
+        if not program.run(chosen, node, connect(kubeconfig or chosen.kubeconfig)):
+            # Python cannot end in good order beside a thread within a library: it may abort(3).
+            errors.drain(SAY_TIME)
+            os._exit(0)
     except DropLogError as error:
         click.echo(f"ryu-droplog: {error}", err=True)
         sys.exit(USAGE_ERROR if isinstance(error, ConfigError) else 1)

@@ -117,8 +117,8 @@ class Sorter:
                 self._rules.posted(verdict, clock)
 
 
-def run(settings: Events, node: str, api: Api, report: float = REPORT) -> None:
-    """Serve until SIGTERM or SIGINT.
+def run(settings: Events, node: str, api: Api, report: float = REPORT) -> bool:
+    """Serve until SIGTERM or SIGINT; whether all threads have ended, and none waits for an answer.
 
     Raises ListenerError where the socket cannot be had, and ProgramError where a thread fails.
     """
@@ -158,6 +158,7 @@ def run(settings: Events, node: str, api: Api, report: float = REPORT) -> None:
         LOG.info("%s", tally.in_words())
     if failed:
         raise ProgramError(f"{failed[0]} has ended with an error")
+    return not any(thread.is_alive() for thread in threads)
 
 
 def idle() -> None:

@@ -11,7 +11,7 @@ from test_imports import FILES, imports, of_package, read
 OURS = [file for file in FILES if file.startswith("events/")]
 MAY_IMPORT = {
     *("arguments", "config", "endpoint", "errors", "events", "options", "plainlog"),
-    *("printable", "settings"),
+    *("printable", "settings", "standard_files"),
 }
 PURE = ("stream", "rules", "pods", "pending", "backoff", "tally")
 
