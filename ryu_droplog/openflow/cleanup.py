@@ -254,6 +254,8 @@ class CleanUp:
     def __init__(self, *, to_syslog: bool) -> None:
         self._to_syslog = to_syslog
         self._tasks: dict[str, Task] = {}
+        self._threads: list[threading.Thread] = []
+        """All that were ever begun: the last has ended before this process does."""
         self._lock = threading.Lock()
         self._left = False
 
@@ -267,10 +269,8 @@ class CleanUp:
         self._take(rest)  # the last line may be cut
         for task in self._tasks.values():
             self._begin(task)
-        for task in self._tasks.values():
-            thread = task.thread
-            if thread is not None:
-                thread.join()
+        for thread in self._threads:
+            thread.join()
         return int(self._left)
 
     def _take(self, line: bytes) -> None:
@@ -303,6 +303,7 @@ class CleanUp:
     def _begin(self, task: Task) -> None:
         if task.thread is None:
             task.thread = threading.Thread(target=self._work, args=(task,))
+            self._threads.append(task.thread)
             task.thread.start()
 
     def _work(self, task: Task) -> None:
