@@ -156,6 +156,23 @@ def test_reader_of_the_log_that_takes_nothing_keeps_nobody_waiting(
 
 
 @pytest.mark.parametrize("hub", ["native", "eventlet"])
+def test_signal_to_a_program_that_is_stopped_ends_it_when_it_goes_on(
+    switch: PrivateSwitch, bridge: str, hub: str
+) -> None:
+    """As systemd ends a service, which is frozen: SIGTERM, then SIGCONT. Any thread may get it."""
+    for _ in range(4):
+        with Program(switch, CONFIG, env={**os.environ, "OSKEN_HUB_TYPE": hub}) as program:
+            assert [0, 1] == eventually([0, 1], lambda: watched(switch, bridge))
+            program.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.2)
+            program.process.send_signal(signal.SIGTERM)
+            program.process.send_signal(signal.SIGCONT)
+            assert 0 == program.process.wait(20)
+        assert not our_flows(switch, bridge)
+        assert not our_meters(switch, bridge)
+
+
+@pytest.mark.parametrize("hub", ["native", "eventlet"])
 def test_standard_files_that_are_closed_leave_the_switch_and_the_clean_up_alone(
     switch: PrivateSwitch, bridge: str, hub: str
 ) -> None:
