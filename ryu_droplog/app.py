@@ -10,11 +10,10 @@ import math
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any
 
 from os_ken import cfg
@@ -22,6 +21,7 @@ from os_ken.base import app_manager
 from os_ken.lib import hub
 from os_ken.ofproto import ofproto_v1_3
 
+from ryu_droplog.concurrency.hubs import real_threading
 from ryu_droplog.concurrency.threads import join, start
 from ryu_droplog.config.changes import changes
 from ryu_droplog.config.effective import Configuration
@@ -35,6 +35,7 @@ from ryu_droplog.runtime.status_socket import StatusServer
 from ryu_droplog.runtime.supervisor import Works
 from ryu_droplog.text import plain_log
 from ryu_droplog.text.phrases import count
+from ryu_droplog.text.standard_files import SAY_TIME, standard_error
 
 LOG = logging.getLogger(__name__)
 
@@ -69,7 +70,10 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        plain_log.guard(logging.getLogger().handlers, plain_log.OURS)
+        handlers = logging.getLogger().handlers
+        plain_log.guard(handlers, plain_log.OURS)
+        self._errors = standard_error(real_threading())
+        self._errors.take_over(handlers)
         try:
             self.configuration = Configuration(choose(cfg.CONF.droplog.config))
         except DropLogError as error:
@@ -263,7 +267,8 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         with suppress(OSError):
             if self._status is not None:
                 self._status.discard()
-            os.write(2, f"ryu_droplog: {why_now}: ending at once; {_OTHER_CLEANS}\n".encode())
+            self._errors.write(f"ryu_droplog: {why_now}: ending at once; {_OTHER_CLEANS}\n")
+            self._errors.drain(SAY_TIME)
 
     def _tell(self) -> dict[str, Any]:
         works = self._works
@@ -314,13 +319,3 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         with suppress(ValueError):
             for number, handler in self._previous.items():
                 signal.signal(number, handler)
-
-
-def real_threading() -> ModuleType:
-    """The `threading` module as it was before eventlet changed it, if it did."""
-    if hub.HUB_TYPE == "eventlet":
-        from eventlet import patcher
-
-        original: ModuleType = patcher.original("threading")
-        return original
-    return threading

@@ -12,6 +12,7 @@ from importlib import import_module
 
 from ryu_droplog.concurrency import hubs
 from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.text.standard_files import see_that_they_are_open
 
 _THEIRS = "os_ken.cmd.manager"
 
@@ -21,6 +22,7 @@ def main() -> None:
 
     Exit status 2: os-ken has no such hub, or the command line is wrong.
     """
+    see_that_they_are_open()
     # Nothing of os-ken's is imported yet: its manager's first act is to change the standard
     # library, which depends on what was imported before.
     try:

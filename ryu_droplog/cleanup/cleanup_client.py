@@ -187,6 +187,8 @@ class LastWill:
             deadline = time.monotonic() + EXIT_TIME
             while process.poll() is None and time.monotonic() < deadline:
                 hub.sleep(0.01)
+            if process.poll() is None:
+                process.kill()  # it is stopped (SIGSTOP), and has nothing to take back
         return clean
 
     # With the lock held

@@ -47,6 +47,8 @@ SHORTEST_TIME = 60.0
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 """Seconds between two tries; doubles each time."""
+SAY_TIME = 1.0
+"""Seconds that are waited until something is said: a terminal or a syslog daemon may hang."""
 ANSWER_SIZE = 1 << 20
 """Bytes that an answer has at most."""
 
@@ -252,6 +254,8 @@ class CleanUp:
     def __init__(self, *, to_syslog: bool) -> None:
         self._to_syslog = to_syslog
         self._tasks: dict[str, Task] = {}
+        self._threads: list[threading.Thread] = []
+        """All that were ever begun: the last has ended before this process does."""
         self._lock = threading.Lock()
         self._left = False
 
@@ -265,10 +269,8 @@ class CleanUp:
         self._take(rest)  # the last line may be cut
         for task in self._tasks.values():
             self._begin(task)
-        for task in self._tasks.values():
-            thread = task.thread
-            if thread is not None:
-                thread.join()
+        for thread in self._threads:
+            thread.join()
         return int(self._left)
 
     def _take(self, line: bytes) -> None:
@@ -301,6 +303,7 @@ class CleanUp:
     def _begin(self, task: Task) -> None:
         if task.thread is None:
             task.thread = threading.Thread(target=self._work, args=(task,))
+            self._threads.append(task.thread)
             task.thread.start()
 
     def _work(self, task: Task) -> None:
@@ -350,6 +353,12 @@ class CleanUp:
                 return False
 
     def _say(self, level: int, text: str) -> None:
+        """Say it, and wait `SAY_TIME` at most: there is more to do where nobody listens."""
+        saying = threading.Thread(target=self._write, args=(level, text), daemon=True)
+        saying.start()
+        saying.join(SAY_TIME)
+
+    def _write(self, level: int, text: str) -> None:
         if self._to_syslog:
             severity = syslog.LOG_INFO if level == logging.INFO else syslog.LOG_WARNING
             syslog.syslog(severity, text)
@@ -390,7 +399,8 @@ def main() -> None:
     to_syslog = "--syslog" in sys.argv[1:]
     if to_syslog:
         syslog.openlog("ryu-droplog", syslog.LOG_PID, syslog.LOG_DAEMON)
-    sys.exit(CleanUp(to_syslog=to_syslog).run())
+    # At once: Python's own way out would wait for what is being said.
+    os._exit(CleanUp(to_syslog=to_syslog).run())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from ryu_droplog import __version__
+from ryu_droplog.text.standard_files import see_that_they_are_open
 
 COMMANDS = {
     "run": "run:run",
@@ -45,3 +46,4 @@ def main() -> None:
     names, else /etc/ryu-droplog/droplog.yaml where it exists, else the bridge br-int is taken with
     the defaults. RYU_DROPLOG_CONFIG set to nothing stands for no file at all.
     """
+    see_that_they_are_open()

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 
 import click
 import msgspec
@@ -15,6 +16,7 @@ from ryu_droplog.config import loader
 from ryu_droplog.config.endpoint import unix
 from ryu_droplog.model.errors import ConfigError, DropLogError
 from ryu_droplog.text import plain_log
+from ryu_droplog.text.standard_files import SAY_TIME, standard_error
 
 USAGE_ERROR = 2
 
@@ -51,6 +53,8 @@ def events(
     win over the file. Without a file, packet events are on.
     """
     plain_log.set_up(verbose=verbose)
+    errors = standard_error(threading)
+    errors.take_over(logging.getLogger().handlers)
     for name in ("urllib3", "kubernetes"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from ryu_droplog.k8s_events import program
@@ -65,7 +69,10 @@ def events(
         if socket_path is not None:
             chosen = msgspec.structs.replace(chosen, socket=_checked(socket_path))
         node = node or chosen.node or os.environ.get("NODE_NAME") or socket.gethostname().lower()
-        program.run(chosen, node, connect(kubeconfig or chosen.kubeconfig))
+        if not program.run(chosen, node, connect(kubeconfig or chosen.kubeconfig)):
+            # Python cannot end in good order beside a thread within a library: it may abort(3).
+            errors.drain(SAY_TIME)
+            os._exit(0)
     except DropLogError as error:
         click.echo(f"ryu-droplog: {error}", err=True)
         sys.exit(USAGE_ERROR if isinstance(error, ConfigError) else 1)

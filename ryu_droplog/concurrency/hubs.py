@@ -9,9 +9,11 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from ryu_droplog.model.errors import ConfigError
 
@@ -55,6 +57,18 @@ def ready() -> None:
     # (thread=True) threads alone.
     hub.patch(thread=False)
     hub.patch(thread=True)
+
+
+def real_threading() -> ModuleType:
+    """The `threading` module as it was before eventlet changed it, if it did."""
+    from os_ken.lib import hub
+
+    if hub.HUB_TYPE == "eventlet":
+        from eventlet import patcher
+
+        original: ModuleType = patcher.original("threading")
+        return original
+    return threading
 
 
 def hide_warning() -> None:

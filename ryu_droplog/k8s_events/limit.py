@@ -8,6 +8,7 @@ when the time is over, which ends whatever step it is in.
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import threading
 import time
@@ -16,6 +17,9 @@ from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+MAX_REFUSAL = 64 << 10
+"""Bytes of a refusal that are read; a Status of meta/v1 has some hundred."""
 
 _begun = threading.local()
 """`limit`: that of the request which this thread is making."""
@@ -117,11 +121,21 @@ class _Https(HTTPSConnection):
         return super().request(*arguments, **options)
 
 
-class _HttpPool(HTTPConnectionPool):
+class _Bounded:
+    """A pool whose refusals have a bound: the official client reads them whole, to quote them."""
+
+    def urlopen(self, *arguments: Any, **options: Any) -> Any:
+        response = super().urlopen(*arguments, **options)  # type: ignore[misc]
+        if not 200 <= response.status <= 299:
+            response.read = functools.partial(response.read, MAX_REFUSAL)
+        return response
+
+
+class _HttpPool(_Bounded, HTTPConnectionPool):
     ConnectionCls = _Http
 
 
-class _HttpsPool(HTTPSConnectionPool):
+class _HttpsPool(_Bounded, HTTPSConnectionPool):
     ConnectionCls = _Https
 
 

@@ -29,6 +29,8 @@ PATIENCE = 60.0
 """Seconds that an array may take to end. Between arrays a connection may be silent for ever."""
 POLL = 0.5
 """Seconds between two looks at what is unfinished."""
+LOCK_TIME = 0.5
+"""Seconds that a lock is waited for; others like us have it for a moment only."""
 READ = 65536
 BACKLOG = 16
 
@@ -217,10 +219,22 @@ def _clear(path: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Keep others like us from looking at a socket and replacing it at the same time."""
+    """Keep others like us from looking at a socket and replacing it at the same time.
+
+    Whoever may read the directory may have its lock for ever, so it is not waited for without end:
+    who does not get it goes on without.
+    """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    deadline = time.monotonic() + LOCK_TIME
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(LOCK_TIME / 50)
         yield
     finally:
         os.close(descriptor)

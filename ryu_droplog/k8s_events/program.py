@@ -32,6 +32,8 @@ INTAKE = 10_000
 """Packet events that wait for the rules at most."""
 REPORT = 60.0
 """Seconds between two lines of statistics."""
+WAKE_TIME = 0.5
+"""Seconds between two looks whether a signal has come."""
 FAREWELL = 1.0
 """Seconds in which all threads must end; one that waits for the API server is left behind."""
 LISTENING = "Listening for packet events on unix socket %s"
@@ -117,8 +119,8 @@ class Sorter:
                 self._rules.posted(verdict, clock)
 
 
-def run(settings: Events, node: str, api: Api, report: float = REPORT) -> None:
-    """Serve until SIGTERM or SIGINT.
+def run(settings: Events, node: str, api: Api, report: float = REPORT) -> bool:
+    """Serve until SIGTERM or SIGINT; whether all threads have ended, and none waits for an answer.
 
     Raises ListenerError where the socket cannot be had, and ProgramError where a thread fails.
     """
@@ -145,7 +147,7 @@ def run(settings: Events, node: str, api: Api, report: float = REPORT) -> None:
         for thread in threads:
             thread.start()
         said = ""
-        while not told.wait(report):
+        while not _told_within(told, report):
             line = tally.in_words()
             if line != said:
                 LOG.info("%s", line)
@@ -158,13 +160,15 @@ def run(settings: Events, node: str, api: Api, report: float = REPORT) -> None:
         LOG.info("%s", tally.in_words())
     if failed:
         raise ProgramError(f"{failed[0]} has ended with an error")
+    return not any(thread.is_alive() for thread in threads)
 
 
 def idle() -> None:
     """Do nothing until SIGTERM or SIGINT, when packet events are switched off."""
     with _stop_signals() as told:
         LOG.info(DISABLED)
-        told.wait()
+        while not _told_within(told, REPORT):
+            pass
 
 
 def _guarded(run: Callable[[], None], told: threading.Event, failed: list[str]) -> None:
@@ -176,6 +180,19 @@ def _guarded(run: Callable[[], None], told: threading.Event, failed: list[str]) 
         LOG.exception("%s has ended with an error", name)
         failed.append(name)
         told.set()
+
+
+def _told_within(told: threading.Event, seconds: float) -> bool:
+    """Whether a signal has come, waiting so long at most.
+
+    Looks up now and then: a signal that comes while the process is stopped (SIGSTOP) may go to
+    another thread, and Python calls its handler in this one, as soon as it does something.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if told.wait(min(left, WAKE_TIME)):
+            return True
+    return told.is_set()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from ryu_droplog.concurrency import hubs
 
@@ -21,8 +22,12 @@ from os_ken.base.app_manager import AppManager  # noqa: E402
 from os_ken.lib import hub  # noqa: E402
 
 from ryu_droplog.config.options import register  # noqa: E402
+from ryu_droplog.text.standard_files import standard_error  # noqa: E402
 
 LOG = logging.getLogger(__name__)
+
+WAKE_TIME = 0.5
+"""Seconds between two looks whether a signal has come."""
 
 _OPTIONS = [
     cfg.MultiStrOpt("app", positional=True, default=[], help="application module to run"),
@@ -43,6 +48,7 @@ def run(args: list[str]) -> None:
         default_config_files=[],
     )
     log.init_log()
+    standard_error(hubs.real_threading()).take_over(logging.getLogger().handlers)
     if cfg.CONF.pid_file:
         Path(cfg.CONF.pid_file).write_text(f"{os.getpid()}\n", encoding="ascii")
     apps = cfg.CONF.app_lists + cfg.CONF.app
@@ -64,6 +70,20 @@ def run_droplog(config: str | None) -> None:
     run_apps(["ryu_droplog.app"])
 
 
+def _wait(services: list[Any]) -> None:
+    """Until all have ended.
+
+    Looks up now and then: a signal that comes while the process is stopped (SIGSTOP) may go to
+    another thread, and Python calls its handler in this one, as soon as it does something.
+    """
+    if hub.HUB_TYPE == "eventlet":
+        hub.joinall(services)
+        return
+    for service in services:
+        while service.is_alive():
+            service.join(WAKE_TIME)
+
+
 def run_apps(apps: list[str]) -> None:
     """Run OS-Ken applications until they end, then close them in order."""
     manager = AppManager.get_instance()
@@ -71,7 +91,7 @@ def run_apps(apps: list[str]) -> None:
     contexts = manager.create_contexts()
     try:
         services = manager.instantiate_apps(**contexts)
-        hub.joinall(services)
+        _wait(services)
     except KeyboardInterrupt:
         LOG.debug("interrupted")
     finally:

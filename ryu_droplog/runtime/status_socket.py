@@ -63,7 +63,10 @@ class StatusServer:
         while not self._stopping:
             try:
                 visitor = self._socket.accept()[0]
-            except OSError:  # nobody came
+            except TimeoutError:  # nobody came
+                continue
+            except OSError:  # no descriptor is left for him, say
+                time.sleep(POLL)
                 continue
             with visitor, contextlib.suppress(OSError):  # the visitor went away
                 visitor.settimeout(PATIENCE)

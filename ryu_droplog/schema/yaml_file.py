@@ -33,6 +33,9 @@ _WHERE = re.compile(r" - at `(?:key` in `)?\$([^`]*)`\Z")
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _SPECIAL_KEYS = ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:value")
 """Keys with a meaning in YAML 1.1 (`<<` and `=`), which PyYAML resolves by itself."""
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_MOST_PARTS = 20
+"""Parts of a number in the base of 60 at most: PyYAML's time grows with their square."""
 
 
 def read(path: str) -> str:
@@ -198,6 +201,10 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Refuse a scalar that its tag does not fit (`2024-99-99`) as a YAML error, too."""
         try:
+            if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS:
+                parts = node.value.count(":") + 1  # in the base of 60, as `1:30:00`
+                if parts > _MOST_PARTS:
+                    raise ValueError
             return super().construct_object(node, deep=deep)
         except (ValueError, LookupError, ArithmeticError, AttributeError) as error:
             kind = node.tag.rpartition(":")[2]

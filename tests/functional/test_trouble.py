@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -9,9 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 from private_ovs import PrivateSwitch, send_frame
+
+from ryu_droplog.runtime.status_socket import ask
 
 from .held_line import HeldLine, opens_bundle
 from .packets import syn
@@ -48,6 +53,12 @@ def bridge(switch: PrivateSwitch) -> Iterator[str]:
     add_flows(switch, BRIDGE, "table=0,priority=5,arp,actions=goto_table:1")
     yield BRIDGE
     switch.vsctl("del-br", BRIDGE)
+
+
+def told(program: Program) -> dict[str, Any]:
+    """What it tells of itself."""
+    [answer] = ask(program.run_directory)
+    return answer
 
 
 def vswitchd(switch: PrivateSwitch) -> int:
@@ -114,6 +125,72 @@ def test_reader_of_standard_output_gone_ends_the_program_in_good_order(
         assert 1 == program.times("standard output: nobody reads it any more: stopping")
     assert not our_flows(switch, bridge)
     assert not our_meters(switch, bridge)
+
+
+@pytest.mark.parametrize("hub", ["native", "eventlet"])
+def test_reader_of_the_log_that_takes_nothing_keeps_nobody_waiting(
+    switch: PrivateSwitch, bridge: str, hub: str
+) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    command = ("sh", "-c", f'exec "$0" run -v --config "$1" 2>/proc/{os.getpid()}/fd/{writing}')
+    command = (*command, str(BIN / "ryu-droplog"), "{config}")
+    try:
+        with Program(
+            switch, CONFIG, command=command, env={**os.environ, "OSKEN_HUB_TYPE": hub}
+        ) as program:
+            assert [0, 1] == eventually([0, 1], lambda: watched(switch, bridge))
+            send_frame("one", "eth0", syn())
+            assert 1 == eventually(1, lambda: len(program.lines()))
+            assert 0 == program.end(patience=15)
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert not our_flows(switch, bridge)
+    assert not our_meters(switch, bridge)
+
+
+@pytest.mark.parametrize("hub", ["native", "eventlet"])
+def test_signal_to_a_program_that_is_stopped_ends_it_when_it_goes_on(
+    switch: PrivateSwitch, bridge: str, hub: str
+) -> None:
+    """As systemd ends a service, which is frozen: SIGTERM, then SIGCONT. Any thread may get it."""
+    for _ in range(4):
+        with Program(switch, CONFIG, env={**os.environ, "OSKEN_HUB_TYPE": hub}) as program:
+            assert [0, 1] == eventually([0, 1], lambda: watched(switch, bridge))
+            program.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.2)
+            program.process.send_signal(signal.SIGTERM)
+            program.process.send_signal(signal.SIGCONT)
+            assert 0 == program.process.wait(20)
+        assert not our_flows(switch, bridge)
+        assert not our_meters(switch, bridge)
+
+
+@pytest.mark.parametrize("hub", ["native", "eventlet"])
+def test_standard_files_that_are_closed_leave_the_switch_and_the_clean_up_alone(
+    switch: PrivateSwitch, bridge: str, hub: str
+) -> None:
+    """Else lines go into whatever was opened next, and the clean-up process cannot be started."""
+    command = ("sh", "-c", 'exec "$0" run --config "$1" <&- >&- 2>&-')
+    command = (*command, str(BIN / "ryu-droplog"), "{config}")
+    with Program(
+        switch, CONFIG, command=command, env={**os.environ, "OSKEN_HUB_TYPE": hub}
+    ) as program:
+        assert [0, 1] == eventually([0, 1], lambda: watched(switch, bridge))
+        for _ in range(3):
+            send_frame("one", "eth0", syn())
+        assert 3 == eventually(3, lambda: told(program)["sinks"]["standard output"]["failed"])
+        assert [0, 1] == watched(switch, bridge)
+        assert 0 == told(program)["clean_up"]["restarts"]
+        program.end(signal.SIGKILL)
+    left = eventually([], lambda: watched(switch, bridge) + our_meters(switch, bridge))
+    assert not left
 
 
 def test_flow_of_ours_changed_by_its_neighbour_is_taken_away_and_comes_back(

@@ -10,6 +10,7 @@ import json
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -118,6 +119,14 @@ def raw(status: int, body: bytes, **headers: str) -> Answer:
         handler.wfile.write(body)
 
     return answer
+
+
+def refuse_without_end(handler: Handler) -> None:
+    """A refusal that compresses well, and does not end while the client reads."""
+    packed = zlib.compressobj(wbits=31)  # RFC 1952, gzip
+    handler.wfile.write(b"HTTP/1.1 500 no\r\nContent-Encoding: gzip\r\n\r\n")
+    while not handler.server.ending.is_set():
+        handler.wfile.write(packed.compress(bytes(1 << 24)))
 
 
 def refuse(status: int, message: str = "no", cause: str | None = None, **headers: str) -> Answer:

@@ -230,6 +230,18 @@ def test_process_that_hangs_is_replaced_and_cleans_nothing_when_it_wakes_up(
     assert last.close()
 
 
+def test_process_that_is_stopped_and_has_nothing_to_do_is_not_left_behind(
+    last: LastWill, switch: Switch
+) -> None:
+    last.write("br-int", str(switch.path), MESSAGES, THERE)
+    pid = last.state()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    last.write("br-int", None, b"")
+    assert last.close()
+    assert eventually(lambda: pid not in children() or os.waitpid(pid, os.WNOHANG)[0] == pid)
+    assert 0 == switch.come
+
+
 def test_process_that_hangs_keeps_nobody_waiting_who_writes_much(
     last: LastWill, switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -440,6 +441,43 @@ def test_standard_error_that_is_gone_stops_nothing(
     process.say("br-1", switch.address)
     process.is_ready()
     process.mine.close()
+    assert eventually(lambda: switch.told == [MESSAGES])
+
+
+def test_standard_error_that_nobody_reads_keeps_it_from_nothing(
+    process: Process, folder: Path
+) -> None:
+    """Something is to be said before the switch is there: one try has failed."""
+    process.say("br-int", str(folder / "later"))
+    process.is_ready()
+    full = os.open(f"/proc/{process.popen.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(full, bytes(4096))
+    os.close(full)
+    process.mine.close()
+    time.sleep(0.3)
+    with closing(Switch(folder / "later")) as switch:
+        assert eventually(lambda: switch.told == [MESSAGES])
+    assert 0 == process.popen.wait(PATIENCE)
+
+
+def test_syslog_that_nobody_reads_keeps_it_from_nothing(
+    processes: list[Process], switch: Switch, folder: Path
+) -> None:
+    """In a namespace of its own, where /dev/log is a socket of this test's."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(f"{folder}/log")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+            filler.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    filler.sendto(b"full", f"{folder}/log")
+        mounted = f'mount -t tmpfs none /dev && ln -s {folder}/log /dev/log && exec "$@"'
+        inside = ("unshare", "-m", "sh", "-c", mounted, "sh", *PLAIN, "--syslog")
+        processes.append(Process(inside))
+        processes[-1].say("br-int", switch.address)
+        assert (0, []) == processes[-1].end()
     assert eventually(lambda: switch.told == [MESSAGES])
 
 

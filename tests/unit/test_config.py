@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -779,3 +780,11 @@ def test_environment_is_the_process_own_by_default(monkeypatch: pytest.MonkeyPat
     assert [expected, expected] == [
         settings.bridges[0].endpoint for settings in (load(None), parse("", "f.yaml"))
     ]
+
+
+@pytest.mark.parametrize(("end", "kind"), [("", "int"), (".5", "float")])
+def test_number_in_the_base_of_60_costs_no_time_however_long_it_is(end: str, kind: str) -> None:
+    began = time.process_time()
+    with pytest.raises(ConfigError, match=f"is no {kind}"):
+        parse_clean(f"meter: {{rate: 1{':1' * 150_000}{end}}}")
+    assert time.process_time() - began < 8, "it was 20 s"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from kubernetes.client import Configuration
-from odd_server import Answer, OddServer, pods, refuse, trickle, watch
+from odd_server import Answer, OddServer, pods, refuse, refuse_without_end, trickle, watch
 
 from ryu_droplog.k8s_events.api import READ_TIMEOUT, Api, ApiError, Silence, connect
 from ryu_droplog.k8s_events.pending import Key, Known, body
@@ -85,6 +85,18 @@ def test_post_whose_answer_trickles_is_given_up_in_time(server: OddServer, answe
         api_of(server).create_event("default", EVENT)
     assert ["create"] == server.kinds()
     assert 0.9 * WITHIN < time.monotonic() - began < WITHIN + 4
+
+
+def test_refusal_without_end_is_not_read_to_its_end(server: OddServer) -> None:
+    """It takes neither the time that an answer has, nor memory."""
+    server.scripts["create"] = [refuse_without_end]
+    configuration = Configuration()
+    configuration.host = server.url
+    began = time.monotonic()
+    with pytest.raises(ApiError) as caught:
+        Api(configuration, read_timeout=60.0).create_event("default", EVENT)
+    assert time.monotonic() - began < 30
+    assert (500, "500 no") == (caught.value.status, str(caught.value))
 
 
 def test_next_request_is_not_cut_by_the_limit_of_the_last(server: OddServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -195,3 +196,20 @@ def test_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ListenerError, match="cannot listen: "):
         Bed(tmp_path / "file" / "events.sock")
+
+
+def test_lock_that_another_user_has_on_the_directory_holds_up_neither_start_nor_stop(
+    tmp_path: Path,
+) -> None:
+    """Whoever may read a directory may lock it."""
+    stranger = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(stranger, fcntl.LOCK_EX)
+        bed = Bed(tmp_path / "events.sock")
+        with bed.connect() as exporter:
+            exporter.sendall(array("a"))
+            bed.took("a")
+        bed.stop()
+    finally:
+        os.close(stranger)
+    assert not (tmp_path / "events.sock").exists()
