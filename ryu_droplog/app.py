@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from os_ken import cfg
 from os_ken.base import app_manager
@@ -77,7 +77,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         try:
             self.configuration = Configuration(choose(cfg.CONF.droplog.config))
         except DropLogError as error:
-            sys.exit(f"ryu_droplog: {error}")
+            self._refuse(error)
         self._works = Works(self.settings.run_directory, cookie.new_run(), real_threading())
         self._status: StatusServer | None = None
         self._threads: list[Any] = []
@@ -99,6 +99,11 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         self._previous: dict[int, Any] = {}
         self._manager = ServiceManager()
 
+    def _refuse(self, error: DropLogError) -> NoReturn:
+        """End, with the reason behind all that was said so far."""
+        self._errors.drain(SAY_TIME)
+        sys.exit(f"ryu_droplog: {error}")
+
     @property
     def settings(self) -> Settings:
         """What holds now."""
@@ -114,7 +119,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         try:
             self._works.change(self.settings, self.configuration.pipelines)
         except DropLogError as error:
-            sys.exit(f"ryu_droplog: {error}")
+            self._refuse(error)
         self._say_enabled()
         try:
             self._status = StatusServer(self.settings.run_directory, self._tell)

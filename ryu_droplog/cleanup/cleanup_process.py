@@ -3,8 +3,8 @@
 Flows end with their lease, but a meter has no lease. So a small process of its own holds, for each
 bridge, the bytes that take back all that this program added. It sends them when its connection to
 the program breaks, or when it is told to, and tries for as long as a lease lasts at least. It is
-this very file, run without the package, and needs nothing but the standard library. `will.py` is
-the program's side.
+this very file, run without the package, and needs nothing but the standard library. The program's
+side is `cleanup_client.py`.
 
 Standard input has a JSON object a line:
 

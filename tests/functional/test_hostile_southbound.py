@@ -24,7 +24,7 @@ pytestmark = pytest.mark.ovs
 BRIDGE = "br-hostile"
 UUID = "deadbeef-0000-4000-8000-000000000001"
 CONFIG = f"format: extended\nbridges: [{{name: {BRIDGE}, pipeline: ovn, explicit_drops: log}}]"
-END_TIME = 5.0
+END_TIME = 10.0
 """Seconds that an end may take: a few, whatever the database does."""
 KEEP = (
     "a byte a second",

@@ -9,10 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_fuzz_packet import FRAMES, ORIGIN, mutated
 
-from ryu_droplog.config.filter_spec import DEFAULTS, Filter, FilterError, fields, parse_filter
+from ryu_droplog.config.filter_spec import (
+    DEFAULTS,
+    Filter,
+    FilterError,
+    fields,
+    only,
+    parse_filter,
+)
 from ryu_droplog.model.drop import Arp, Drop, IPv4, IPv6, Tcp, Udp
 from ryu_droplog.packet.ethernet import decode
-from ryu_droplog.processing.filter import Prune, only
+from ryu_droplog.processing.filter import Prune
 
 Masked = tuple[bytes, bytes]
 Numbers = tuple[tuple[int, int], ...]

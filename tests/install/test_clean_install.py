@@ -113,7 +113,7 @@ def test_commands_of_the_readme_install_it(machine: Machine) -> None:
     assert "ryu-droplog, version " in machine.type("ryu-droplog --version")
     documents = "/opt/ryu-droplog/share/doc/ryu-droplog"
     assert "configuration:" in machine.type(
-        f"ryu-droplog check-config {documents}/docs/droplog.yaml"
+        f"sudo ryu-droplog check-config {documents}/docs/droplog.yaml"
     )
     assert "os-ken" in machine.type("/opt/ryu-droplog/bin/osken-manager --version")
     machine.type(install)  # twice does no harm
@@ -135,7 +135,7 @@ def test_commands_of_the_readme_make_it_a_service(machine: Machine) -> None:
     wanted = machine.path("/etc/systemd/system/multi-user.target.wants/ryu-droplog.service")
     assert wanted.is_symlink()
     assert "ryu-droplog" in machine.path("/etc/passwd").read_text()
-    assert "drop.log" in machine.type("ryu-droplog check-config /etc/ryu-droplog/droplog.yaml")
+    assert "drop.log" in machine.type("sudo ryu-droplog check-config /etc/ryu-droplog/droplog.yaml")
     machine.type("sudo logrotate --debug /etc/logrotate.d/ryu-droplog")
 
     config = machine.path("/etc/ryu-droplog/droplog.yaml")

@@ -389,13 +389,14 @@ def test_filter_is_spelt_in_its_shortest_form_and_read_again(
 
 
 def test_default_filters_are_spelt_with_their_ethertype() -> None:
-    multicast = {"dmac": "33:33:00:00:00:00/ff:ff:00:00:00:00", "ethertype": "0x86dd"}
+    group = {"dmac": "33:33:00:00:00:00/ff:ff:00:00:00:00"}
+    multicast = {**group, "ethertype": "0x86dd"}
     expected = [
         {"name": "lldp", "dmac": "01:80:c2:00:00:0e"},
         {"name": "igmp", "ethertype": "0x0800", "ip_proto": 2},
         {"name": "icmpv6-multicast", **multicast, "ip_proto": 58},
         {"name": "ipv6-hop-by-hop-multicast", **multicast, "ip_proto": 0},
-        {"name": "mdns-ipv6", **multicast, "ip_proto": 17, "dport": 5353},
+        {"name": "mdns-ipv6", **group, "ip_proto": 17, "dport": 5353},
         {
             "name": "mdns",
             "dip": "224.0.0.251",
