@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ryu_droplog.packet import headers as wire
+from ryu_droplog.packet import headers
 
 # Where the EtherType stands, and where the packet begins: LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL and
 # LINKTYPE_LINUX_SLL2, which `tcpdump -i any` writes.
@@ -19,7 +19,7 @@ _FAMILY: Final = frozenset((0, 108))
 LINK_TYPES: Final = frozenset((*_WITH_ETHERTYPE, *_RAW, *_FAMILY))
 """All that can be read."""
 
-_VLANS: Final = frozenset((wire.ETHERTYPE_VLAN, wire.ETHERTYPE_SERVICE_VLAN))
+_VLANS: Final = frozenset((headers.ETHERTYPE_VLAN, headers.ETHERTYPE_SERVICE_VLAN))
 
 
 class Datagram(NamedTuple):
@@ -57,38 +57,38 @@ def _ip_start(link_type: int, packet: bytes) -> int | None:
     position, start = layout
     ethertype = int.from_bytes(packet[position : position + 2], "big")
     while ethertype in _VLANS:
-        start += wire.VLAN_LENGTH
+        start += headers.VLAN_LENGTH
         ethertype = int.from_bytes(packet[start - 2 : start], "big")
-    return start if ethertype in (wire.ETHERTYPE_IPV4, wire.ETHERTYPE_IPV6) else None
+    return start if ethertype in (headers.ETHERTYPE_IPV4, headers.ETHERTYPE_IPV6) else None
 
 
 def _behind_ipv4(packet: bytes, start: int) -> Datagram | None:
-    if start + wire.IPV4_LENGTH > len(packet):
+    if start + headers.IPV4_LENGTH > len(packet):
         return None
-    fields = wire.IPV4.unpack_from(packet, start)
+    fields = headers.IPV4.unpack_from(packet, start)
     total, flags_offset, protocol = fields[2], fields[4], fields[6]
-    length = (fields[0] & wire.IPV4_IHL_MASK) * 4
-    fragment = flags_offset & (wire.IPV4_OFFSET_MASK | wire.IPV4_MORE_FRAGMENTS)
-    if protocol != wire.PROTOCOL_UDP or fragment or length < wire.IPV4_LENGTH:
+    length = (fields[0] & headers.IPV4_IHL_MASK) * 4
+    fragment = flags_offset & (headers.IPV4_OFFSET_MASK | headers.IPV4_MORE_FRAGMENTS)
+    if protocol != headers.PROTOCOL_UDP or fragment or length < headers.IPV4_LENGTH:
         return None
     return _udp(packet, start + length, start + total)
 
 
 def _behind_ipv6(packet: bytes, start: int) -> Datagram | None:
-    if start + wire.IPV6_LENGTH > len(packet):
+    if start + headers.IPV6_LENGTH > len(packet):
         return None
-    _, length, next_header, _, _, _ = wire.IPV6.unpack_from(packet, start)
-    payload = start + wire.IPV6_LENGTH
-    return _udp(packet, payload, payload + length) if next_header == wire.PROTOCOL_UDP else None
+    _, length, next_header, _, _, _ = headers.IPV6.unpack_from(packet, start)
+    payload = start + headers.IPV6_LENGTH
+    return _udp(packet, payload, payload + length) if next_header == headers.PROTOCOL_UDP else None
 
 
 def _udp(packet: bytes, start: int, end: int) -> Datagram | None:
     """`end` is where the IP packet ends by its own word."""
-    payload = start + wire.UDP_LENGTH
+    payload = start + headers.UDP_LENGTH
     if payload > min(len(packet), end):
         return None
-    _, port, length, _ = wire.UDP.unpack_from(packet, start)
-    if length < wire.UDP_LENGTH:
+    _, port, length, _ = headers.UDP.unpack_from(packet, start)
+    if length < headers.UDP_LENGTH:
         return None
     end = min(start + length, end)
     return Datagram(port, packet[payload:end], end > len(packet))

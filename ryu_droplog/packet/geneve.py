@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ryu_droplog.model.errors import MalformedMessage
-from ryu_droplog.packet import headers as wire
+from ryu_droplog.packet import headers
 
 TABLE_MAX = 255
 """Highest number of a table (OpenFlow 1.3.5 section 7.1: uint8_t)."""
@@ -34,17 +34,17 @@ def header_length(datagram: bytes) -> int:
     :raises MalformedMessage: when the datagram ends before, or is no Geneve of version 0
     """
     size = len(datagram)
-    if size < wire.GENEVE_LENGTH:
+    if size < headers.GENEVE_LENGTH:
         raise MalformedMessage(
-            f"datagram has {size} bytes, expected at least the {wire.GENEVE_LENGTH} of a "
+            f"datagram has {size} bytes, expected at least the {headers.GENEVE_LENGTH} of a "
             "geneve header"
         )
     first = datagram[0]
-    if first >> wire.GENEVE_VERSION_SHIFT:
+    if first >> headers.GENEVE_VERSION_SHIFT:
         raise MalformedMessage(
-            f"geneve version is {first >> wire.GENEVE_VERSION_SHIFT}, expected 0"
+            f"geneve version is {first >> headers.GENEVE_VERSION_SHIFT}, expected 0"
         )
-    length = wire.GENEVE_LENGTH + (first & wire.GENEVE_OPTIONS_MASK) * wire.GENEVE_UNIT
+    length = headers.GENEVE_LENGTH + (first & headers.GENEVE_OPTIONS_MASK) * headers.GENEVE_UNIT
     if length > size:
         raise MalformedMessage(f"geneve options end at byte {length}, but {size} bytes are there")
     return length
@@ -56,21 +56,23 @@ def without_cut(datagram: bytes) -> bytes | None:
     Where the header with its options is whole, all is as it was; where it is not, nothing is left
     of the frame. None where not even the fixed part of the header is there.
     """
-    size, end = len(datagram), wire.GENEVE_LENGTH
+    size, end = len(datagram), headers.GENEVE_LENGTH
     if size < end:
         return None
     first = datagram[0]
-    if end + (first & wire.GENEVE_OPTIONS_MASK) * wire.GENEVE_UNIT <= size:
+    if end + (first & headers.GENEVE_OPTIONS_MASK) * headers.GENEVE_UNIT <= size:
         return datagram
-    option = wire.GENEVE_OPTION
+    option = headers.GENEVE_OPTION
     while end + option.size <= size:
         _, _, length = option.unpack_from(datagram, end)
-        behind = end + option.size + (length & wire.GENEVE_OPTION_LENGTH_MASK) * wire.GENEVE_UNIT
+        behind = (
+            end + option.size + (length & headers.GENEVE_OPTION_LENGTH_MASK) * headers.GENEVE_UNIT
+        )
         if behind > size:
             break
         end = behind
-    units = (end - wire.GENEVE_LENGTH) // wire.GENEVE_UNIT
-    return bytes([first & ~wire.GENEVE_OPTIONS_MASK | units]) + datagram[1:end]
+    units = (end - headers.GENEVE_LENGTH) // headers.GENEVE_UNIT
+    return bytes([first & ~headers.GENEVE_OPTIONS_MASK | units]) + datagram[1:end]
 
 
 def parse(header: bytes) -> DropLog | None:
@@ -82,28 +84,28 @@ def parse(header: bytes) -> DropLog | None:
     :raises MalformedMessage: when an option's length leads past the header, or a value is none that
         can be
     """
-    _, _, protocol, vni_reserved = wire.GENEVE.unpack_from(header)
+    _, _, protocol, vni_reserved = headers.GENEVE.unpack_from(header)
     fields: dict[int, bytes] = {}
     for option_class, kind, value in _options(header):
-        if option_class == wire.GENEVE_CLASS_OPFLEX:
+        if option_class == headers.GENEVE_CLASS_OPFLEX:
             fields[kind] = value
-    record = fields.get(wire.GENEVE_OPTION_TABLE)
-    if protocol != wire.ETHERTYPE_TRANSPARENT_ETHERNET or record is None:
+    record = fields.get(headers.GENEVE_OPTION_TABLE)
+    if protocol != headers.ETHERTYPE_TRANSPARENT_ETHERNET or record is None:
         return None
     table_id = int.from_bytes(record, "big")
     if not record or table_id > TABLE_MAX:
         table = f"table {table_id}" if record else "no table"
         raise MalformedMessage(f"drop log names {table}, expected 0 to {TABLE_MAX}")
-    return DropLog(vni_reserved >> wire.GENEVE_VNI_SHIFT, table_id, _as_oxm(fields))
+    return DropLog(vni_reserved >> headers.GENEVE_VNI_SHIFT, table_id, _as_oxm(fields))
 
 
 def _options(header: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Class, type and value of each option (RFC 8926 section 3.5)."""
-    start, end = wire.GENEVE_LENGTH, len(header)
+    start, end = headers.GENEVE_LENGTH, len(header)
     while start < end:
-        option_class, kind, length = wire.GENEVE_OPTION.unpack_from(header, start)
-        value = start + wire.GENEVE_OPTION.size
-        start = value + (length & wire.GENEVE_OPTION_LENGTH_MASK) * wire.GENEVE_UNIT
+        option_class, kind, length = headers.GENEVE_OPTION.unpack_from(header, start)
+        value = start + headers.GENEVE_OPTION.size
+        start = value + (length & headers.GENEVE_OPTION_LENGTH_MASK) * headers.GENEVE_UNIT
         if start > end:
             raise MalformedMessage(
                 f"geneve option {option_class:#06x}/{kind} ends at byte {start}, "
@@ -116,9 +118,9 @@ def _as_oxm(fields: dict[int, bytes]) -> bytes:
     """The agent's options as the switch has them in a PacketIn: by type, where it has a field."""
     parts = []
     for kind, value in fields.items():
-        field = wire.GENEVE_OPTION_FIELDS.get(kind)
+        field = headers.GENEVE_OPTION_FIELDS.get(kind)
         if field is not None and len(value) == field.length:
-            number = field.number << wire.OXM_FIELD_SHIFT
-            parts.append(wire.OXM.pack(wire.OXM_CLASS_NXM_1, number, field.width))
+            number = field.number << headers.OXM_FIELD_SHIFT
+            parts.append(headers.OXM.pack(headers.OXM_CLASS_NXM_1, number, field.width))
             parts.append(value[-field.width :])
     return b"".join(parts)

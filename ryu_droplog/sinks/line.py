@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from socket import AF_INET, AF_INET6, inet_ntop
 
 from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
-from ryu_droplog.packet import headers as wire
+from ryu_droplog.packet import headers
 
 ADDRESS_CACHE_SIZE = 16_384
 """How many addresses of each kind (MAC, IPv4, IPv6) keep their text."""
@@ -22,15 +22,15 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 _VLAN_NAME = "Qtag"
 ETHERTYPE_NAMES = {
-    wire.ETHERTYPE_IPV4: "IPv4",
-    wire.ETHERTYPE_ARP: "ARP",
-    wire.ETHERTYPE_VLAN: _VLAN_NAME,
-    wire.ETHERTYPE_IPV6: "IPv6",
+    headers.ETHERTYPE_IPV4: "IPv4",
+    headers.ETHERTYPE_ARP: "ARP",
+    headers.ETHERTYPE_VLAN: _VLAN_NAME,
+    headers.ETHERTYPE_IPV6: "IPv6",
 }
 PROTOCOL_NAMES = {
-    wire.PROTOCOL_ICMP: "ICMP",
-    wire.PROTOCOL_TCP: "TCP",
-    wire.PROTOCOL_UDP: "UDP",
+    headers.PROTOCOL_ICMP: "ICMP",
+    headers.PROTOCOL_TCP: "TCP",
+    headers.PROTOCOL_UDP: "UDP",
 }
 PROTOCOL_TEXT = tuple(
     PROTOCOL_NAMES.get(protocol, f"{protocol}_unrecognized") for protocol in range(256)
@@ -44,13 +44,15 @@ def ethertype_name(ethertype: int) -> str:
 
 def flag_names(flags: int) -> str:
     """Spell nine TCP flags: each that is set by its name and one space, highest bit first."""
-    highest = len(wire.TCP_FLAG_NAMES) - 1
+    highest = len(headers.TCP_FLAG_NAMES) - 1
     return "".join(
-        f"{name} " for bit, name in enumerate(wire.TCP_FLAG_NAMES) if flags >> (highest - bit) & 1
+        f"{name} "
+        for bit, name in enumerate(headers.TCP_FLAG_NAMES)
+        if flags >> (highest - bit) & 1
     )
 
 
-_TCP_FLAGS_TEXT = tuple(flag_names(flags) for flags in range(wire.TCP_FLAGS_MASK + 1))
+_TCP_FLAGS_TEXT = tuple(flag_names(flags) for flags in range(headers.TCP_FLAGS_MASK + 1))
 
 
 class AddressTexts(dict[bytes, str]):
@@ -150,7 +152,7 @@ def _ethernet_text(drop: Drop) -> str:
     tags = len(drop.vlans)
     if drop.ethertype < 0 or tags > _TAGS_CACHED:
         return _spell_ethernet(drop)
-    header = drop.frame[: wire.ETHERNET_LENGTH + tags * wire.VLAN_LENGTH]
+    header = drop.frame[: headers.ETHERNET_LENGTH + tags * headers.VLAN_LENGTH]
     text = _ETHERNET_TEXT.get(header)
     if text is None:
         if len(_ETHERNET_TEXT) >= ADDRESS_CACHE_SIZE:
@@ -166,7 +168,7 @@ def _spell_ethernet(drop: Drop) -> str:
     addresses = f" SMAC={MAC_TEXT[drop.smac]} DMAC={MAC_TEXT[drop.dmac]}"
     if not drop.vlans:
         return f"{addresses} ETYP={name}"
-    tags = _VLAN_NAME.join(f" QTAG={tag & wire.VLAN_VID_MASK} " for tag in drop.vlans)
+    tags = _VLAN_NAME.join(f" QTAG={tag & headers.VLAN_VID_MASK} " for tag in drop.vlans)
     return f"{addresses} ETYP={_VLAN_NAME}{tags}{name}"
 
 
@@ -180,9 +182,9 @@ def _arp_text(arp: Arp) -> str:
 def _ipv4_text(ip: IPv4) -> str:
     return (
         f" SRC={IPV4_TEXT[ip.src]} DST={IPV4_TEXT[ip.dst]} LEN={ip.total_length}"
-        f" DSCP={ip.tos >> wire.IPV4_DSCP_SHIFT} TTL={ip.ttl} ID={ip.identification}"
-        f" FLAGS={ip.flags_offset >> wire.IPV4_FLAGS_SHIFT}"
-        f" FRAG={ip.flags_offset & wire.IPV4_OFFSET_MASK}"
+        f" DSCP={ip.tos >> headers.IPV4_DSCP_SHIFT} TTL={ip.ttl} ID={ip.identification}"
+        f" FLAGS={ip.flags_offset >> headers.IPV4_FLAGS_SHIFT}"
+        f" FRAG={ip.flags_offset & headers.IPV4_OFFSET_MASK}"
         f" PROTO={PROTOCOL_TEXT[ip.protocol]}"
     )
 
@@ -191,8 +193,8 @@ def _ipv6_text(ip: IPv6) -> str:
     class_flow = ip.version_class_flow
     return (
         f" SRC={IPV6_TEXT[ip.src]} DST={IPV6_TEXT[ip.dst]} LEN={ip.payload_length}"
-        f" TC={class_flow >> wire.IPV6_CLASS_SHIFT & wire.IPV6_CLASS_MASK}"
-        f" HL={ip.hop_limit} FL={class_flow & wire.IPV6_FLOW_MASK}"
+        f" TC={class_flow >> headers.IPV6_CLASS_SHIFT & headers.IPV6_CLASS_MASK}"
+        f" HL={ip.hop_limit} FL={class_flow & headers.IPV6_FLOW_MASK}"
         f" PROTO={PROTOCOL_TEXT[ip.next_header]}"
     )
 
@@ -200,8 +202,8 @@ def _ipv6_text(ip: IPv6) -> str:
 def _tcp_text(tcp: Tcp) -> str:
     return (
         f" SPT={tcp.src_port} DPT={tcp.dst_port} SEQ={tcp.sequence} ACK={tcp.acknowledgment}"
-        f" LEN={tcp.offset_flags >> wire.TCP_DATA_OFFSET_SHIFT} WINDOWS={tcp.window}"
-        f" {_TCP_FLAGS_TEXT[tcp.offset_flags & wire.TCP_FLAGS_MASK]} URGP={tcp.urgent_pointer}"
+        f" LEN={tcp.offset_flags >> headers.TCP_DATA_OFFSET_SHIFT} WINDOWS={tcp.window}"
+        f" {_TCP_FLAGS_TEXT[tcp.offset_flags & headers.TCP_FLAGS_MASK]} URGP={tcp.urgent_pointer}"
     )
 
 

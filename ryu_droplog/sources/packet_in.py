@@ -8,8 +8,7 @@ from ryu_droplog.model import cookie
 from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.model.drop import Arrival, DropFlow, Explainer, Origin
 from ryu_droplog.owners.opflex_names import Words
-from ryu_droplog.packet import packet_in as packetin
-from ryu_droplog.packet.packet_in import PacketIn, drop_record
+from ryu_droplog.packet.packet_in import PacketIn, drop_record, parse
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.sources.locations import Origins
 
@@ -76,9 +75,9 @@ class Classifier:
     def read(self, message: bytes) -> Arrival | None:
         """Take a PacketIn apart; None when no flow of this run sent it.
 
-        :raises MalformedMessage: as `packetin.parse`
+        :raises MalformedMessage: as `packet_in.parse`
         """
-        packet_in = packetin.parse(message)
+        packet_in = parse(message)
         origin = self.origin(packet_in)
         return None if origin is None else (origin, packet_in.metadata, packet_in.frame)
 
