@@ -162,7 +162,7 @@ class Context(NamedTuple):
     metadata: int
     """The pipeline's metadata, 64 bits."""
     ct_state: int
-    """Bits of ovs-fields(7): see `wire.CT_STATE_*`."""
+    """Bits of ovs-fields(7): see `headers.CT_STATE_*`."""
     ct_mark: int
     registers: Mapping[int, int]
     """The registers that are not 0, by number; 32 bits each."""
