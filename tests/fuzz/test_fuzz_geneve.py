@@ -146,9 +146,8 @@ def test_datagram_says_the_same_when_its_header_is_remembered(datagram: bytes) -
 def test_any_id_file_gives_words_that_fit_into_a_line(data: bytes) -> None:
     for policy, name in parse_ids(data):
         assert 0 <= policy < 1 << 32
-        assert name.isascii()
         assert name.isprintable()
-        assert " " not in name
+        assert not set(name) & set(' ="'), "it is one word, and reads like no field"
 
 
 def test_seeds_are_what_they_are_meant_to_be() -> None:
