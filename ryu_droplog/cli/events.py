@@ -12,13 +12,12 @@ import click
 import msgspec
 
 from ryu_droplog.cli.arguments import config_option
+from ryu_droplog.cli.exits import Exit
 from ryu_droplog.config import loader
 from ryu_droplog.config.endpoint import unix
 from ryu_droplog.model.errors import ConfigError, DropLogError
 from ryu_droplog.text import plain_log
 from ryu_droplog.text.standard_files import SAY_TIME, standard_error
-
-USAGE_ERROR = 2
 
 
 @click.command()
@@ -75,7 +74,7 @@ def events(
             os._exit(0)
     except DropLogError as error:
         click.echo(f"ryu-droplog: {error}", err=True)
-        sys.exit(USAGE_ERROR if isinstance(error, ConfigError) else 1)
+        sys.exit(Exit.USAGE if isinstance(error, ConfigError) else Exit.ATTENTION)
 
 
 def _checked(path: str) -> str:
