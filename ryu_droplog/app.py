@@ -32,7 +32,7 @@ from ryu_droplog.model.errors import DropLogError, why
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.runtime.sd_notify import ServiceManager
 from ryu_droplog.runtime.status_socket import StatusServer
-from ryu_droplog.runtime.supervisor import Works
+from ryu_droplog.runtime.supervisor import Supervisor
 from ryu_droplog.text import plain_log
 from ryu_droplog.text.phrases import count
 from ryu_droplog.text.standard_files import SAY_TIME, standard_error
@@ -78,7 +78,9 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             self.configuration = Configuration(choose(cfg.CONF.droplog.config))
         except DropLogError as error:
             self._refuse(error)
-        self._works = Works(self.settings.run_directory, cookie.new_run(), real_threading())
+        self._supervisor = Supervisor(
+            self.settings.run_directory, cookie.new_run(), real_threading()
+        )
         self._status: StatusServer | None = None
         self._threads: list[Any] = []
         self._trouble: str | None = None
@@ -117,7 +119,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         threads.Thread(target=self._cut_short, args=(threads.Event(),), daemon=True).start()
         LOG.info("configuration: %s", self.settings.source)
         try:
-            self._works.change(self.settings, self.configuration.pipelines)
+            self._supervisor.change(self.settings, self.configuration.pipelines)
         except DropLogError as error:
             self._refuse(error)
         self._say_enabled()
@@ -147,7 +149,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         last_report = last_look = time.monotonic()
         while not self._stopping:
             hub.sleep(TICK)
-            self._works.tend()
+            self._supervisor.tend()
             self._log_notices()
             self._manager.alive(self._in_short())
             now = time.monotonic()
@@ -172,14 +174,14 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         """Go over to another configuration if there is one: as a whole, or not at all."""
         asked, self._reload = self._reload, False
         changed = self.configuration.poll()
-        self._works.learn_words()
-        self._works.tidy()
+        self._supervisor.learn_opflex_names()
+        self._supervisor.tidy()
         if not changed and not asked and time.monotonic() < self._next_try:
             return
         try:
             settings, pipelines = self.configuration.read()
             before = self.settings, self.configuration.pipelines
-            self._works.change(settings, pipelines)
+            self._supervisor.change(settings, pipelines)
         except DropLogError as error:
             if changed or asked or str(error) != self._trouble:
                 LOG.error("%s: the configuration stays as it was", error)
@@ -198,10 +200,10 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             return f"configuration not taken: {self._trouble}"
         if not self.settings.enable:
             return f"{self.configuration.switched_off}: nothing is added to any switch"
-        watches = list(self._works.watches.values())
+        bridge_sources = list(self._supervisor.bridge_sources.values())
         named = {bridge.name for bridge in self.settings.bridges} - {ANY_BRIDGE}
-        total = len(named | {watch.name for watch in watches})
-        connected = sum(watch.connected for watch in watches)
+        total = len(named | {bridge_source.name for bridge_source in bridge_sources})
+        connected = sum(bridge_source.connected for bridge_source in bridge_sources)
         return f"connected to {connected} of {count(total, 'bridge')}"
 
     def _say_changes(self, old: Settings, pipelines: Mapping[str, Pipeline]) -> None:
@@ -221,15 +223,15 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
     def _log_notices(self) -> None:
         for text in self.configuration.notices():
             LOG.warning("%s", text)
-        for level, text in self._works.notices():
+        for level, text in self._supervisor.notices():
             LOG.log(level, "%s", text)
-        for sink in self._works.sinks.values():
+        for sink in self._supervisor.sinks.values():
             if sink.broken and not self._stopping:
                 LOG.warning("%s: nobody reads it any more: stopping", sink.name)
                 self._stopping = True
 
     def _report(self, *, read: bool = True) -> None:
-        for source in self._works.sources():
+        for source in self._supervisor.sources():
             if read:
                 source.read_counters(READING_TIME)
                 self._manager.alive(self._in_short())
@@ -245,7 +247,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         self._stop_by = min(self._stop_by, time.monotonic() + STOP_TIME)
         if self._status is not None:
             self._status.stop()
-        self._clean = self._works.stop()
+        self._clean = self._supervisor.stop()
         join(self._threads, READING_TIME)
         if self._status is not None:
             self._status.discard()
@@ -276,10 +278,10 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             self._errors.drain(SAY_TIME)
 
     def _tell(self) -> dict[str, Any]:
-        works = self._works
+        works = self._supervisor
         for source in works.sources():
             source.read_counters(READING_TIME)
-        reception = works.reception
+        geneve_socket = works.geneve_socket
         return {
             "pid": os.getpid(),
             "configuration": {
@@ -290,7 +292,9 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             "clean_up": works.clean_up_state(),
             "listen": works.listening(),
             "bridges": works.bridges(),
-            "receive": {reception.name: reception.state()} if reception is not None else {},
+            "receive": {geneve_socket.name: geneve_socket.state()}
+            if geneve_socket is not None
+            else {},
             "sinks": {sink.name: sink.state() for sink in works.sinks.values()},
         }
 

@@ -23,7 +23,7 @@ from typing import Any
 from os_ken.lib import hub
 
 from ryu_droplog.cleanup import cleanup_process
-from ryu_droplog.cleanup.cleanup_process import Address, Remains
+from ryu_droplog.cleanup.cleanup_process import Address, Footprint
 from ryu_droplog.model.errors import why
 
 LOG = logging.getLogger(__name__)
@@ -50,13 +50,13 @@ EXIT_TIME = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _Estate:
+class _Undo:
     """What is to be taken back from one bridge."""
 
-    def __init__(self, address: Address | None, messages: bytes, remains: Remains) -> None:
+    def __init__(self, address: Address | None, messages: bytes, footprint: Footprint) -> None:
         self.address = address
         self.messages = messages
-        self.remains = remains
+        self.footprint = footprint
         self.renewed = time.monotonic()
         self.now = False
         """Whether the other process is to take it back already."""
@@ -64,11 +64,11 @@ class _Estate:
         self.why = ""
 
     def in_words(self, outcome: str, why: str) -> str:
-        fate = self.remains.fate(time.monotonic() - self.renewed)
-        return cleanup_process.in_words(outcome, why, self.remains, fate)
+        fate = self.footprint.fate(time.monotonic() - self.renewed)
+        return cleanup_process.in_words(outcome, why, self.footprint, fate)
 
 
-class LastWill:
+class CleanUpClient:
     """Keeps a process informed of what to take back when this one cannot.
 
     The process is started with the first `write`. All methods may be called from any thread of
@@ -76,7 +76,7 @@ class LastWill:
     """
 
     def __init__(self) -> None:
-        self._estates: dict[str, _Estate] = {}
+        self._undos: dict[str, _Undo] = {}
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: Any = None
@@ -95,32 +95,32 @@ class LastWill:
         name: str,
         address: Address | None,
         messages: bytes | None,
-        remains: Remains = Remains(),  # noqa: B008  a NamedTuple does not change
+        footprint: Footprint = Footprint(),  # noqa: B008  a NamedTuple does not change
     ) -> None:
         """Say what to send in the worst case; replaces what was said before under this name.
 
         `address` is the path of a Unix socket, or host and port; None: there is no way, and it can
-        only be said what remains. `messages` are whole OpenFlow 1.3 messages from the hello to a
+        only be said what footprint. `messages` are whole OpenFlow 1.3 messages from the hello to a
         barrier request, or one JSON-RPC request to the database; empty: nothing is left to take
         back; None: as before, and the leases have just begun anew. `remains` is what there is, at
         most.
         """
         with self._lock:
             if messages:
-                self._estates[name] = _Estate(address, messages, remains)
+                self._undos[name] = _Undo(address, messages, footprint)
                 self._say(self._line(name))
             elif messages is not None:
-                if self._estates.pop(name, None) is None:
+                if self._undos.pop(name, None) is None:
                     return
                 self._say({"name": name, "address": None, "messages": ""})
-            elif name in self._estates:
-                estate = self._estates[name]
-                if estate.address is None and not any(remains[:3]):
-                    del self._estates[name]  # nothing is there, and nobody could look again
+            elif name in self._undos:
+                undo = self._undos[name]
+                if undo.address is None and not any(footprint[:3]):
+                    del self._undos[name]  # nothing is there, and nobody could look again
                     self._say({"name": name, "address": None, "messages": ""})
                 else:
-                    estate.remains, estate.renewed = remains, time.monotonic()
-                    self._say({"name": name, **remains._asdict()})
+                    undo.footprint, undo.renewed = footprint, time.monotonic()
+                    self._say({"name": name, **footprint._asdict()})
         deadline = time.monotonic() + WRITE_TIME
         while self._unsent and time.monotonic() < deadline:
             hub.sleep(0.01)
@@ -130,9 +130,9 @@ class LastWill:
     def carry_out(self, name: str) -> None:
         """Have the other process take back what stands under this name, if anything does."""
         with self._lock:
-            estate = self._estates.get(name)
-            if estate is not None and not estate.now:
-                estate.now = True
+            undo = self._undos.get(name)
+            if undo is not None and not undo.now:
+                undo.now = True
                 self._say({"name": name, "now": True})
 
     def look(self) -> None:
@@ -142,7 +142,7 @@ class LastWill:
             self._tell_outcomes()
             now = time.monotonic()
             if self._process is None:
-                if self._estates and now >= self._next_start:
+                if self._undos and now >= self._next_start:
                     self._start()
             elif self._pinged is not None:
                 if now > self._pinged + HANG_TIME:
@@ -157,7 +157,7 @@ class LastWill:
         process = self._process
         return {
             "pid": process.pid if process is not None else None,
-            "needed": bool(self._estates),
+            "needed": bool(self._undos),
             "restarts": max(self._starts - 1, 0),
         }
 
@@ -183,7 +183,7 @@ class LastWill:
             if sock is not None:
                 sock.close()  # from now on it says itself what it has done
             clean = self._tell_rest(process)
-        if process is not None and not self._estates:
+        if process is not None and not self._undos:
             deadline = time.monotonic() + EXIT_TIME
             while process.poll() is None and time.monotonic() < deadline:
                 hub.sleep(0.01)
@@ -201,43 +201,43 @@ class LastWill:
 
     def _waits(self) -> bool:
         """Whether a first result is still to come."""
-        return any(not estate.outcome for estate in self._estates.values())
+        return any(not undo.outcome for undo in self._undos.values())
 
     def _tell_outcomes(self, *, last: bool = False) -> None:
         """Say what has come to its end; `last`: nothing is tried again."""
-        for name, estate in list(self._estates.items()):
-            if estate.outcome == cleanup_process.DONE:
-                LOG.info("%s: %s", name, estate.in_words(estate.outcome, estate.why))
-                del self._estates[name]
-            elif estate.outcome == cleanup_process.LEFT and not last:
-                LOG.warning("%s: %s", name, estate.in_words(estate.outcome, estate.why))
-                estate.outcome = ""  # it is tried once more when the program ends
+        for name, undo in list(self._undos.items()):
+            if undo.outcome == cleanup_process.DONE:
+                LOG.info("%s: %s", name, undo.in_words(undo.outcome, undo.why))
+                del self._undos[name]
+            elif undo.outcome == cleanup_process.LEFT and not last:
+                LOG.warning("%s: %s", name, undo.in_words(undo.outcome, undo.why))
+                undo.outcome = ""  # it is tried once more when the program ends
 
     def _tell_rest(self, process: subprocess.Popen[bytes] | None) -> bool:
         """Say what is not taken back; whether nothing may be left."""
         clean = True
-        for name, estate in self._estates.items():
+        for name, undo in self._undos.items():
             outcome, reason = (
-                estate.outcome or cleanup_process.TRYING,
-                estate.why or "no answer yet",
+                undo.outcome or cleanup_process.TRYING,
+                undo.why or "no answer yet",
             )
             if process is None and outcome != cleanup_process.LEFT:
                 outcome, reason = cleanup_process.LEFT, "the clean-up process does not run"
             gone = outcome == cleanup_process.GONE
             level = logging.INFO if gone else logging.WARNING
-            LOG.log(level, "%s: %s", name, estate.in_words(outcome, reason))
+            LOG.log(level, "%s: %s", name, undo.in_words(outcome, reason))
             clean = clean and gone
         return clean
 
     def _line(self, name: str) -> dict[str, Any]:
-        estate = self._estates[name]
-        messages = estate.messages.hex()
-        where = {"name": name, "address": estate.address, "messages": messages}
-        return {**where, **estate.remains._asdict()}
+        undo = self._undos[name]
+        messages = undo.messages.hex()
+        where = {"name": name, "address": undo.address, "messages": messages}
+        return {**where, **undo.footprint._asdict()}
 
     def _say(self, told: dict[str, Any]) -> None:
         if self._process is None:
-            if self._estates and time.monotonic() >= self._next_start:
+            if self._undos and time.monotonic() >= self._next_start:
                 self._start()  # and tells it everything
             return
         self._unsent += json.dumps(told).encode() + b"\n"
@@ -272,9 +272,9 @@ class LastWill:
         if "pong" in told:
             self._pinged = None
             return
-        estate = self._estates.get(told["name"])
-        if estate is not None:
-            estate.outcome, estate.why = told["outcome"], told["why"]
+        undo = self._undos.get(told["name"])
+        if undo is not None:
+            undo.outcome, undo.why = told["outcome"], told["why"]
 
     def _lose(self, how: str) -> None:
         """Let go of a process that is of no use any more, and start another, at once or later."""
@@ -286,7 +286,7 @@ class LastWill:
         sock.close()
         process.wait()
         ended = (cleanup_process.DONE, cleanup_process.LEFT)
-        if all(estate.outcome in ended for estate in self._estates.values()):
+        if all(undo.outcome in ended for undo in self._undos.values()):
             return  # it has done its work
         now = time.monotonic()
         if now > self._started + LONG_LIFE:
@@ -331,9 +331,9 @@ class LastWill:
         self._socket = mine
         self._heard, self._pinged, self._next_ping = b"", None, self._started + PING_TIME
         self._starts += 1
-        for name, estate in self._estates.items():
+        for name, undo in self._undos.items():
             self._unsent += json.dumps(self._line(name)).encode() + b"\n"
-            if estate.now:
+            if undo.now:
                 self._unsent += json.dumps({"name": name, "now": True}).encode() + b"\n"
         self._send()
 

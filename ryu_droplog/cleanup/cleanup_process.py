@@ -66,7 +66,7 @@ _NOT_1_3 = "the bridge does not speak OpenFlow 1.3"
 _SWITCH_IS_GONE = (ConnectionRefusedError, FileNotFoundError)
 
 
-class Remains(NamedTuple):
+class Footprint(NamedTuple):
     """What of this program's is on a bridge, at most."""
 
     flows: int = 0
@@ -232,7 +232,7 @@ class Task:
         self.name = name
         self.address = address
         self.messages = messages
-        self.remains = Remains()
+        self.footprint = Footprint()
         self.renewed = time.monotonic()
         self.replaced = threading.Event()
         """Set when the program has said something else about this name."""
@@ -240,12 +240,12 @@ class Task:
 
     def describe(self, told: Mapping[str, Any]) -> None:
         """Take how much there is, at most, and that the leases have begun anew."""
-        self.remains = Remains(*(int(told.get(field, 0)) for field in Remains._fields))
+        self.footprint = Footprint(*(int(told.get(field, 0)) for field in Footprint._fields))
         self.renewed = time.monotonic()
 
     def fate(self) -> str:
         """What becomes of it if it is not taken back."""
-        return self.remains.fate(time.monotonic() - self.renewed)
+        return self.footprint.fate(time.monotonic() - self.renewed)
 
 
 class CleanUp:
@@ -308,7 +308,7 @@ class CleanUp:
 
     def _work(self, task: Task) -> None:
         """Try until it is done, or a lease is over."""
-        deadline = time.monotonic() + max(task.remains.lease, SHORTEST_TIME)
+        deadline = time.monotonic() + max(task.footprint.lease, SHORTEST_TIME)
         pause, failure = FIRST_PAUSE, None
         told: set[str] = set()
         while not task.replaced.is_set():
@@ -339,7 +339,7 @@ class CleanUp:
         """Tell the program; where it has gone, say in words how things stand."""
         if self._tell({"name": task.name, "outcome": outcome, "why": why}):
             return
-        level, words = logging.WARNING, in_words(outcome, why, task.remains, task.fate())
+        level, words = logging.WARNING, in_words(outcome, why, task.footprint, task.fate())
         if outcome == DONE:
             level = logging.INFO
         self._say(level, f"{task.name}: {words}")
@@ -366,17 +366,17 @@ class CleanUp:
             LOG.log(level, "%s", text)
 
 
-def in_words(outcome: str, why: str, remains: Remains, fate: str) -> str:
+def in_words(outcome: str, why: str, footprint: Footprint, fate: str) -> str:
     """What the clean-up process has to say of a bridge."""
     if outcome == DONE:
-        return f"the clean-up process took back {remains.in_words()}"
+        return f"the clean-up process took back {footprint.in_words()}"
     if outcome == LEFT:
-        return f"the clean-up process could not take back {remains.in_words()} ({why}): {fate}"
-    seconds = max(remains.lease, SHORTEST_TIME)
+        return f"the clean-up process could not take back {footprint.in_words()} ({why}): {fate}"
+    seconds = max(footprint.lease, SHORTEST_TIME)
     tries = f"the clean-up process keeps trying for {seconds:.0f} s"
     if outcome == GONE:
         return f"the bridge is not there ({why}), and with it went what was added; {tries}"
-    return f"not yet taken back: {remains.in_words()} ({why}); {tries}. Failing that, {fate}"
+    return f"not yet taken back: {footprint.in_words()} ({why}); {tries}. Failing that, {fate}"
 
 
 def _read() -> bytes:

@@ -60,7 +60,7 @@ def plan(path: str | None, name: str | None) -> None:
                 what += f" at priority {table.priority}"
             click.echo(f"  {table.table_id:3}  {table.name:{width}}  {what:24}  {table.why}")
         for drop in made.explicit:
-            words = f"explicit drop at priority {drop.flow.priority}, {drop.way.value}"
+            words = f"explicit drop at priority {drop.flow.priority}, {drop.method.value}"
             where = match_text(drop.flow.match) or "every packet"
             why = f" ({drop.why})" if drop.why else ""
             click.echo(f"  {drop.flow.table_id:3}  {words}: {where}{why}")
@@ -77,16 +77,18 @@ def plan(path: str | None, name: str | None) -> None:
 
 def _explicit_in_words(made: Any) -> None:
     """What would be done about explicit drops, and what of that changes flows of the owner's."""
-    from ryu_droplog.reconcile.explicit_drops import Way
+    from ryu_droplog.reconcile.explicit_drops import CaptureMethod
 
-    ways = [drop.way for drop in made.explicit]
+    ways = [drop.method for drop in made.explicit]
     if ways:
         click.echo(
-            f"  {count(len(ways), 'explicit drop')} of the owner's: {ways.count(Way.ABOVE)} would"
-            f" be logged by a flow of ours above, {ways.count(Way.COUNT)} only counted"
+            f"  {count(len(ways), 'explicit drop')} of the owner's:"
+            f" {ways.count(CaptureMethod.ABOVE)} would"
+            f" be logged by a flow of ours above, {ways.count(CaptureMethod.COUNT)} only counted"
         )
-    if Way.MODIFY in ways:
+    if CaptureMethod.MODIFY in ways:
         click.echo(
-            f"  CHANGED: {count(ways.count(Way.MODIFY), 'drop flow')} of the owner's would get an"
+            f"  CHANGED: {count(ways.count(CaptureMethod.MODIFY), 'drop flow')} of the owner's"
+            f" would get an"
             " action that tells us; it is taken off at the end"
         )

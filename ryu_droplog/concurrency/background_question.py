@@ -16,7 +16,7 @@ SPACING = 1.0
 """Seconds between two beginnings of the same question."""
 
 
-class Aside:
+class BackgroundQuestion:
     """Asks in a thread of its own: one question at a time, and none more often than `SPACING`."""
 
     def __init__(

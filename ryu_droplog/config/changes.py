@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ryu_droplog.config.filter_spec import fields
-from ryu_droplog.config.settings import Bridge, ExplicitDrops, Settings, Throttle
+from ryu_droplog.config.settings import Bridge, Deduplication, ExplicitDrops, Settings
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.schema.yaml_file import join, show
 from ryu_droplog.text.printable import escape
@@ -130,7 +130,7 @@ def _path(path: str | None) -> str:
     return show(None) if path is None else escape(path)
 
 
-def _throttle(throttle: Throttle | None) -> str:
+def _throttle(throttle: Deduplication | None) -> str:
     return f"{throttle.window:g} s, {throttle.entries} entries" if throttle else show(None)
 
 

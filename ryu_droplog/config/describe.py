@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from ryu_droplog.config import loader
 from ryu_droplog.config.endpoint import Accepted, Endpoint
-from ryu_droplog.config.filter_spec import Filter
+from ryu_droplog.config.filter_spec import FilterSpec
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
     SYSLOG,
+    Deduplication,
     ExplicitDrops,
     Opflex,
     Settings,
-    Throttle,
 )
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.schema.yaml_file import show
@@ -107,7 +107,7 @@ def _events(settings: Settings) -> str:
     )
 
 
-def _prune(filters: Sequence[Filter]) -> str:
+def _prune(filters: Sequence[FilterSpec]) -> str:
     return ", ".join(show(filter.name).strip('"') for filter in filters) or "nothing"
 
 
@@ -117,7 +117,7 @@ def _opflex(opflex: Opflex) -> str:
     return f"{obeyed}; names of policies in {opflex.ids_directory}{tenants}"
 
 
-def _throttle(throttle: Throttle | None) -> str:
+def _throttle(throttle: Deduplication | None) -> str:
     if throttle is None:
         return "each has its own line"
     return f"folded within {throttle.window:g} s, {throttle.entries} at a time"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from ryu_droplog.config import loader
-from ryu_droplog.config.filter_spec import Filter, parse_plain_filter
+from ryu_droplog.config.filter_spec import FilterSpec, parse_plain_filter
 from ryu_droplog.config.opflex_directory import Control, ControlDirectory
 from ryu_droplog.config.settings import Settings
 from ryu_droplog.pipelines.loader import Pipeline, load_pipelines
@@ -108,10 +108,10 @@ class _Reading(NamedTuple):
     settings: Settings
     pipelines: Mapping[str, Pipeline]
     directory: str | None
-    control: ControlDirectory[Filter] | None
+    control: ControlDirectory[FilterSpec] | None
 
 
-def obey(own: Settings, control: Control[Filter]) -> Settings:
+def obey(own: Settings, control: Control[FilterSpec]) -> Settings:
     """What droplog.yaml wants, and the agent's control files allow.
 
     They switch on and off, and add to the filters; droplog.yaml's own `enable: false` and filters

@@ -48,7 +48,7 @@ Parser: TypeAlias = Callable[[str, object], object]
 """Makes the value of a filter's key; raises FilterError."""
 
 
-class Filter(Struct, frozen=True):
+class FilterSpec(Struct, frozen=True):
     """What a drop must have to be left out: all that is set here, and at least one thing is."""
 
     name: str
@@ -77,28 +77,28 @@ def only(number: int) -> Numbers:
     return ((number, number),)
 
 
-DEFAULTS: tuple[Filter, ...] = (
-    Filter("lldp", dmac=(headers.LLDP_MAC, _WHOLE_MAC)),
-    Filter("igmp", ethertype=headers.ETHERTYPE_IPV4, ip_proto=only(headers.PROTOCOL_IGMP)),
-    Filter(
+DEFAULTS: tuple[FilterSpec, ...] = (
+    FilterSpec("lldp", dmac=(headers.LLDP_MAC, _WHOLE_MAC)),
+    FilterSpec("igmp", ethertype=headers.ETHERTYPE_IPV4, ip_proto=only(headers.PROTOCOL_IGMP)),
+    FilterSpec(
         "icmpv6-multicast",
         dmac=headers.IPV6_MULTICAST_MAC,
         ethertype=headers.ETHERTYPE_IPV6,
         ip_proto=only(headers.PROTOCOL_ICMPV6),
     ),
-    Filter(
+    FilterSpec(
         "ipv6-hop-by-hop-multicast",
         dmac=headers.IPV6_MULTICAST_MAC,
         ethertype=headers.ETHERTYPE_IPV6,
         ip_proto=only(headers.PROTOCOL_HOP_BY_HOP),
     ),
-    Filter(
+    FilterSpec(
         "mdns-ipv6",  # of MAC and port alone, as the OpFlex agent's
         dmac=headers.IPV6_MULTICAST_MAC,
         ip_proto=only(headers.PROTOCOL_UDP),
         dport=only(headers.MDNS_PORT),
     ),
-    Filter(
+    FilterSpec(
         "mdns",
         dip=(headers.MDNS_IPV4, _WHOLE_IPV4),
         ethertype=headers.ETHERTYPE_IPV4,
@@ -122,7 +122,7 @@ class FilterError(ValueError):
         self.expected = expected
 
 
-def parse_filter(fields: Mapping[str, object]) -> Filter:
+def parse_filter(fields: Mapping[str, object]) -> FilterSpec:
     """The filter that a configuration's mapping describes.
 
     Addresses are texts, with `/PREFIX` (IP) or `/MASK` (MAC) where less than all of it must hold;
@@ -133,12 +133,12 @@ def parse_filter(fields: Mapping[str, object]) -> Filter:
     return _parse(fields, _PARSERS)
 
 
-def parse_plain_filter(fields: Mapping[str, object]) -> Filter:
+def parse_plain_filter(fields: Mapping[str, object]) -> FilterSpec:
     """The same without ranges and lists: the grammar of the OpFlex agent's control files."""
     return _parse(fields, _PLAIN_PARSERS)
 
 
-def _parse(fields: Mapping[str, object], parsers: Mapping[str, Parser]) -> Filter:
+def _parse(fields: Mapping[str, object], parsers: Mapping[str, Parser]) -> FilterSpec:
     if not isinstance(fields, Mapping):
         raise FilterError("", _got(fields), f"a mapping with the keys {', '.join(_PARSERS)}")
     for key in fields:
@@ -152,10 +152,10 @@ def _parse(fields: Mapping[str, object], parsers: Mapping[str, Parser]) -> Filte
     if len(values) == 1:
         others = ", ".join(key for key in _PARSERS if key != "name")
         raise FilterError("", "nothing but a name, which all drops would fit", f"one of {others}")
-    return Filter(**values)
+    return FilterSpec(**values)
 
 
-def fields(filter: Filter) -> dict[str, str | int | list[int | str]]:
+def fields(filter: FilterSpec) -> dict[str, str | int | list[int | str]]:
     """The filter in text forms, key by key: what `parse_filter` reads, and `ethertype` (`0x86dd`).
 
     A key that is not set is left out.

@@ -22,7 +22,7 @@ from ryu_droplog.config.endpoint import (
     unix,
 )
 from ryu_droplog.config.filter_spec import DEFAULTS as DEFAULT_FILTERS
-from ryu_droplog.config.filter_spec import Filter, FilterError, parse_filter
+from ryu_droplog.config.filter_spec import FilterError, FilterSpec, parse_filter
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
     LONGEST_LEASE,
@@ -30,13 +30,13 @@ from ryu_droplog.config.settings import (
     SYSLOG,
     Arrivals,
     Bridge,
+    Deduplication,
     Events,
     ExplicitDrops,
     Lease,
     Meter,
     Opflex,
     Settings,
-    Throttle,
     is_bridge_name,
 )
 from ryu_droplog.model.errors import ConfigError
@@ -49,13 +49,13 @@ __all__ = [
     "SYSLOG",
     "Accepted",
     "Bridge",
+    "Deduplication",
     "Endpoint",
     "Lease",
     "Meter",
     "ServiceEndpoint",
     "Settings",
     "TcpEndpoint",
-    "Throttle",
     "UnixEndpoint",
     "check_pipelines",
     "load",
@@ -319,14 +319,14 @@ def check_pipelines(settings: Settings, pipelines: Mapping[str, Pipeline]) -> No
             )
 
 
-def _throttle(throttle: _Throttle | None, source: str) -> Throttle | None:
+def _throttle(throttle: _Throttle | None, source: str) -> Deduplication | None:
     if throttle is None:
         return None
     seconds = _seconds(throttle.window)
     if not 0.1 <= seconds <= 3600:
         wrong = f"got {show(throttle.window)}"
         raise mistake(source, "throttle.window", wrong, 'a time from "100ms" to "1h"')
-    return Throttle(seconds, throttle.entries)
+    return Deduplication(seconds, throttle.entries)
 
 
 def _address(
@@ -351,8 +351,8 @@ def _listen(value: int | str | _Listen | None, source: str) -> tuple[TcpEndpoint
     return address, Arrivals(value.connections, value.bridges, forget)
 
 
-def _prune(prune: _Prune, source: str) -> tuple[Filter, ...]:
-    filters: dict[str, Filter] = {f.name: f for f in DEFAULT_FILTERS} if prune.defaults else {}
+def _prune(prune: _Prune, source: str) -> tuple[FilterSpec, ...]:
+    filters: dict[str, FilterSpec] = {f.name: f for f in DEFAULT_FILTERS} if prune.defaults else {}
     for index, fields in enumerate(prune.filters):
         key = f"prune.filters[{index}]"
         try:

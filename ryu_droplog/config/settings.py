@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from ryu_droplog.config.capture_spec import FlowSpec
 from ryu_droplog.config.endpoint import Endpoint, TcpEndpoint, UdpEndpoint
-from ryu_droplog.config.filter_spec import DEFAULTS, Filter
+from ryu_droplog.config.filter_spec import DEFAULTS, FilterSpec
 
 ANY_BRIDGE = "*"
 """Name of a bridge entry that stands for any switch that connects to `listen`."""
@@ -55,7 +55,7 @@ class Lease(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds between two renewals, 1 to half of the duration."""
 
 
-class Throttle(Struct, frozen=True):
+class Deduplication(Struct, frozen=True):
     """Folds the repeats of a drop into one line."""
 
     window: float
@@ -152,13 +152,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     arrivals: Arrivals = Arrivals()
     meter: Meter
     lease: Lease
-    throttle: Throttle | None = None
+    throttle: Deduplication | None = None
     """None: repeats are not folded."""
     report_interval: int = 60
     """Seconds between two reports of the books in the program's log; 0: none."""
     receive: UdpEndpoint | None = None
     """Where drop logs of the OpFlex agent's switch are received; None: nowhere."""
-    prune: tuple[Filter, ...] = DEFAULTS
+    prune: tuple[FilterSpec, ...] = DEFAULTS
     """What is left out: the default rules, where they are wanted, and the user's filters."""
     opflex: Opflex = Opflex()
     flows: tuple[FlowSpec, ...] | None = None

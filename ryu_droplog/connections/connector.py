@@ -22,10 +22,10 @@ from ryu_droplog.connections.presence import cannot_connect
 from ryu_droplog.connections.reach import CONNECTING, REFUSED, STEADY, UNREACHABLE, Trouble
 from ryu_droplog.locks.bridge_claims import Claim, Claims, Trust
 from ryu_droplog.model.errors import DropLogError, SwitchError
-from ryu_droplog.openflow.connection import Channel, new_handshake
+from ryu_droplog.openflow.connection import Connection, new_handshake
 from ryu_droplog.openflow.flow_removed import FlowRemoved
 from ryu_droplog.openflow.handshake import Handshake
-from ryu_droplog.reconcile.reconciler import Programmer
+from ryu_droplog.reconcile.reconciler import Reconciler
 from ryu_droplog.text.phrases import without_name
 
 LOG = logging.getLogger(__name__)
@@ -40,10 +40,10 @@ HANDSHAKE_TIME = 15.0
 STOP_TIME = 7.0
 """Seconds that a connected switch has when the program stops, for all that it is asked."""
 REASONS = 64
-"""Reasons that a link remembers to have told, for a bridge that is refused."""
+"""Reasons that a connector remembers to have told, for a bridge that is refused."""
 
-NewProgrammer = Callable[[Channel, Bridge, str], tuple[Programmer, Callable[..., None]]]
-"""Makes what a connected bridge needs: its programmer, and what takes its PacketIns."""
+NewProgrammer = Callable[[Connection, Bridge, str], tuple[Reconciler, Callable[..., None]]]
+"""Makes what a connected bridge needs: its reconciler, and what takes its PacketIns."""
 
 
 class Session:
@@ -75,12 +75,12 @@ class Session:
         self._trust = trust
         self._name: str | None = None
         self._claim: Claim | None = None
-        self._programmer: Programmer | None = None
+        self._reconciler: Reconciler | None = None
         self._take: Callable[..., None] | None = None
         self._thread: Any = None
         self._stopping = False
         self._handshake_time = None if handshake is not None else handshake_time
-        self._channel = Channel(
+        self._connection = Connection(
             sock,
             peer,
             handshake or new_handshake(),
@@ -94,17 +94,17 @@ class Session:
         """Stay until the connection ends or `stop` is called."""
         watchdog = start(self._watch_handshake) if self._handshake_time is not None else None
         try:
-            self._channel.serve()
+            self._connection.serve()
         except Exception as error:  # whatever a switch sends ends its own connection, and no other
             LOG.exception("%s: the connection has failed", self.peer)
             self.failure = f"{type(error).__name__}: {error}"
         finally:
-            if self._programmer is not None:
-                self._programmer.stop()
+            if self._reconciler is not None:
+                self._reconciler.stop()
             join([thread for thread in (watchdog, self._thread) if thread is not None])
             if self._claim is not None:
                 self._claims.release(self._claim)
-            self.failure = self.failure or self._channel.refusal
+            self.failure = self.failure or self._connection.refusal
             self.ended = True
 
     @property
@@ -115,11 +115,11 @@ class Session:
     def stop(self) -> None:
         """Take our flows back, then end the connection."""
         self._stopping = True
-        if self._programmer is not None:
-            self._programmer.stop()
+        if self._reconciler is not None:
+            self._reconciler.stop()
             start(self._end_in_time)
         else:
-            self._channel.stop()
+            self._connection.stop()
 
     def _end_in_time(self) -> None:
         """End the connection of a switch that does not answer: others are to clean up there."""
@@ -128,7 +128,7 @@ class Session:
             hub.sleep(0.1)
         if not self.ended:
             self.failure = f"no answer from the switch within {STOP_TIME:g} s"
-            self._channel.stop()
+            self._connection.stop()
 
     def claim(self, name: str, datapath_id: int) -> Bridge:
         """Claim the bridge of that name, as the switch tells it; gives back its settings.
@@ -149,15 +149,15 @@ class Session:
         """End at once: a connection that is trusted more has the bridge."""
         self.failure = reason
         self._stopping = True
-        self._channel.stop()
+        self._connection.stop()
 
     def _watch_handshake(self) -> None:
         assert self._handshake_time is not None
         deadline = time.monotonic() + self._handshake_time
-        while self._channel.is_active and self._thread is None and not self._stopping:
+        while self._connection.is_active and self._thread is None and not self._stopping:
             if time.monotonic() > deadline:
                 self.failure = f"no OpenFlow handshake within {self._handshake_time:g} s"
-                self._channel.stop()
+                self._connection.stop()
             hub.sleep(0.1)
 
     # In the reader's thread
@@ -167,44 +167,44 @@ class Session:
             self._take(messages, now)
 
     def _flow_updates(self, body: bytes) -> None:
-        if self._programmer is not None:
-            self._programmer.flow_updates(body)
+        if self._reconciler is not None:
+            self._reconciler.flow_updates(body)
 
     def _flow_removed(self, removed: FlowRemoved) -> None:
-        if self._programmer is not None:
-            self._programmer.flow_removed(removed)
+        if self._reconciler is not None:
+            self._reconciler.flow_removed(removed)
 
-    def _ready(self, channel: Channel) -> None:
-        name = channel.name
+    def _ready(self, connection: Connection) -> None:
+        name = connection.name
         try:
-            bridge = self.claim(name, channel.id)
+            bridge = self.claim(name, connection.id)
         except SwitchError as error:
             self.failure = str(error)
-            channel.stop()
+            connection.stop()
             return
         if self._stopping:
-            channel.stop()
+            connection.stop()
             return
         full_name = name if bridge.name == ANY_BRIDGE else bridge.name
-        self._programmer, self._take = self._begin(channel, bridge, full_name)
-        self._thread = start(self._program, self._programmer)
+        self._reconciler, self._take = self._begin(connection, bridge, full_name)
+        self._thread = start(self._program, self._reconciler)
 
-    # In the programmer's thread
+    # In the reconciler's thread
 
-    def _program(self, programmer: Programmer) -> None:
+    def _program(self, reconciler: Reconciler) -> None:
         try:
-            programmer.run()
+            reconciler.run()
         except DropLogError as error:
-            if not self._channel.stopped and not self.failure:
+            if not self._connection.stopped and not self.failure:
                 self.failure = str(error)
         except Exception as error:
             LOG.exception("%s: programming the bridge has failed", self.peer)
             self.failure = f"{type(error).__name__}: {error}"
         finally:
-            self._channel.stop()
+            self._connection.stop()
 
 
-class Link:
+class Connector:
     """Keeps one bridge connected through its management socket or by TCP outward."""
 
     def __init__(
@@ -297,11 +297,11 @@ class Link:
         return find([self._bridge], name)
 
     def _greet(
-        self, channel: Channel, bridge: Bridge, name: str
-    ) -> tuple[Programmer, Callable[..., None]]:
+        self, connection: Connection, bridge: Bridge, name: str
+    ) -> tuple[Reconciler, Callable[..., None]]:
         self._connected = True
-        self._say(f"connected to {channel.address}")
-        return self._begin(channel, bridge, name)
+        self._say(f"connected to {connection.address}")
+        return self._begin(connection, bridge, name)
 
     def _complain(self, trouble: str) -> None:
         """Say why there is no connection: each reason once, until there has been one again."""

@@ -20,13 +20,13 @@ from ryu_droplog.concurrency.threads import Group
 from ryu_droplog.config.endpoint import Accepted, TcpEndpoint
 from ryu_droplog.config.settings import ANY_BRIDGE, OPENFLOW_NAME, Arrivals, Bridge, is_bridge_name
 from ryu_droplog.connections.connector import NewProgrammer, Session
-from ryu_droplog.connections.entrance import Entrance
+from ryu_droplog.connections.handshakes import Handshakes
 from ryu_droplog.connections.peer_log import PeerLog
 from ryu_droplog.locks.bridge_claims import Claims, Trust
 from ryu_droplog.model.errors import SwitchError
-from ryu_droplog.openflow.connection import Channel
+from ryu_droplog.openflow.connection import Connection
 from ryu_droplog.openflow.handshake import Handshake
-from ryu_droplog.reconcile.reconciler import Programmer
+from ryu_droplog.reconcile.reconciler import Reconciler
 
 LOG = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Listener:
         self._begun: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """By host: how many sessions it may begin now, as of when."""
         self._stopping = False
-        self._entrance = Entrance(endpoint, arrivals.connections, self._admit, self.log.refuse)
+        self._entrance = Handshakes(endpoint, arrivals.connections, self._admit, self.log.refuse)
 
     def run(self) -> None:
         """Accept until `stop`."""
@@ -163,10 +163,10 @@ class Listener:
                 self.log.say(host, f"the connection of {session.name} has ended")
 
     def _greet(
-        self, channel: Channel, bridge: Bridge, name: str
-    ) -> tuple[Programmer, Callable[..., None]]:
-        self.log.say(str(channel.address).removeprefix("tcp:"), f"{name} has connected")
-        return self._begin(channel, bridge, name)
+        self, connection: Connection, bridge: Bridge, name: str
+    ) -> tuple[Reconciler, Callable[..., None]]:
+        self.log.say(str(connection.address).removeprefix("tcp:"), f"{name} has connected")
+        return self._begin(connection, bridge, name)
 
     def _find(self, name: str) -> Bridge | None:
         with suppress(SwitchError):

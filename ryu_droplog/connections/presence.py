@@ -30,11 +30,11 @@ def cannot_connect(endpoint: Endpoint, error: OSError) -> str:
     text = f"cannot connect to {endpoint}: {why(error)}"
     if isinstance(endpoint, UnixEndpoint) and endpoint.path.endswith(_SUFFIX):
         directory, name = os.path.split(endpoint.path.removesuffix(_SUFFIX))
-        return f"{text}; {_around(directory, name, error)}"
+        return f"{text}; {_context(directory, name, error)}"
     return text
 
 
-def _around(directory: str, name: str, error: OSError) -> str:
+def _context(directory: str, name: str, error: OSError) -> str:
     """What of Open vSwitch is found in its run directory, for who looks for the bridge `name`."""
     where = escape(directory)
     if error.errno in (errno.EACCES, errno.EPERM):

@@ -11,12 +11,12 @@ from typing import Any
 
 from os_ken.lib import hub
 
-from ryu_droplog.cleanup.cleanup_client import LastWill
+from ryu_droplog.cleanup.cleanup_client import CleanUpClient
 from ryu_droplog.concurrency.threads import join, start
 from ryu_droplog.config.endpoint import ServiceEndpoint
 from ryu_droplog.config.settings import Bridge
 from ryu_droplog.connections import peer_owner
-from ryu_droplog.connections.connector import Link, NewProgrammer, Session
+from ryu_droplog.connections.connector import Connector, NewProgrammer, Session
 from ryu_droplog.connections.peer_owner import owner_of_peer
 from ryu_droplog.locks.bridge_claims import Claims, Trust
 from ryu_droplog.locks.run_directory import user
@@ -41,7 +41,7 @@ LOOK_TIME = 3.0
 _LOOPBACK = "127.0.0.1"
 
 
-class ServiceLink(Link):
+class ServiceConnector(Connector):
     """Keeps one bridge connected by TCP, through a Controller row of our own."""
 
     def __init__(
@@ -50,10 +50,10 @@ class ServiceLink(Link):
         endpoint: ServiceEndpoint,
         begin: NewProgrammer,
         claims: Claims,
-        will: LastWill,
+        clean_up: CleanUpClient,
     ) -> None:
         super().__init__(bridge, endpoint.management, begin, claims)
-        self._will = will
+        self._clean_up = clean_up
         self._database = endpoint.database
         self._management = endpoint.management.path
         self._socket = socket.create_server((_LOOPBACK, 0), backlog=BACKLOG)
@@ -82,7 +82,7 @@ class ServiceLink(Link):
         self._socket.close()
         try:
             self._row.remove()
-            self._will.write(self._will_key(), self._database, b"")
+            self._clean_up.write(self._will_key(), self._database, b"")
         except SwitchError as error:
             LOG.warning("%s: our Controller row may be left: %s", self._bridge.name, error)
 
@@ -90,7 +90,7 @@ class ServiceLink(Link):
         """One connection that the row brings, from beginning to end; returns why it ended."""
         try:
             self._row.ensure()
-            self._will.write(self._will_key(), self._database, self._row.will())
+            self._clean_up.write(self._will_key(), self._database, self._row.will())
         except SwitchError as error:
             return str(error)
         deadline = time.monotonic() + ACCEPT_TIME

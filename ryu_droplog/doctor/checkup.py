@@ -17,7 +17,7 @@ from ryu_droplog.connections.reach import OFF
 from ryu_droplog.locks.bridge_claims import holder
 from ryu_droplog.model.errors import DropLogError, SwitchError
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.connection import Channel
+from ryu_droplog.openflow.connection import Connection
 from ryu_droplog.openflow.replies import software_of
 from ryu_droplog.openflow.requests import dump, max_meter, meter_ids
 from ryu_droplog.openflow.tables import parse_table_features
@@ -111,27 +111,29 @@ class Checkup:
     southbound: Southbound | None = field(default=None, compare=False)
 
 
-def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
+def check(connection: Connection, bridge: Bridge, run_directory: str) -> Checkup:
     """Look at everything; raises SwitchError when the switch does not answer."""
-    parser, ofproto = channel.ofproto_parser, channel.ofproto
+    parser, ofproto = connection.ofproto_parser, connection.ofproto
     flags = ofproto.ONF_BF_ATOMIC | ofproto.ONF_BF_ORDERED
-    description, tables, meters, monitor, opened, _ = channel.exchange(
+    description, tables, meters, monitor, opened, _ = connection.exchange(
         [
-            parser.OFPDescStatsRequest(channel, 0),
-            parser.OFPTableFeaturesStatsRequest(channel),
-            parser.OFPMeterFeaturesStatsRequest(channel),
-            messages.monitor_flows(channel, _MONITOR_ID),
-            parser.ONFBundleCtrlMsg(channel, _BUNDLE_ID, ofproto.ONF_BCT_OPEN_REQUEST, flags, []),
+            parser.OFPDescStatsRequest(connection, 0),
+            parser.OFPTableFeaturesStatsRequest(connection),
+            parser.OFPMeterFeaturesStatsRequest(connection),
+            messages.monitor_flows(connection, _MONITOR_ID),
             parser.ONFBundleCtrlMsg(
-                channel, _BUNDLE_ID, ofproto.ONF_BCT_DISCARD_REQUEST, flags, []
+                connection, _BUNDLE_ID, ofproto.ONF_BCT_OPEN_REQUEST, flags, []
+            ),
+            parser.ONFBundleCtrlMsg(
+                connection, _BUNDLE_ID, ofproto.ONF_BCT_DISCARD_REQUEST, flags, []
             ),
         ]
     )
     names, limits = parse_table_features(tables.bodies)
     asks = miss_question(bridge.name, bridge.endpoint)()
-    snapshot = Snapshot(dump(channel), names, limits, monitor.error is None, asks)
+    snapshot = Snapshot(dump(connection), names, limits, monitor.error is None, asks)
     path = _database_path(bridge.endpoint)
-    held = holder(run_directory, channel.id)
+    held = holder(run_directory, connection.id)
     return Checkup(
         snapshot=snapshot,
         bundles=opened.error is None,
@@ -139,7 +141,7 @@ def check(channel: Channel, bridge: Bridge, run_directory: str) -> Checkup:
         database=_database(path, bridge.name) if path else None,
         version="".join(map(software_of, description.bodies)),
         openflow=f"1.{ofproto.OFP_VERSION - 1}",
-        our_meters=len(meter_ids(channel)),
+        our_meters=len(meter_ids(connection)),
         at_work=held.process if held is not None else "",
         generation=held.generation if held is not None else None,
         elsewhere=() if held is not None else _elsewhere(run_directory, bridge.name),

@@ -17,7 +17,7 @@ from ryu_droplog.model import cookie
 from ryu_droplog.openflow.flow_stats import Flow, is_ours
 from ryu_droplog.owners.detection import Recognition, recognise
 from ryu_droplog.pipelines.loader import AUTO, Pipeline
-from ryu_droplog.reconcile.explicit_drops import ExplicitDrop, Way
+from ryu_droplog.reconcile.explicit_drops import CaptureMethod, ExplicitDrop
 from ryu_droplog.reconcile.other_runs import run_of
 from ryu_droplog.reconcile.owner_flow_rewrite import tells
 from ryu_droplog.reconcile.planner import Plan, TablePlan, Verdict, plan
@@ -178,12 +178,16 @@ class _Tables:
         """Explicit drops that are captured."""
         if self._hindrance.any:
             return []
-        return [drop for drop in self._made.explicit if drop.way is not Way.COUNT]
+        return [drop for drop in self._made.explicit if drop.method is not CaptureMethod.COUNT]
 
     def report(self, table: TablePlan) -> TableReport:
         """What is seen of a table, and why."""
         drops = self._drops.get(table.table_id, [])
-        captured = 0 if self._hindrance.any else sum(drop.way is not Way.COUNT for drop in drops)
+        captured = (
+            0
+            if self._hindrance.any
+            else sum(drop.method is not CaptureMethod.COUNT for drop in drops)
+        )
         state, why = self._state(table, bool(drops), captured > 0)
         return TableReport(
             table_id=table.table_id,
@@ -223,7 +227,7 @@ class _Tables:
 
 def _additions(bridge: Bridge, tables: _Tables, *, has_meters: bool) -> Additions:
     watched, logged = tables.watchable, tables.logged
-    modified = sum(drop.way is Way.MODIFY for drop in logged)
+    modified = sum(drop.method is CaptureMethod.MODIFY for drop in logged)
     places = {table.table_id for table in watched} | {drop.flow.table_id for drop in logged}
     return Additions(
         flows=len(watched) + len(logged) - modified,

@@ -15,7 +15,7 @@ from ryu_droplog.model.cookie import SIGNATURE, generation_text
 from ryu_droplog.openflow.oxm_match import text as match_text
 from ryu_droplog.owners.detection import OWNERS, Recognition
 from ryu_droplog.pipelines.loader import AUTO
-from ryu_droplog.reconcile.explicit_drops import ExplicitDrop, Way
+from ryu_droplog.reconcile.explicit_drops import CaptureMethod, ExplicitDrop
 from ryu_droplog.reconcile.other_runs import run_of
 from ryu_droplog.reconcile.owner_flow_rewrite import tells
 from ryu_droplog.reconcile.planner import Plan, TablePlan
@@ -202,13 +202,13 @@ def _about_tables(case: Case) -> Iterator[Finding]:
 
 def _about_explicit(case: Case) -> Iterator[Finding]:
     made, running = case.made, case.seen.at_work
-    changed = sum(drop.way is Way.MODIFY for drop in made.explicit)
+    changed = sum(drop.method is CaptureMethod.MODIFY for drop in made.explicit)
     if changed and not case.unmetered:
         yield _note(
             f"{count(changed, 'drop flow')} of the owner's {'are' if running else 'would be'}"
             " changed to tell us, as explicit_drops.modify asks, and restored at the end"
         )
-    counted = [drop for drop in made.explicit if drop.way is Way.COUNT]
+    counted = [drop for drop in made.explicit if drop.method is CaptureMethod.COUNT]
     if not counted:
         return
     packets = sum(drop.flow.packets for drop in counted)
@@ -235,7 +235,9 @@ def _where(drop: ExplicitDrop, names: Mapping[int, str]) -> str:
 
 def _about_delivery(case: Case) -> Iterator[Finding]:
     seen, meter = case.seen, case.settings.meter
-    if not case.made.watched and all(drop.way is Way.COUNT for drop in case.made.explicit):
+    if not case.made.watched and all(
+        drop.method is CaptureMethod.COUNT for drop in case.made.explicit
+    ):
         return
     if seen.max_meter:
         yield _note(

@@ -114,7 +114,7 @@ _decode_refusal = msgspec.json.Decoder(_Refusal).decode
 
 
 class PodWatch:
-    """Watches the pods of one node, in the thread of whoever calls `run`."""
+    """BridgeSources the pods of one node, in the thread of whoever calls `run`."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class PodWatch:
             return self._trouble(error)
         good = self._moved or self._clock() - begin >= STEADY
         if good:
-            self._works()
+            self._supervisor()
         return self._rest() if good else self._backoff.failed()
 
     def _rest(self) -> float:
@@ -219,9 +219,9 @@ class PodWatch:
             self._pods.remove(pod.metadata.uid)
         self._version = pod.metadata.resource_version or self._version
         self._moved = True
-        self._works()
+        self._supervisor()
 
-    def _works(self) -> None:
+    def _supervisor(self) -> None:
         if self._failing:
             LOG.info("the pods of node %s are watched again", self._node)
         self._failing = False

@@ -115,7 +115,7 @@ class DropFlow(NamedTuple):
     """In the owner's words: for OVN `datapath`, `stage`, `acl`. Empty where nothing is known."""
 
 
-class Origin(NamedTuple):
+class Location(NamedTuple):
     """Where a drop happened, shared by its drops.
 
     One object for each (bridge, table, reason), and one for each explicit drop that is logged.
@@ -143,7 +143,7 @@ class Origin(NamedTuple):
     """The owner's flow that dropped the packet; None: nothing matched, or a catch-all dropped."""
 
 
-Arrival = tuple[Origin, bytes, bytes]
+Arrival = tuple[Location, bytes, bytes]
 """Where a packet was dropped, what the switch knew of it (OXM fields), and its frame."""
 
 
@@ -153,7 +153,7 @@ class Drop(Struct, gc=False):
     time: float
     """Seconds since the epoch, when the program read the packet from the switch: to be written. The
     time of day may be set meanwhile, so it measures nothing."""
-    origin: Origin
+    location: Location
     metadata: bytes
     """What the switch knew of the packet: the OXM fields of the PacketIn's match, raw."""
     frame: bytes

@@ -1,7 +1,8 @@
 """A connection to one bridge: one read takes what the socket holds, packet-ins leave it as bytes.
 
 os-ken builds the messages that are sent. Nothing that comes is given to its parsers: what may come
-is listed in `Channel._take_other`, and each kind is read by code of ours that checks every length.
+is listed in `Connection._take_other`, and each kind is read by code of ours that checks every
+length.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from ryu_droplog.openflow.replies import (
     port_status_of,
 )
 
-__all__ = ["ANSWER_TIME", "Answer", "Channel", "error_text", "new_handshake"]
+__all__ = ["ANSWER_TIME", "Answer", "Connection", "error_text", "new_handshake"]
 
 READ_SIZE = 256 * 1024
 """Bytes asked of the socket at once."""
@@ -119,11 +120,11 @@ def _reply_to(request: bytes) -> tuple[int | None, int | None]:
 
 
 def new_handshake() -> Handshake:
-    """What a `Channel` over a fresh connection begins with."""
+    """What a `Connection` over a fresh connection begins with."""
     return Handshake()
 
 
-class Channel(ProtocolDesc):  # type: ignore[misc]
+class Connection(ProtocolDesc):  # type: ignore[misc]
     """One OpenFlow 1.3 connection.
 
     `serve` reads until the connection ends. `exchange` may be called from any other thread of the
@@ -136,7 +137,7 @@ class Channel(ProtocolDesc):  # type: ignore[misc]
         peer: str,
         handshake: Handshake,
         on_packet_ins: PacketIns,
-        on_ready: Callable[[Channel], None],
+        on_ready: Callable[[Connection], None],
         on_flow_updates: Callable[[bytes], None],
         on_flow_removed: Callable[[FlowRemoved], None],
     ) -> None:

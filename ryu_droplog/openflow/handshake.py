@@ -13,7 +13,7 @@ here. Whoever has a socket does this, within whatever time it gives a switch::
     if handshake.features is None:
         ...  # handshake.refusal says why, in words for a log
     else:
-        ...  # Channel(sock, peer, handshake, ...) goes on from here, with handshake.rest
+        ...  # Connection(sock, peer, handshake, ...) goes on from here, with handshake.rest
 
 Of a peer that is not a switch no more is held than one message and what it says of its ports, and
 what it is sent is never longer than what it sent, but for two requests.

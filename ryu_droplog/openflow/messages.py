@@ -3,7 +3,7 @@
 What os-ken has no class for is packed here: NXAST_CONTROLLER2 with a meter id and
 NXT_SET_CONTROLLER_ID for OpenFlow 1.3 (Open vSwitch, include/openflow/nicira-ext.h and
 lib/ofp-actions.c). There is no message here that asks for a role, writes a table's configuration,
-or deletes or changes a flow without naming its cookie in full: our own, but for `TellingFlow`.
+or deletes or changes a flow without naming its cookie in full: our own, but for `RewrittenFlow`.
 """
 
 from __future__ import annotations
@@ -287,7 +287,7 @@ class OurFlow:
         )
 
 
-class TellingFlow:
+class RewrittenFlow:
     """A drop flow of the bridge's owner that is made to tell us, and the way back.
 
     Both messages are OFPFC_MODIFY_STRICT under the whole cookie: table, priority, match, cookie,

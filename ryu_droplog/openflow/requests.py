@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ryu_droplog.model import cookie
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.connection import ANSWER_TIME, Answer, Channel, error_text
+from ryu_droplog.openflow.connection import ANSWER_TIME, Answer, Connection, error_text
 from ryu_droplog.openflow.flow_stats import (
     Count,
     Flow,
@@ -16,7 +16,7 @@ from ryu_droplog.openflow.flow_stats import (
     parse_flow_stats,
     without_controller,
 )
-from ryu_droplog.openflow.messages import Message, OurFlow, TellingFlow
+from ryu_droplog.openflow.messages import Message, OurFlow, RewrittenFlow
 from ryu_droplog.openflow.replies import max_meter_of, meter_configs_of, meter_drops_of
 from ryu_droplog.text.printable import printable
 
@@ -41,41 +41,41 @@ MESSAGES_AT_ONCE = 200
 
 
 def exchange_many(
-    channel: Channel, requests: Sequence[Message], answer_time: float | None = None
+    connection: Connection, requests: Sequence[Message], answer_time: float | None = None
 ) -> list[Answer]:
-    """`Channel.exchange` for any number of messages; an exchange has `answer_time` seconds."""
+    """`Connection.exchange` for any number of messages; an exchange has `answer_time` seconds."""
     answers = []
     for start in range(0, len(requests), MESSAGES_AT_ONCE):
         part = requests[start : start + MESSAGES_AT_ONCE]
-        answers += channel.exchange(part, ANSWER_TIME if answer_time is None else answer_time)
+        answers += connection.exchange(part, ANSWER_TIME if answer_time is None else answer_time)
     return answers
 
 
-def dump(channel: Channel, flow_cookie: int = 0, mask: int = 0) -> list[Flow]:
+def dump(connection: Connection, flow_cookie: int = 0, mask: int = 0) -> list[Flow]:
     """All flows of the bridge, or those whose cookie fits under the mask.
 
     Raises SwitchError when the switch refuses or its answer makes no sense.
     """
-    bodies = _dump(channel, flow_cookie, mask)
+    bodies = _dump(connection, flow_cookie, mask)
     return [flow for body in bodies for flow in parse_flow_stats(body)]
 
 
 def dump_counts(
-    channel: Channel, wanted: Callable[[int], bool], answer_time: float = ANSWER_TIME
+    connection: Connection, wanted: Callable[[int], bool], answer_time: float = ANSWER_TIME
 ) -> list[Count]:
     """What the plain drops of the bridge have counted, and the flows with a cookie `wanted`.
 
     The switch has `answer_time` seconds. Raises SwitchError as `dump` does.
     """
-    bodies = _dump(channel, answer_time=answer_time)
+    bodies = _dump(connection, answer_time=answer_time)
     return [count for body in bodies for count in parse_counts(body, wanted)]
 
 
 def _dump(
-    channel: Channel, flow_cookie: int = 0, mask: int = 0, answer_time: float = ANSWER_TIME
+    connection: Connection, flow_cookie: int = 0, mask: int = 0, answer_time: float = ANSWER_TIME
 ) -> list[bytes]:
-    request = messages.dump_flows(channel, None, flow_cookie, mask)
-    [answer] = channel.exchange([request], answer_time)
+    request = messages.dump_flows(connection, None, flow_cookie, mask)
+    [answer] = connection.exchange([request], answer_time)
     if answer.error:
         raise SwitchError(f"the switch does not tell its flows: {error_text(answer.error)}")
     return answer.bodies
@@ -93,9 +93,9 @@ def leftover(flow: Flow) -> OurFlow:
     )
 
 
-def telling(flow: Flow, meter_id: int | None = None) -> TellingFlow:
+def telling(flow: Flow, meter_id: int | None = None) -> RewrittenFlow:
     """An owner's drop flow as it stands on the switch, ready to be changed or restored."""
-    return TellingFlow(
+    return RewrittenFlow(
         table_id=flow.table_id,
         priority=flow.priority,
         match=flow.match,
@@ -105,11 +105,11 @@ def telling(flow: Flow, meter_id: int | None = None) -> TellingFlow:
     )
 
 
-def meter_ids(channel: Channel) -> list[int]:
+def meter_ids(connection: Connection) -> list[int]:
     """Meters of this program that are on the switch, from this run or an earlier one."""
-    ofproto = channel.ofproto
-    request = channel.ofproto_parser.OFPMeterConfigStatsRequest(channel, 0, ofproto.OFPM_ALL)
-    [answer] = channel.exchange([request])
+    ofproto = connection.ofproto
+    request = connection.ofproto_parser.OFPMeterConfigStatsRequest(connection, 0, ofproto.OFPM_ALL)
+    [answer] = connection.exchange([request])
     ours = ofproto.OFPMF_PKTPS | ofproto.OFPMF_BURST | ofproto.OFPMF_STATS
     return [
         meter.meter_id
@@ -122,21 +122,21 @@ def meter_ids(channel: Channel) -> list[int]:
 
 
 def meter_drops(
-    channel: Channel, meters: Iterable[int], answer_time: float = ANSWER_TIME
+    connection: Connection, meters: Iterable[int], answer_time: float = ANSWER_TIME
 ) -> dict[int, int]:
     """How many packets each of these meters has held back; one that is not there is left out."""
-    parser = channel.ofproto_parser
-    answers = channel.exchange(
-        [parser.OFPMeterStatsRequest(channel, 0, meter_id) for meter_id in meters], answer_time
+    parser = connection.ofproto_parser
+    answers = connection.exchange(
+        [parser.OFPMeterStatsRequest(connection, 0, meter_id) for meter_id in meters], answer_time
     )
     return dict(
         drops for answer in answers for body in answer.bodies for drops in meter_drops_of(body)
     )
 
 
-def port_names(channel: Channel) -> dict[int, str]:
+def port_names(connection: Connection) -> dict[int, str]:
     """The names of the bridge's ports by OpenFlow port number, as they were last told."""
-    return {number: printable(name) for number, name in dict(channel.ports).items()}
+    return {number: printable(name) for number, name in dict(connection.ports).items()}
 
 
 def max_meter(features: Answer) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.connection import Channel, error_text
+from ryu_droplog.openflow.connection import Connection, error_text
 from ryu_droplog.openflow.replies import config_flags
 from ryu_droplog.openflow.requests import max_meter
 from ryu_droplog.openflow.tables import parse_table_features
@@ -31,27 +31,27 @@ class Facts:
     """Whether changes of flows are told as they happen."""
 
 
-def introduce(channel: Channel, bridge: str) -> Facts:
+def introduce(connection: Connection, bridge: str) -> Facts:
     """Ask for packet-ins of our own and for news of all flows; changes nothing on the bridge.
 
     Raises SwitchError when the switch will not have it.
     """
-    parser = channel.ofproto_parser
-    config, features, tables = channel.exchange(
+    parser = connection.ofproto_parser
+    config, features, tables = connection.exchange(
         [
-            parser.OFPGetConfigRequest(channel),
-            parser.OFPMeterFeaturesStatsRequest(channel),
-            parser.OFPTableFeaturesStatsRequest(channel),
+            parser.OFPGetConfigRequest(connection),
+            parser.OFPMeterFeaturesStatsRequest(connection),
+            parser.OFPTableFeaturesStatsRequest(connection),
         ]
     )
     if not config.bodies:
         raise SwitchError(f"{bridge}: the switch does not tell its configuration")
-    *needed, monitor = channel.exchange(
+    *needed, monitor = connection.exchange(
         [
-            messages.set_config(channel, config_flags(config.bodies[0])),
-            messages.set_controller_id(channel),
-            messages.set_async(channel),
-            messages.monitor_flows(channel, _MONITOR_ID),
+            messages.set_config(connection, config_flags(config.bodies[0])),
+            messages.set_controller_id(connection),
+            messages.set_async(connection),
+            messages.monitor_flows(connection, _MONITOR_ID),
         ]
     )
     for answer in needed:

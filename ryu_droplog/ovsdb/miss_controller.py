@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ryu_droplog.concurrency.background_question import Aside
+from ryu_droplog.concurrency.background_question import BackgroundQuestion
 from ryu_droplog.config.endpoint import Endpoint, ServiceEndpoint, UnixEndpoint
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.ovsdb.controller_row import NoValue, References, references, rows_of, transact
@@ -131,7 +131,7 @@ class MissAnswer:
         self._question = question
         self._changed = changed
         self._clock = clock
-        self._aside = Aside(self._ask_aside)
+        self._background = BackgroundQuestion(self._ask_aside)
         self._asked = -math.inf
         self.asks = False
         """Whether a miss goes to a controller."""
@@ -144,11 +144,11 @@ class MissAnswer:
     def ask(self) -> None:
         """Have it asked again; never blocks."""
         self._asked = self._clock()
-        self._aside.ask()
+        self._background.ask()
 
     def stop(self) -> None:
         """Ask nothing more."""
-        self._aside.stop()
+        self._background.stop()
 
     def due(self) -> float:
         """When to ask again although no plan is made."""

@@ -43,11 +43,11 @@ def neutron(drop: Drop, port_names: Mapping[int, str]) -> dict[str, str | int]:
     rules dropped the packet, `network` is the local VLAN, `why` is in words. What is not known is
     left out. `port_names` are the bridge's ports by OpenFlow number. Never raises.
     """
-    if drop.origin.table_id not in _FIREWALL_TABLES:
+    if drop.location.table_id not in _FIREWALL_TABLES:
         return {}
     known = context(drop.metadata)
     port = known.registers.get(_PORT_REGISTER, 0)
-    direction = _direction(drop.origin.table_id, known.in_port, port)
+    direction = _direction(drop.location.table_id, known.in_port, port)
     told: dict[str, str | int | None] = {
         "direction": direction,
         "port": port_names.get(port) if port else None,
@@ -91,13 +91,13 @@ def _after_conntrack(drop: Drop, known: Context) -> str | None:
         return "invalid conntrack state"
     if known.ct_state & headers.CT_STATE_ESTABLISHED and known.ct_mark & _RULE_GONE:
         return "the rule that allowed the connection is gone"
-    return "no rule matches" if drop.origin.table_id in _RULES_TABLES else None
+    return "no rule matches" if drop.location.table_id in _RULES_TABLES else None
 
 
 def _before_conntrack(drop: Drop, direction: str | None) -> str | None:
     """Why a packet was dropped that got no further than the base tables; None as above."""
     ethertype = drop.ethertype
-    if drop.origin.table_id not in _BASE_TABLES or direction is None:
+    if drop.location.table_id not in _BASE_TABLES or direction is None:
         return None
     if ethertype not in _FIREWALL_ETHERTYPES:
         if ethertype < 0 or ethertype == headers.ETHERTYPE_VLAN:

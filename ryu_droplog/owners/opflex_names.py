@@ -24,7 +24,7 @@ _ENTRY = Struct("=IH")
 _ID_MASK = 0xFFFFFFFF
 
 
-class Words(NamedTuple):
+class OpflexNames(NamedTuple):
     """Names of policies by id, and of tenants by group."""
 
     policies: Mapping[int, str] = MappingProxyType({})
@@ -44,7 +44,7 @@ class Words(NamedTuple):
         return f" STID={source} DTID={self.tenants.get(destination_group, 'N/A')}"
 
 
-NO_WORDS = Words()
+NO_NAMES = OpflexNames()
 
 
 class PolicyNames:

@@ -6,7 +6,7 @@ cut is said to be cut, and what a packet claims about itself is never a reason t
 
 from __future__ import annotations
 
-from ryu_droplog.model.drop import L3, L4, Arp, Drop, Icmp, IPv4, IPv6, Origin, Tcp, Udp
+from ryu_droplog.model.drop import L3, L4, Arp, Drop, Icmp, IPv4, IPv6, Location, Tcp, Udp
 from ryu_droplog.packet import headers
 
 # Every layer hands back its own header, the protocol, the header behind it, and whether it was cut.
@@ -16,17 +16,17 @@ _NO_PROTOCOL = -1
 _NO_ETHERTYPE = -1
 
 
-def decode(frame: bytes, time: float, origin: Origin, metadata: bytes) -> Drop:
+def decode(frame: bytes, time: float, location: Location, metadata: bytes) -> Drop:
     """Take a dropped frame apart, as far as it is whole. Nothing is raised, whatever the bytes.
 
     :param frame: from the destination MAC on, without the frame check sequence; padding is allowed
     :param time: when the program read the packet, in seconds since the epoch
-    :param origin: where it was dropped
+    :param location: where it was dropped
     :param metadata: the OXM fields of the PacketIn's match, passed on as they are
     """
     size = len(frame)
     if size < headers.ETHERNET_LENGTH:
-        return _without_ethertype(frame, time, origin, metadata)
+        return _without_ethertype(frame, time, location, metadata)
     dmac, smac, ethertype = headers.ETHERNET.unpack_from(frame)
     start = headers.ETHERNET_LENGTH
     vlans: tuple[int, ...] = ()
@@ -45,17 +45,17 @@ def decode(frame: bytes, time: float, origin: Origin, metadata: bytes) -> Drop:
         layers = None, _NO_PROTOCOL, None, ethertype == headers.ETHERTYPE_VLAN
     l3, protocol, l4, truncated = layers
     return Drop(
-        time, origin, metadata, frame, smac, dmac, vlans, ethertype, l3, protocol, l4, truncated
+        time, location, metadata, frame, smac, dmac, vlans, ethertype, l3, protocol, l4, truncated
     )
 
 
-def _without_ethertype(frame: bytes, time: float, origin: Origin, metadata: bytes) -> Drop:
+def _without_ethertype(frame: bytes, time: float, location: Location, metadata: bytes) -> Drop:
     """Report a frame that ends within its Ethernet header: those addresses that are whole."""
     dmac = frame[: headers.MAC_LENGTH]
     smac = frame[headers.MAC_LENGTH : 2 * headers.MAC_LENGTH]
     return Drop(
         time,
-        origin,
+        location,
         metadata,
         frame,
         smac=smac if len(smac) == headers.MAC_LENGTH else b"",

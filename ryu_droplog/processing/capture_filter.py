@@ -32,7 +32,7 @@ _NO_TUNNEL = (0, bytes(4), bytes(4))
 _FIRST_OF_TUNNEL = len(_FIELDS) - len(_NO_TUNNEL)
 
 
-class Capture:
+class CaptureFilter:
     """Asks of each drop whether one of many specifications fits it.
 
     Specifications that name the same fields are looked up together, so that a thousand of them

@@ -10,7 +10,7 @@ from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.model.drop import Arrival, Drop
 from ryu_droplog.model.errors import MalformedMessage
 from ryu_droplog.packet import ethernet
-from ryu_droplog.processing.dedup import Throttle
+from ryu_droplog.processing.dedup import Deduplicator
 
 COMPLAINT_PAUSE = 60.0
 """Seconds between two complaints about messages that contradict themselves; all are counted."""
@@ -19,14 +19,14 @@ SHOWN = 64
 
 
 class Reader(Protocol):
-    """Names drops: a `Classifier` for PacketIns, `DropLogs` for datagrams."""
+    """Names drops: a `PacketInReader` for PacketIns, `GeneveLogReader` for datagrams."""
 
     def read(self, message: bytes) -> Arrival | None:
         """Take a message apart; None when it tells of no drop. Raises MalformedMessage."""
 
 
-class Filter(Protocol):
-    """Leaves drops out: a `Prune`, a `Capture`."""
+class DropFilter(Protocol):
+    """Leaves drops out: a `FilterSet`, a `Capture`."""
 
     def match(self, drop: Drop) -> str | None:
         """Why the drop is left out; None: it is not."""
@@ -50,9 +50,9 @@ class Chain:
         self,
         reader: Reader,
         ledger: Ledger,
-        throttle: Throttle | None,
+        throttle: Deduplicator | None,
         sinks: Sequence[Taker],
-        filters: Sequence[Filter] = (),
+        filters: Sequence[DropFilter] = (),
     ) -> None:
         """`throttle` is this chain's own; None: repeats are not folded."""
         self._reader = reader
@@ -66,7 +66,7 @@ class Chain:
         """What was wrong with a message, for whoever may log."""
 
     def change(
-        self, throttle: Throttle | None, sinks: Sequence[Taker], filters: Sequence[Filter]
+        self, throttle: Deduplicator | None, sinks: Sequence[Taker], filters: Sequence[DropFilter]
     ) -> None:
         """Go on with others; what an earlier throttle holds back is sent to the new sinks.
 
@@ -95,13 +95,13 @@ class Chain:
             if arrival is None:
                 ledger.strangers += 1
                 continue
-            origin, metadata, raw = arrival
-            drop = ethernet.decode(raw, read_at, origin, metadata)
-            book = origin.book
+            location, metadata, raw = arrival
+            drop = ethernet.decode(raw, read_at, location, metadata)
+            book = location.book
             book.received += 1
             if drop.truncated:
                 ledger.truncated += 1
-            if not origin.named:
+            if not location.named:
                 ledger.unnamed += 1
             for leave_out in filters:
                 name = leave_out.match(drop)

@@ -25,7 +25,7 @@ class _Window:
     repeated: int = 0
 
 
-class Throttle:
+class Deduplicator:
     """Folds the repeats of a drop."""
 
     def __init__(self, window: float, entries: int = ENTRIES) -> None:
@@ -79,9 +79,9 @@ def _end(window: _Window) -> list[Drop]:
 
 
 def flow_key(drop: Drop) -> Hashable:
-    """What makes two drops the same: origin, addresses, protocol and ports."""
+    """What makes two drops the same: location, addresses, protocol and ports."""
     l3, l4 = drop.l3, drop.l4
-    where = drop.origin.bridge, drop.origin.table_id, drop.origin.reason
+    where = drop.location.bridge, drop.location.table_id, drop.location.reason
     if l3 is None:
         return (*where, drop.smac, drop.dmac, drop.ethertype)
     if isinstance(l3, Arp):

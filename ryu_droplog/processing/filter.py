@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 from ryu_droplog.config.filter_spec import (
     PORT_MAX,
     PROTOCOL_MAX,
-    Filter,
+    FilterSpec,
     Masked,
     Numbers,
 )
@@ -44,10 +44,10 @@ class _Acceptance(NamedTuple):
     """For each byte that such a mask covers, its position and those that accept each value."""
 
 
-class Prune:
+class FilterSet:
     """Tells by which of its filters a drop is left out; it never changes, any thread may ask."""
 
-    def __init__(self, filters: Sequence[Filter]) -> None:
+    def __init__(self, filters: Sequence[FilterSpec]) -> None:
         """`filters` in the order in which they are asked."""
         self.names = tuple(filter.name for filter in filters)
         """Of all filters, in their order."""

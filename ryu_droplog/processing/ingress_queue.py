@@ -39,7 +39,7 @@ class _Batch(NamedTuple):
 
 
 class Way(Protocol):
-    """What is behind an intake: a chain."""
+    """What is behind an ingress_queue: a chain."""
 
     def take(self, messages: Sequence[bytes], read_at: float, now: float) -> None:
         """Send PacketIns on their way, which came at `read_at` by the time of day."""
@@ -48,7 +48,7 @@ class Way(Protocol):
         """Close what time has ended; `now` here and in `take` is of a clock that is never set."""
 
 
-class Intake:
+class IngressQueue:
     """Takes batches of PacketIns, and sends them down the chain in a thread of its own."""
 
     def __init__(

@@ -16,11 +16,11 @@ from ryu_droplog.locks.bridge_claims import Claims, at_work, holder
 from ryu_droplog.model import cookie
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.connection import Channel, error_text
+from ryu_droplog.openflow.connection import Connection, error_text
 from ryu_droplog.openflow.flow_stats import EXPERIMENTER_HEADER, Flow, parse_updates
 from ryu_droplog.openflow.requests import dump, meter_ids, run_of_meter
-from ryu_droplog.reconcile.other_runs import Others, run_of
-from ryu_droplog.reconcile.owner_flow_rewrite import Tellers
+from ryu_droplog.reconcile.other_runs import OtherRuns, run_of
+from ryu_droplog.reconcile.owner_flow_rewrite import OwnerFlowRewrite
 from ryu_droplog.reconcile.sweeper import left_by
 from ryu_droplog.text.phrases import count
 
@@ -66,25 +66,25 @@ class Cleaning:
         """Take the body of a flow monitor message; never blocks."""
         self._updates.put(body)
 
-    def __call__(self, channel: Channel) -> Cleaned:
+    def __call__(self, connection: Connection) -> Cleaned:
         """Look as long as it takes, and remove what is left by dead runs.
 
         Raises SwitchError when a running program with the same run directory has the bridge, and
         when the switch has no flow monitor and something is there that may be in use.
         """
-        held = holder(self._run_directory, channel.id)
+        held = holder(self._run_directory, connection.id)
         if held is not None:
             raise SwitchError(f"{self._bridge}: {at_work(held.process)}")
         claims = Claims(self._run_directory)
-        claim = claims.take(self._bridge, channel.id, str(channel.address))
+        claim = claims.take(self._bridge, connection.id, str(connection.address))
         try:
-            return self._clean(channel, claims.dead(channel.id))
+            return self._clean(connection, claims.dead(connection.id))
         finally:
             claims.release(claim)
 
-    def _clean(self, channel: Channel, dead: Collection[int]) -> Cleaned:
-        [monitor] = channel.exchange([messages.monitor_flows(channel, _MONITOR_ID)])
-        flows, meters = dump(channel), meter_ids(channel)
+    def _clean(self, connection: Connection, dead: Collection[int]) -> Cleaned:
+        [monitor] = connection.exchange([messages.monitor_flows(connection, _MONITOR_ID)])
+        flows, meters = dump(connection), meter_ids(connection)
         runs = {run for run in map(run_of, flows) if run is not None}
         # No flow, no lease: what has only meters left was at work long ago.
         dead = {*dead, *({run_of_meter(meter) for meter in meters} - runs)}
@@ -95,9 +95,9 @@ class Cleaning:
                 f"{self._bridge}: no flow monitor ({error_text(monitor.error)}) would tell whether"
                 f" the flows of {_names(runs - dead)} are in use: --force removes them"
             )
-        others = Others(dead, 0.0, self._clock)
+        others = OtherRuns(dead, 0.0, self._clock)
         done = Cleaned()
-        self._remove(channel, others, flows, meters, done)
+        self._remove(connection, others, flows, meters, done)
         self._announce(others, flows)
         said = self._clock()
         while waiting := [other for other in others.seen if not other.at_work]:
@@ -108,11 +108,11 @@ class Cleaning:
                 self._say(f"{self._bridge}: looking for {due - now:.0f} s more")
             self._take_updates(others, min(min(o.due for o in waiting), said + PROGRESS) - now)
             if self._clock() >= min(other.due for other in waiting):
-                self._remove(channel, others, dump(channel), meter_ids(channel), done)
+                self._remove(connection, others, dump(connection), meter_ids(connection), done)
         done.at_work = [other.run for other in others.seen]
         return done
 
-    def _take_updates(self, others: Others, seconds: float) -> None:
+    def _take_updates(self, others: OtherRuns, seconds: float) -> None:
         """Take what the flow monitor tells next; return when the time is over."""
         try:
             body = self._updates.get(timeout=max(seconds, 0.01))
@@ -123,8 +123,8 @@ class Cleaning:
 
     def _remove(
         self,
-        channel: Channel,
-        others: Others,
+        connection: Connection,
+        others: OtherRuns,
         flows: list[Flow],
         meters: list[int],
         done: Cleaned,
@@ -132,11 +132,11 @@ class Cleaning:
         """Remove what the runs have left that are dead by now."""
         over = others.see(flows, map(run_of_meter, meters))
         left = left_by(over, flows, meters, alone=not others.seen)
-        done.restored += left.remove(channel, Tellers(channel))
+        done.restored += left.remove(connection, OwnerFlowRewrite(connection))
         done.flows += len(left.flows)
         done.meters += len(left.meters)
 
-    def _announce(self, others: Others, flows: list[Flow]) -> None:
+    def _announce(self, others: OtherRuns, flows: list[Flow]) -> None:
         if not others.seen:
             return
         seconds = max(other.due for other in others.seen) - self._clock()

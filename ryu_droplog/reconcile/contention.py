@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.flow_stats import Event, Update, effect_of
 from ryu_droplog.openflow.overlaps import Effort, Overlaps
-from ryu_droplog.reconcile.desired_state import Key, Standing, Wanted
+from ryu_droplog.reconcile.desired_state import DesiredFlow, DesiredState, FlowKey
 
 _STALE = 100
 """Places beyond twice what stands that are remembered before all are sorted anew."""
@@ -21,24 +21,24 @@ _STALE = 100
 class Contention:
     """The places of our flows, to be found by what contends with them."""
 
-    def __init__(self, standing: Mapping[Key, Standing]) -> None:
+    def __init__(self, standing: Mapping[FlowKey, DesiredState]) -> None:
         """`standing` are all flows of ours as they are now; whose place is new is to be noted."""
         self._standing = standing
         self._clear()
 
     def _clear(self) -> None:
-        self._noted: dict[Key, Wanted] = {}
+        self._noted: dict[FlowKey, DesiredFlow] = {}
         self._places = 0
-        self._misses: dict[int, list[Key]] = {}
+        self._misses: dict[int, list[FlowKey]] = {}
         """By table."""
-        self._above: dict[int, dict[tuple[int, int], Overlaps[Key]]] = {}
+        self._above: dict[int, dict[tuple[int, int], Overlaps[FlowKey]]] = {}
         """By table, and by the priorities of the drop below and of ours."""
 
     def __len__(self) -> int:
         """Places that are remembered, those that are left among them."""
         return self._places
 
-    def note(self, key: Key, wanted: Wanted) -> None:
+    def note(self, key: FlowKey, wanted: DesiredFlow) -> None:
         """Remember that a flow of ours may stand there from now on."""
         if self._noted.get(key) == wanted:
             return
@@ -48,7 +48,7 @@ class Contention:
                 self._place(known, standing.wanted)
         self._place(key, wanted)
 
-    def _place(self, key: Key, wanted: Wanted) -> None:
+    def _place(self, key: FlowKey, wanted: DesiredFlow) -> None:
         self._noted[key] = wanted
         self._places += 1
         if wanted.below is None:
@@ -59,7 +59,7 @@ class Contention:
         overlaps = places.setdefault(priorities, Overlaps(Effort(math.inf)))
         overlaps.add(wanted.below.match, key)
 
-    def find(self, update: Update) -> Iterator[tuple[Key, str]]:
+    def find(self, update: Update) -> Iterator[tuple[FlowKey, str]]:
         """The flows of ours that must go because of somebody's change, each with the reason."""
         for key in dict.fromkeys(self._near(update)):
             standing = self._standing.get(key)
@@ -67,14 +67,14 @@ class Contention:
             if why:
                 yield key, why
 
-    def _near(self, update: Update) -> Iterator[Key]:
+    def _near(self, update: Update) -> Iterator[FlowKey]:
         yield from self._misses.get(update.table_id, ())
         for (lowest, highest), overlaps in self._above.get(update.table_id, {}).items():
             if lowest <= update.priority <= highest:
                 yield from overlaps.find(update.match)
 
 
-def _contention(standing: Standing, update: Update) -> str | None:
+def _contention(standing: DesiredState, update: Update) -> str | None:
     """Why somebody's change means that our flow must go; None when it may stay."""
     ours = standing.flow
     if ours is None:

@@ -1,18 +1,18 @@
-"""What a programmer of a bridge asks and tells; it need not know who answers and listens."""
+"""What a reconciler of a bridge asks and tells; it need not know who answers and listens."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from ryu_droplog.cleanup.cleanup_process import Remains
+from ryu_droplog.cleanup.cleanup_process import Footprint
 from ryu_droplog.model.drop import DropFlow
 from ryu_droplog.openflow.flow_stats import Flow
 from ryu_droplog.pipelines.loader import Pipeline
 
 
-class Surroundings(Protocol):
-    """What a programmer needs to know, and whom it tells: all that outlives its connection."""
+class ReconcilerContext(Protocol):
+    """What a reconciler needs to know, and whom it tells: all that outlives its connection."""
 
     def pipeline(self, flows: Sequence[Flow]) -> Pipeline:
         """The pipeline of a bridge with these flows."""
@@ -24,7 +24,7 @@ class Surroundings(Protocol):
         """Take the names of the bridge's ports by OpenFlow port number."""
 
     def learn_drops(
-        self, drops: Mapping[tuple[int, int], DropFlow], tellers: Mapping[int, DropFlow]
+        self, drops: Mapping[tuple[int, int], DropFlow], rewritten: Mapping[int, DropFlow]
     ) -> None:
         """Take what our flows are above, by table and slot, and the flows that tell us, by cookie.
 
@@ -43,7 +43,7 @@ class Surroundings(Protocol):
     def words(self, cookie: int) -> Mapping[str, str]:
         """What the owner calls its flow with this cookie, as far as it is known."""
 
-    def bequeath(self, messages: bytes | None, remains: Remains) -> None:
+    def register_clean_up(self, messages: bytes | None, footprint: Footprint) -> None:
         """Take the messages that undo everything if the program is killed, and how much there is.
 
         None: the messages are as before, and all leases have just begun anew. Empty: nothing is

@@ -11,7 +11,7 @@ from ryu_droplog.model.cookie import SLOT_MAX, TABLE_DROP
 from ryu_droplog.openflow.flow_stats import Event, Update, actions_of, effect_of
 from ryu_droplog.openflow.messages import OurFlow
 from ryu_droplog.openflow.oxm_match import overlap, with_free_bit
-from ryu_droplog.reconcile.explicit_drops import Place, Way
+from ryu_droplog.reconcile.explicit_drops import CaptureMethod, Place
 from ryu_droplog.reconcile.planner import Plan, Verdict
 
 FIRST_PAUSE = 1.0
@@ -23,7 +23,7 @@ CALM = 120.0
 """Seconds that a flow must stand before its pause is forgotten."""
 
 
-class Key(NamedTuple):
+class FlowKey(NamedTuple):
     """One of our flows, over all the times that it is added."""
 
     table_id: int
@@ -32,10 +32,10 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredFlow:
     """A flow of ours as the plan asks for it."""
 
-    key: Key
+    key: FlowKey
     priority: int
     match: bytes
     """Empty: a table-miss flow."""
@@ -59,10 +59,10 @@ class Wanted:
 
 
 @dataclass
-class Standing:
+class DesiredState:
     """One of our flows on the switch. Times are in seconds, of whatever clock the caller has."""
 
-    wanted: Wanted
+    wanted: DesiredFlow
     flow: OurFlow | None = None
     """The flow while it stands."""
     since: float = 0.0
@@ -81,7 +81,7 @@ class Standing:
     missing_since: float = 0.0
     """Since when it is wanted and does not stand; 0: it does."""
 
-    def fits(self, wanted: Wanted, managed: bool) -> bool:
+    def fits(self, wanted: DesiredFlow, managed: bool) -> bool:
         """Whether our flow there, if any, is what the plan asks for.
 
         On a bridge that the OpFlex agent manages, our cookie is without the table-drop bit.
@@ -115,7 +115,7 @@ class Standing:
         """The plan wants nothing here. A pause goes on: its owner may change its mind often."""
         self.asked, self.missing_since = False, 0.0
 
-    def want(self, wanted: Wanted, now: float) -> None:
+    def want(self, wanted: DesiredFlow, now: float) -> None:
         """The plan wants this here."""
         self.wanted, self.asked = wanted, True
         if self.flow is None:
@@ -162,17 +162,17 @@ class Slots:
         self._slots[place] = slot
         return slot
 
-    def keep(self, still: Callable[[Key], bool]) -> None:
+    def keep(self, still: Callable[[FlowKey], bool]) -> None:
         """Give back the numbers of places that are no longer in use."""
         for place, slot in list(self._slots.items()):
-            if not still(Key(place.table_id, slot)):
+            if not still(FlowKey(place.table_id, slot)):
                 del self._slots[place]
                 self._free.setdefault(place.table_id, deque()).append(slot)
 
 
 def wanted_flows(
     plan: Plan, slots: Slots, capture: Sequence[bytes] | None = None
-) -> Iterator[Wanted]:
+) -> Iterator[DesiredFlow]:
     """The flows of ours that a plan asks for.
 
     `capture` are the matches, raw and disjoint, of what is to be captured where a table misses it;
@@ -190,13 +190,13 @@ def wanted_flows(
                 match = with_free_bit(match, ANY_REGISTER)
             slot = slots.take(Place(table.table_id, table.priority, match)) if others else 0
             if slot is not None:
-                yield Wanted(Key(table.table_id, slot), table.priority, match, below)
+                yield DesiredFlow(FlowKey(table.table_id, slot), table.priority, match, below)
     for drop in plan.explicit:
-        if drop.way is Way.ABOVE:
+        if drop.method is CaptureMethod.ABOVE:
             slot = slots.take(drop.place)
             if slot is not None:
-                yield Wanted(
-                    Key(drop.flow.table_id, slot),
+                yield DesiredFlow(
+                    FlowKey(drop.flow.table_id, slot),
                     drop.priority,
                     with_free_bit(drop.flow.match, drop.register),
                     drop.place,

@@ -30,7 +30,7 @@ Flows of a few kinds take less; it is spent where nearly all differ in what they
 _PRIORITY_MAX = 65535
 
 
-class Way(Enum):
+class CaptureMethod(Enum):
     """How the packets of an explicit drop are seen."""
 
     ABOVE = "logged"
@@ -55,12 +55,12 @@ class ExplicitDrop:
     """An owner's drop flow, and what is done about it."""
 
     flow: Flow
-    way: Way
+    method: CaptureMethod
     why: str
     priority: int = 0
-    """Of our flow, for `Way.ABOVE`."""
+    """Of our flow, for `CaptureMethod.ABOVE`."""
     register: int = 0
-    """The register whose bit 31 makes our match differ from the owner's, for `Way.ABOVE`."""
+    """For `CaptureMethod.ABOVE`: whose bit 31 makes our match differ from the owner's."""
 
     @property
     def place(self) -> Place:
@@ -104,16 +104,18 @@ def plan_explicit(
         table = _Table(flows, known, effort)
         for flow in table.drops:
             if not asked:
-                planned = ExplicitDrop(flow, Way.COUNT, "")
+                planned = ExplicitDrop(flow, CaptureMethod.COUNT, "")
             elif captured >= CAPTURES:
-                planned = ExplicitDrop(flow, Way.COUNT, f"{CAPTURES} others are logged already")
+                planned = ExplicitDrop(
+                    flow, CaptureMethod.COUNT, f"{CAPTURES} others are logged already"
+                )
             elif not monitored:
-                planned = ExplicitDrop(flow, Way.COUNT, _NO_MONITOR)
+                planned = ExplicitDrop(flow, CaptureMethod.COUNT, _NO_MONITOR)
             else:
                 planned = table.above(flow)
-                if planned.way is Way.COUNT and wish.modify:
+                if planned.method is CaptureMethod.COUNT and wish.modify:
                     planned = _modify(planned, shared, own_cookies=own_cookies)
-                captured += planned.way is not Way.COUNT
+                captured += planned.method is not CaptureMethod.COUNT
             made.append(planned)
     return made
 
@@ -122,7 +124,7 @@ _NO_MONITOR = "no flow monitor would tell of its owner's changes"
 
 
 def _uncaptured(flow: Flow, why: str) -> ExplicitDrop:
-    return ExplicitDrop(flow, Way.COUNT, why)
+    return ExplicitDrop(flow, CaptureMethod.COUNT, why)
 
 
 class _Table:
@@ -166,7 +168,7 @@ class _Table:
             if not ours.any(match):
                 ours.add(match, flow)
                 why = f"above it, at priority {priority}"
-                return ExplicitDrop(flow, Way.ABOVE, why, priority, register)
+                return ExplicitDrop(flow, CaptureMethod.ABOVE, why, priority, register)
         return _uncaptured(flow, "the places above it are taken by flows of ours")
 
     def _acting_at(self, priority: int) -> Overlaps[Flow]:
@@ -195,8 +197,8 @@ def _modify(planned: ExplicitDrop, shared: Iterable[int], *, own_cookies: bool) 
     flow = planned.flow
     if not own_cookies or not flow.cookie or flow.cookie in shared:
         why = f"{planned.why}, and its cookie is not its own"
-        return ExplicitDrop(flow, Way.COUNT, why)
-    return ExplicitDrop(flow, Way.MODIFY, planned.why)
+        return ExplicitDrop(flow, CaptureMethod.COUNT, why)
+    return ExplicitDrop(flow, CaptureMethod.MODIFY, planned.why)
 
 
 def _shared_cookies(tables: Mapping[int, Sequence[Flow]], known: Known) -> frozenset[int]:

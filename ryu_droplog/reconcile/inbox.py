@@ -1,4 +1,4 @@
-"""What waits for a bridge's programmer: any thread of the hub puts, one takes; bounded in bytes."""
+"""What waits for a bridge's reconciler: any thread of the hub puts, one takes; bounded in bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Inbox:
         self._came = 0
         """Bytes that have come in all; only the reader of the connection writes it."""
         self._taken = 0
-        """Bytes that were taken; only the programmer writes it."""
+        """Bytes that were taken; only the reconciler writes it."""
 
     def put(self, news: object) -> None:
         """Put what this program itself has to say."""

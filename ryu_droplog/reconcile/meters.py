@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from ryu_droplog.config.settings import Meter
 from ryu_droplog.model.errors import SwitchRefusal
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.connection import ANSWER_TIME, Answer, Channel, error_text
+from ryu_droplog.openflow.connection import ANSWER_TIME, Answer, Connection, error_text
 from ryu_droplog.openflow.messages import Message
 from ryu_droplog.openflow.requests import exchange_many, first_meter, meter_drops, meter_ids
 from ryu_droplog.reconcile.counters import Counters
@@ -18,14 +18,14 @@ class Meters:
 
     def __init__(
         self,
-        channel: Channel,
+        connection: Connection,
         wish: Meter,
         generation: int,
         counters: Counters,
         name: Callable[[int], str],
     ) -> None:
         """`generation` is the run's; `name` gives the name of a table."""
-        self._channel = channel
+        self._connection = connection
         self._wish = wish
         self._base = first_meter(generation)
         self._counters = counters
@@ -50,8 +50,8 @@ class Meters:
             return None
         meter_id = self._base + table_id
         if meter_id not in self._held:
-            add = messages.add_meter(self._channel, meter_id, self._wish.rate, self._wish.burst)
-            [answer] = self._channel.exchange([add])
+            add = messages.add_meter(self._connection, meter_id, self._wish.rate, self._wish.burst)
+            [answer] = self._connection.exchange([add])
             if answer.error:
                 raise SwitchRefusal(f"the switch refuses the meter: {error_text(answer.error)}")
             self._held.add(meter_id)
@@ -62,15 +62,15 @@ class Meters:
         """Give those that are there another rate; they go on counting."""
         if (wish.rate, wish.burst) != (self._wish.rate, self._wish.burst):
             modify = [
-                messages.modify_meter(self._channel, meter_id, wish.rate, wish.burst)
+                messages.modify_meter(self._connection, meter_id, wish.rate, wish.burst)
                 for meter_id in sorted(self._held)
             ]
-            exchange_many(self._channel, modify)
+            exchange_many(self._connection, modify)
         self._wish = wish
 
     def forget_lost(self) -> set[int]:
         """Note which of them somebody has deleted; returns their tables, which need new ones."""
-        lost = self._held - set(meter_ids(self._channel)) if self._held else set()
+        lost = self._held - set(meter_ids(self._connection)) if self._held else set()
         self._held -= lost
         tables = {meter_id - self._base for meter_id in lost}
         self._counters.forget_meters(tables)
@@ -78,14 +78,14 @@ class Meters:
 
     def read(self, answer_time: float = ANSWER_TIME) -> None:
         """Bring the ledger up to date; the switch has `answer_time` seconds."""
-        drops = meter_drops(self._channel, sorted(self._held), answer_time)
+        drops = meter_drops(self._connection, sorted(self._held), answer_time)
         for meter_id, packets in drops.items():
             table_id = meter_id - self._base
             self._counters.meter(table_id, self._name(table_id), packets)
 
     def found(self) -> list[int]:
         """The meters of this program that are on the switch, of whatever run."""
-        return meter_ids(self._channel) if self.available else []
+        return meter_ids(self._connection) if self.available else []
 
     def take_leave(self, meters: Collection[int]) -> None:
         """Read those among these that this run has left on an earlier connection.
@@ -99,8 +99,8 @@ class Meters:
     def removals(self, tables: Collection[int]) -> list[Message]:
         """Messages that delete all that are there, and those that these tables may get."""
         meters = self._held | {self._base + table_id for table_id in tables}
-        return [messages.delete_meter(self._channel, meter) for meter in sorted(meters)]
+        return [messages.delete_meter(self._connection, meter) for meter in sorted(meters)]
 
     def remove(self, answer_time: float) -> list[Answer]:
         """Delete them; an exchange has `answer_time` seconds."""
-        return exchange_many(self._channel, self.removals(()), answer_time)
+        return exchange_many(self._connection, self.removals(()), answer_time)

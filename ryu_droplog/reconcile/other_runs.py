@@ -1,4 +1,4 @@
-"""Other runs of this program that have flows on a bridge: at work, or dead. A pure judgement.
+"""OtherRun runs of this program that have flows on a bridge: at work, or dead. A pure judgement.
 
 A run that is at work starts the leases of its flows anew, again and again; the flows of one that is
 dead end with their leases, and its meters stay. So a run is at work if, within the longest lease
@@ -29,8 +29,8 @@ class Lease(NamedTuple):
 
 
 @dataclass
-class Other:
-    """Another run, as far as it was seen. Times are in seconds, of the clock of `Others`."""
+class OtherRun:
+    """Another run, as far as it was seen. Times are in seconds, of the clock of `OtherRuns`."""
 
     run: int
     default: float
@@ -67,7 +67,7 @@ def run_of(flow: Flow) -> int | None:
     return cookie.run_of(flow.cookie)
 
 
-class Others:
+class OtherRuns:
     """All other runs that have something on one bridge."""
 
     def __init__(
@@ -83,14 +83,14 @@ class Others:
         self._dead = dead
         self._lease = lease
         self._clock = clock
-        self._runs: dict[int, Other] = {}
+        self._runs: dict[int, OtherRun] = {}
 
     def __contains__(self, run: int | None) -> bool:
         """Whether what belongs to this run is to be left alone."""
         return run in self._runs
 
     @property
-    def seen(self) -> list[Other]:
+    def seen(self) -> list[OtherRun]:
         """The runs that are at work, or may be."""
         return list(self._runs.values())
 
@@ -134,7 +134,7 @@ class Others:
             return run in self._runs
         if run not in self._dead:
             now = self._clock()
-            other = self._runs.setdefault(run, Other(run, self._lease, now))
+            other = self._runs.setdefault(run, OtherRun(run, self._lease, now))
             other.sign(now)
             if update.cookie in other.flows:
                 other.flows[update.cookie] = other.flows[update.cookie]._replace(since=now)
@@ -142,7 +142,7 @@ class Others:
 
     def _update(self, run: int, flows: dict[int, int], meters: int, now: float) -> None:
         known = run in self._runs
-        other = self._runs.setdefault(run, Other(run, self._lease, now))
+        other = self._runs.setdefault(run, OtherRun(run, self._lease, now))
         for number, seconds in flows.items():
             lease = other.flows.get(number)
             if lease is None:

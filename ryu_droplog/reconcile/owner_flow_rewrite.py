@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ryu_droplog.model import cookie
 from ryu_droplog.model.errors import SwitchRefusal
-from ryu_droplog.openflow.connection import Channel
+from ryu_droplog.openflow.connection import Connection
 from ryu_droplog.openflow.flow_stats import Event, Flow, Update, effect_of
-from ryu_droplog.openflow.messages import Message, TellingFlow
+from ryu_droplog.openflow.messages import Message, RewrittenFlow
 from ryu_droplog.openflow.requests import exchange_many, telling
-from ryu_droplog.reconcile.explicit_drops import ExplicitDrop, Place, Way
+from ryu_droplog.reconcile.explicit_drops import CaptureMethod, ExplicitDrop, Place
 
 
 def tells(flow: Flow) -> bool:
@@ -23,24 +23,24 @@ def tells(flow: Flow) -> bool:
     return cookie.unpack(flow.cookie) is None and cookie.SIGNATURE in flow.effect.controller_ids
 
 
-class Tellers:
+class OwnerFlowRewrite:
     """The owner's flows that tell us, on one connection."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._telling: dict[Place, TellingFlow] = {}
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._telling: dict[Place, RewrittenFlow] = {}
         self.refusals: dict[Place, str] = {}
         """Why the last try failed, by place."""
 
     @property
-    def places(self) -> Mapping[Place, TellingFlow]:
+    def places(self) -> Mapping[Place, RewrittenFlow]:
         """Where they are."""
         return self._telling
 
     def restore_leftovers(self, flows: Iterable[Flow]) -> int:
         """Undo what a run that crashed left in these flows; returns in how many of them."""
         left = [telling(flow) for flow in flows if tells(flow)]
-        exchange_many(self._channel, [flow.restore(self._channel) for flow in left])
+        exchange_many(self._connection, [flow.restore(self._connection) for flow in left])
         return len(left)
 
     def follow(
@@ -52,7 +52,7 @@ class Tellers:
 
         `provide_meter` gives the meter of a table, or raises SwitchRefusal.
         """
-        planned = {drop.place: drop for drop in drops if drop.way is Way.MODIFY}
+        planned = {drop.place: drop for drop in drops if drop.method is CaptureMethod.MODIFY}
         self.restore(place for place in list(self._telling) if place not in planned)
         self.refusals.clear()
         for place, drop in planned.items():
@@ -64,7 +64,7 @@ class Tellers:
                 self.refusals[place] = str(error)
                 continue
             self._telling[place] = flow = telling(drop.flow, meter_id)
-            [answer] = self._channel.exchange([flow.tell(self._channel)])
+            [answer] = self._connection.exchange([flow.tell(self._connection)])
             if answer.error:
                 del self._telling[place]
                 self.refusals[place] = "the switch refuses to change it"
@@ -72,7 +72,9 @@ class Tellers:
     def restore(self, places: Iterable[Place], answer_time: float | None = None) -> None:
         """Undo it for these places."""
         flows = [self._telling[place] for place in places]
-        exchange_many(self._channel, [flow.restore(self._channel) for flow in flows], answer_time)
+        exchange_many(
+            self._connection, [flow.restore(self._connection) for flow in flows], answer_time
+        )
         for flow in flows:
             self._telling.pop(Place(flow.table_id, flow.priority, flow.match), None)
 
@@ -91,6 +93,6 @@ class Tellers:
         """The messages that restore all that tell us, and all that are about to."""
         flows = dict(self._telling)
         for drop in drops:
-            if drop.way is Way.MODIFY:
+            if drop.method is CaptureMethod.MODIFY:
                 flows.setdefault(drop.place, telling(drop.flow))
-        return [flow.restore(self._channel) for flow in flows.values()]
+        return [flow.restore(self._connection) for flow in flows.values()]

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from ryu_droplog.concurrency.background_question import Aside
+from ryu_droplog.concurrency.background_question import BackgroundQuestion
 from ryu_droplog.model.drop import DropFlow
 from ryu_droplog.openflow.flow_stats import Flow, is_ours
 from ryu_droplog.openflow.oxm_match import text as match_text
-from ryu_droplog.reconcile.context import Surroundings
-from ryu_droplog.reconcile.desired_state import Wanted
-from ryu_droplog.reconcile.explicit_drops import Way
+from ryu_droplog.reconcile.context import ReconcilerContext
+from ryu_droplog.reconcile.desired_state import DesiredFlow
+from ryu_droplog.reconcile.explicit_drops import CaptureMethod
 from ryu_droplog.reconcile.planner import Plan
 
 SPACING = 3.0
 """Seconds between two questions to the owner's database, however often its flows change."""
 
 
-class OwnersWords:
+class OwnerNames:
     """The words for the drops of one bridge."""
 
-    def __init__(self, around: Surroundings, news: Callable[[], None]) -> None:
+    def __init__(self, around: ReconcilerContext, news: Callable[[], None]) -> None:
         """`news` is called, in another thread, when more is known than before."""
-        self._around = around
+        self._context = around
         self._news = news
         self._asked: Collection[Flow] = ()
         """Flows whose names are asked for again at each renewal."""
-        self._aside = Aside(self._fetch, SPACING)
+        self._question = BackgroundQuestion(self._fetch, SPACING)
 
     def stop(self) -> None:
         """Ask for nothing more."""
-        self._aside.stop()
+        self._question.stop()
 
     def ask(self, made: Plan, flows: Iterable[Flow]) -> None:
         """Have the words fetched for what the owner's flows may drop."""
@@ -44,31 +44,31 @@ class OwnersWords:
     def ask_again(self) -> None:
         """Ask for what is not known yet, and for names that may have changed."""
         if self._asked:
-            self._aside.ask()
+            self._question.ask()
 
-    def hand_on(self, made: Plan, wanted: Iterable[Wanted]) -> None:
+    def hand_on(self, made: Plan, wanted: Iterable[DesiredFlow]) -> None:
         """Tell what our flows are above, and which flows of the owner's tell us."""
         in_words = {
             drop.place: self._in_words(drop.flow)
             for drop in made.explicit
-            if drop.way is not Way.COUNT
+            if drop.method is not CaptureMethod.COUNT
         }
         drops = {
             (one.key.table_id, one.key.slot): in_words[one.below]
             for one in wanted
             if one.key.slot and one.below in in_words
         }
-        tellers = {
+        rewritten = {
             drop.flow.cookie: in_words[drop.place]
             for drop in made.explicit
-            if drop.way is Way.MODIFY
+            if drop.method is CaptureMethod.MODIFY
         }
-        self._around.learn_drops(drops, tellers)
+        self._context.learn_drops(drops, rewritten)
 
     def _fetch(self) -> None:
-        if self._around.ask_owner(self._asked):
+        if self._context.ask_owner(self._asked):
             self._news()
 
     def _in_words(self, flow: Flow) -> DropFlow:
-        words = self._around.words(flow.cookie)
+        words = self._context.words(flow.cookie)
         return DropFlow(flow.cookie, flow.priority, match_text(flow.match), words)

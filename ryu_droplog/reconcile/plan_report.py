@@ -1,4 +1,4 @@
-"""What a programmer tells of its work: in words for the log, and row by row for `status`."""
+"""What a reconciler tells of its work: in words for the log, and row by row for `status`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ryu_droplog.openflow.oxm_match import text as match_text
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.reconcile.desired_state import Key, Standing
+from ryu_droplog.reconcile.desired_state import DesiredState, FlowKey
 from ryu_droplog.reconcile.explicit_drops import Place
 from ryu_droplog.reconcile.planner import NO_FLOW_LEADS_THERE, TABLE_MAX, Plan, Verdict
 from ryu_droplog.text.phrases import count
@@ -17,15 +17,15 @@ from ryu_droplog.text.phrases import count
 def news(
     plan: Plan,
     pipeline: Pipeline,
-    standing: Mapping[Key, Standing],
-    tellers: Collection[Place],
+    standing: Mapping[FlowKey, DesiredState],
+    rewritten: Collection[Place],
 ) -> list[str]:
     """What is watched and what is not, a line each."""
     flows = {key for key, one in standing.items() if one.flow is not None}
     refusals = {key: one.refusal for key, one in standing.items() if one.refusal}
     told = []
     if pipeline.misses:
-        watched = [table.name for table in plan.watched if Key(table.table_id, 0) in flows]
+        watched = [table.name for table in plan.watched if FlowKey(table.table_id, 0) in flows]
         told.append(f"watching {', '.join(watched) or 'no table'}")
         left = [f"{t.name} ({t.why})" for t in plan.tables if t.verdict is Verdict.LEAVE]
         if left:
@@ -33,18 +33,18 @@ def news(
     else:
         told.append("its owner drops by explicit flows alone: no table is watched")
     refused = [
-        f"{table.name} ({refusals[Key(table.table_id, 0)]})"
+        f"{table.name} ({refusals[FlowKey(table.table_id, 0)]})"
         for table in plan.watched
-        if Key(table.table_id, 0) in refusals
+        if FlowKey(table.table_id, 0) in refusals
     ]
     if refused:
         told.append(f"not watched for now: {'; '.join(refused)}")
     explicit = {drop.place for drop in plan.explicit}
     above = [standing[key] for key in flows if key.slot]  # or one of several that a table has
-    logged = sum(one.wanted.below in explicit for one in above) + len(tellers)
+    logged = sum(one.wanted.below in explicit for one in above) + len(rewritten)
     counted = len(plan.explicit) - logged
     if logged:
-        by_owner = f", {len(tellers)} of them by the owner's own flows" if tellers else ""
+        by_owner = f", {len(rewritten)} of them by the owner's own flows" if rewritten else ""
         others = f"; {counted} only counted" if counted else ""
         told.append(f"logging {count(logged, 'explicit drop')} of the owner's{by_owner}{others}")
     elif counted:
@@ -53,7 +53,7 @@ def news(
 
 
 def describe(
-    plan: Plan, standing: Mapping[Key, Standing], tellers: Collection[Place], now: float
+    plan: Plan, standing: Mapping[FlowKey, DesiredState], rewritten: Collection[Place], now: float
 ) -> dict[str, Any]:
     """The tables and explicit drops of a plan, each with what is done about it.
 
@@ -62,7 +62,7 @@ def describe(
     tables = [
         asdict(table)
         | {"verdict": table.verdict.value}
-        | _state(standing.get(Key(table.table_id, 0)), now)
+        | _state(standing.get(FlowKey(table.table_id, 0)), now)
         for table in plan.tables
     ]
     above = {one.wanted.below: one for one in standing.values() if one.wanted.key.slot}
@@ -73,11 +73,11 @@ def describe(
             "priority": drop.flow.priority,
             "match": match_text(drop.flow.match),
             "cookie": f"{drop.flow.cookie:#x}",
-            "way": drop.way.value,
+            "way": drop.method.value,
             "why": drop.why,
             **_state(above.get(drop.place), now),
         }
-        row["watched"] = row["watched"] or drop.place in tellers
+        row["watched"] = row["watched"] or drop.place in rewritten
         explicit.append(row)
     return {"tables": tables, "explicit": explicit}
 
@@ -103,7 +103,7 @@ def coming(
     ]
 
 
-def _state(standing: Standing | None, now: float) -> dict[str, Any]:
+def _state(standing: DesiredState | None, now: float) -> dict[str, Any]:
     if standing is None:
         return {"watched": False}
     told: dict[str, Any] = {

@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 
 from os_ken.lib import hub
 
-from ryu_droplog.cleanup.cleanup_process import Remains
+from ryu_droplog.cleanup.cleanup_process import Footprint
 from ryu_droplog.config.settings import Bridge, Settings
 from ryu_droplog.model import cookie
 from ryu_droplog.model.errors import SwitchRefusal, SwitchTimeout
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.capture_match import matches
-from ryu_droplog.openflow.connection import ANSWER_TIME, Channel, error_text
+from ryu_droplog.openflow.connection import ANSWER_TIME, Connection, error_text
 from ryu_droplog.openflow.flow_removed import FlowRemoved
 from ryu_droplog.openflow.flow_stats import (
     EXPERIMENTER_HEADER,
@@ -48,14 +48,20 @@ from ryu_droplog.openflow.session_setup import Facts, introduce
 from ryu_droplog.ovsdb.miss_controller import MissAnswer
 from ryu_droplog.reconcile.changes import Changes
 from ryu_droplog.reconcile.contention import Contention
-from ryu_droplog.reconcile.context import Surroundings
+from ryu_droplog.reconcile.context import ReconcilerContext
 from ryu_droplog.reconcile.counters import Counters, DropCount
-from ryu_droplog.reconcile.desired_state import Key, Slots, Standing, Wanted, wanted_flows
-from ryu_droplog.reconcile.explicit_drops import Place, Way
+from ryu_droplog.reconcile.desired_state import (
+    DesiredFlow,
+    DesiredState,
+    FlowKey,
+    Slots,
+    wanted_flows,
+)
+from ryu_droplog.reconcile.explicit_drops import CaptureMethod, Place
 from ryu_droplog.reconcile.inbox import Inbox
 from ryu_droplog.reconcile.meters import Meters
-from ryu_droplog.reconcile.owner_flow_rewrite import Tellers
-from ryu_droplog.reconcile.owner_names import OwnersWords
+from ryu_droplog.reconcile.owner_flow_rewrite import OwnerFlowRewrite
+from ryu_droplog.reconcile.owner_names import OwnerNames
 from ryu_droplog.reconcile.pace import SHARE, Pace
 from ryu_droplog.reconcile.plan_report import coming, describe, news
 from ryu_droplog.reconcile.planner import Plan, Snapshot, plan
@@ -66,7 +72,7 @@ LOG = logging.getLogger(__name__)
 
 LAST_COUNTS_TIME = 0.5
 """Seconds that the last counts of our flows are waited for when the program stops."""
-FAREWELL_TIME = 3.0
+STOP_TIME = 3.0
 """Seconds that a switch has to answer when the program stops."""
 TABLES_TOLD = 8
 """Tables of which it is told one by one that a flow of ours gave way."""
@@ -90,24 +96,24 @@ class _Told:
 
 
 class _Change(NamedTuple):
-    """Other settings."""
+    """OtherRun settings."""
 
     bridge: Bridge
     settings: Settings
 
 
-class Programmer:
+class Reconciler:
     """Adds, renews and removes our flows on one bridge, over one connection."""
 
     def __init__(
         self,
-        channel: Channel,
+        connection: Connection,
         bridge: Bridge,
         name: str,
         settings: Settings,
         generation: int,
         counters: Counters,
-        around: Surroundings,
+        around: ReconcilerContext,
         dead: Collection[int] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -115,7 +121,7 @@ class Programmer:
 
         `dead` are generations of other runs that are known to have ended.
         """
-        self._channel = channel
+        self._connection = connection
         self._bridge = name
         self._wish = bridge.explicit_drops
         self._unmetered = not settings.meter.required
@@ -124,7 +130,7 @@ class Programmer:
         self._capture = _capture(settings)
         self._generation = generation
         self._counters = counters
-        self._around = around
+        self._context = around
         self._clock = clock
         self.at_work = True
         """False when `run` has ended."""
@@ -141,27 +147,27 @@ class Programmer:
             _Change: self._handle_change,
         }
         self._stopping = False
-        self._standing: dict[Key, Standing] = {}
+        self._standing: dict[FlowKey, DesiredState] = {}
         self._contention = Contention(self._standing)
         self._slots = Slots()
-        self._tellers = Tellers(channel)
-        self._meters = Meters(channel, settings.meter, generation, counters, self._name)
+        self._rewritten = OwnerFlowRewrite(connection)
+        self._meters = Meters(connection, settings.meter, generation, counters, self._name)
         self._bundle_id = 0
         self._renewal = 0.0
         self._look_again = math.inf
         """When to plan anew although no flow has changed."""
         self._pace = Pace(clock)
         self._sweeper = Sweeper(
-            channel,
+            connection,
             name,
             generation,
             dead,
             settings.lease.duration,
             self._meters,
-            self._tellers,
+            self._rewritten,
             clock,
         )
-        self._words = OwnersWords(around, lambda: self._inbox.put(_Told()))
+        self._words = OwnerNames(around, lambda: self._inbox.put(_Told()))
         self._misses = MissAnswer(around.asks_on_miss, lambda: self._inbox.put(_Told()), clock)
         self._awaited: set[int] = set()
         """Cookies of flows whose last count is still to come."""
@@ -204,7 +210,7 @@ class Programmer:
     def describe(self) -> dict[str, Any]:
         """What is done about the bridge, for `status`."""
         now = self._clock() if self._ended is None else self._ended
-        told = describe(self._plan, dict(self._standing), self._tellers.places, now)
+        told = describe(self._plan, dict(self._standing), self._rewritten.places, now)
         return {
             "pipeline": self._pipeline.name,
             **told,
@@ -212,7 +218,7 @@ class Programmer:
             "other_runs": self._sweeper.describe(now),
         }
 
-    # The programmer's own thread
+    # The reconciler's own thread
 
     def run(self) -> None:
         """Program the bridge until `stop`; raises SwitchError when the switch will not have it."""
@@ -225,8 +231,8 @@ class Programmer:
             self._misses.stop()
 
     def _run(self) -> None:
-        self._facts = introduce(self._channel, self._bridge)
-        self._around.learn_names(self._facts.names)
+        self._facts = introduce(self._connection, self._bridge)
+        self._context.learn_names(self._facts.names)
         self._meters.available = self._facts.has_meters
         if not self._facts.has_meters and self._unmetered:
             LOG.warning(
@@ -288,13 +294,13 @@ class Programmer:
             self._handlers[type(news)](news)
 
     def _handle_updates(self, body: bytes) -> None:
-        if self._stopping and not self._tellers.places:
+        if self._stopping and not self._rewritten.places:
             return  # what we take back is ours alone, whatever they do
-        contended: dict[Key, str] = {}
+        contended: dict[FlowKey, str] = {}
         for update in parse_updates(body[EXPERIMENTER_HEADER:]):
             self._take_news(update)
             self._changes.note(update)
-            self._tellers.note(update)
+            self._rewritten.note(update)
             if update.event == Event.DELETED and self._sweeper.note(update):
                 continue  # it was in our way
             for key, why in self._contention.find(update):
@@ -354,7 +360,7 @@ class Programmer:
         self._pace.waive()
         self._renewal = min(self._renewal, self._clock() + self._lease.renew)
 
-    def _withdraw(self, reasons: Mapping[Key, str]) -> None:
+    def _withdraw(self, reasons: Mapping[FlowKey, str]) -> None:
         """Take these flows of ours away at once, and put off the next try."""
         now = self._clock()
         gone: list[OurFlow] = []
@@ -366,7 +372,7 @@ class Programmer:
             gone.append(standing.flow)
             standing.put_off(now, why)
             told.setdefault(key.table_id, []).append(f"{why}; next try in {standing.pause:g} s")
-        exchange_many(self._channel, [flow.delete(self._channel) for flow in gone])
+        exchange_many(self._connection, [flow.delete(self._connection) for flow in gone])
         if len(told) > TABLES_TOLD:
             LOG.info(
                 "%s: %d flows of ours in %d tables gave way; they are tried again soon",
@@ -390,13 +396,13 @@ class Programmer:
         self._pace.taken_up()
         self._look_again = math.inf
         self._changes.clear()
-        flows = dump(self._channel)
+        flows = dump(self._connection)
         self._sweeper.look(flows, first=first)
         self._handle_waiting()  # a large bridge takes a while to dump
         self._meters.forget_lost()
-        self._pipeline = self._around.pipeline(flows)
-        self._around.learn_ports(port_names(self._channel))
-        made = plan(self._pipeline, self._snapshot(flows), self._wish, self._around.is_drop)
+        self._pipeline = self._context.pipeline(flows)
+        self._context.learn_ports(port_names(self._connection))
+        made = plan(self._pipeline, self._snapshot(flows), self._wish, self._context.is_drop)
         made = self._sweeper.spare(made)
         if self._pipeline.explain == "ovn":
             self._words.ask(made, flows)
@@ -408,7 +414,7 @@ class Programmer:
         LOG.debug("%s: planned with %d flows in %.3f s", self._bridge, len(flows), took)
         self._count_explicit(count_of(flow) for flow in flows if not is_ours(flow))
         self._words.hand_on(made, wanted.values())
-        self._tellers.follow(made.explicit, self._meters.provide)
+        self._rewritten.follow(made.explicit, self._meters.provide)
         for key, standing in list(self._standing.items()):
             if key not in wanted:
                 self._remove(standing)
@@ -417,7 +423,7 @@ class Programmer:
                 if key.slot and self._clock() >= standing.not_before:
                     del self._standing[key]
         for key, one in wanted.items():
-            standing = self._standing.setdefault(key, Standing(one))
+            standing = self._standing.setdefault(key, DesiredState(one))
             if not standing.fits(one, made.managed):
                 self._remove(standing)
             standing.want(one, self._clock())
@@ -439,7 +445,7 @@ class Programmer:
         self._misses.ask()
         self._say(made)
 
-    def _was_changed(self, wanted: Wanted) -> bool:
+    def _was_changed(self, wanted: DesiredFlow) -> bool:
         """Whether the place of a flow to be added is no longer what was planned with."""
         return self._changes.any(wanted.key.table_id, wanted.contends)
 
@@ -448,7 +454,7 @@ class Programmer:
         asks = self._misses.asks
         return Snapshot(flows, facts.names, facts.limits, facts.monitored, asks)
 
-    def _add(self, standing: Standing, managed: bool) -> None:
+    def _add(self, standing: DesiredState, managed: bool) -> None:
         """Add a flow as it is wanted; one of ours that stands there goes at the same moment."""
         now = self._clock()
         wanted = standing.wanted
@@ -463,17 +469,17 @@ class Programmer:
         self._bundle_id += 1
         # The flow counts as ours from before it stands, so that no change by others is missed.
         former, standing.flow = standing.flow, flow
-        adding = flow.add(self._channel, self._bundle_id, instead_of=former)
-        errors = [answer.error for answer in self._channel.exchange(adding) if answer.error]
+        adding = flow.add(self._connection, self._bundle_id, instead_of=former)
+        errors = [answer.error for answer in self._connection.exchange(adding) if answer.error]
         if errors:
             if former is not None:
-                self._channel.exchange([former.delete(self._channel)])
+                self._connection.exchange([former.delete(self._connection)])
             standing.put_off(now, error_text(errors[0]))
         else:
             standing.stands(now)
 
     def _new_flow(
-        self, wanted: Wanted, managed: bool, meter_id: int | None, addition: int
+        self, wanted: DesiredFlow, managed: bool, meter_id: int | None, addition: int
     ) -> OurFlow:
         table_id, slot = wanted.key
         generation = self._generation | addition & cookie.ADDITION_MASK
@@ -487,19 +493,19 @@ class Programmer:
             actions=wanted.actions,
         )
 
-    def _remove(self, standing: Standing) -> None:
+    def _remove(self, standing: DesiredState) -> None:
         if standing.flow is not None:
-            self._channel.exchange([standing.flow.delete(self._channel)])
+            self._connection.exchange([standing.flow.delete(self._connection)])
             standing.flow = None
 
-    def _held(self) -> dict[Key, OurFlow]:
+    def _held(self) -> dict[FlowKey, OurFlow]:
         return {key: one.flow for key, one in self._standing.items() if one.flow is not None}
 
     def _renew(self) -> None:
         """Start all leases anew; find out which flows and meters are gone."""
         held = self._held()
-        channel = self._channel
-        exchange_many(channel, [flow.renew(channel) for flow in held.values()])
+        connection = self._connection
+        exchange_many(connection, [flow.renew(connection) for flow in held.values()])
         present = self._read_counters()
         gone = {key: "is gone" for key, flow in held.items() if flow.cookie not in present}
         for table_id in self._meters.forget_lost():
@@ -513,14 +519,14 @@ class Programmer:
     def _read_counters(self, answer_time: float = ANSWER_TIME) -> set[int]:
         """Bring the ledger up to date; returns the cookies of our flows that are there."""
         theirs = {drop.flow.cookie for drop in self._plan.explicit if drop.flow.instructions}
-        theirs |= {flow.cookie for flow in self._tellers.places.values()}
+        theirs |= {flow.cookie for flow in self._rewritten.places.values()}
 
         def wanted(number: int) -> bool:
             return number & cookie.FAMILY_MASK == cookie.FAMILY or number in theirs
 
         present = set()
         others = []
-        for count in dump_counts(self._channel, wanted, answer_time):
+        for count in dump_counts(self._connection, wanted, answer_time):
             if cookie.of_run(count.cookie, self._generation):
                 present.add(count.cookie)
                 name = self._name(count.table_id)
@@ -533,13 +539,13 @@ class Programmer:
 
     def _count_explicit(self, counts: Iterable[Count]) -> None:
         """Take what all drop flows of others have counted, in tables where that is a loss."""
-        lossy, tellers = self._plan.lossy, self._tellers.places
+        lossy, rewritten = self._plan.lossy, self._rewritten.places
         known = {drop.place for drop in self._plan.explicit}
         drops = []
         for count in counts:
             place = Place(count.table_id, count.priority, count.match)
             if count.table_id in lossy and (count.plain or place in known):
-                tells = place in tellers
+                tells = place in rewritten
                 drops.append(DropCount(place, count.cookie, count.packets, count.plain, tells))
         self._counters.explicit(drops, self._name)
 
@@ -548,21 +554,21 @@ class Programmer:
 
         Raises SwitchError when that is not certain: then it is for the clean-up process to do.
         """
-        channel = self._channel
+        connection = self._connection
         with suppress(SwitchTimeout):  # a slow switch may still have the time to remove them
-            self._read_counters(FAREWELL_TIME)
+            self._read_counters(STOP_TIME)
         held = list(self._held().values())
         self._awaited = {flow.cookie for flow in held}
-        answers = exchange_many(channel, [flow.delete(channel) for flow in held], FAREWELL_TIME)
-        restored = len(self._tellers.places)
-        self._tellers.restore(list(self._tellers.places), FAREWELL_TIME)
+        answers = exchange_many(connection, [flow.delete(connection) for flow in held], STOP_TIME)
+        restored = len(self._rewritten.places)
+        self._rewritten.restore(list(self._rewritten.places), STOP_TIME)
         self._await_last_counts()
-        self._meters.read(FAREWELL_TIME)
-        answers += self._meters.remove(FAREWELL_TIME)
+        self._meters.read(STOP_TIME)
+        answers += self._meters.remove(STOP_TIME)
         errors = [answer.error for answer in answers if answer.error]
         if errors:
             raise SwitchRefusal(f"the switch refuses to remove it: {error_text(errors[0])}")
-        self._around.bequeath(b"", Remains())
+        self._context.register_clean_up(b"", Footprint())
         what = phrases.count(len(held), "flow") if held else "no flow was there"
         LOG.info("%s: removed what was added: %s", self._bridge, what)
         if restored:
@@ -576,33 +582,37 @@ class Programmer:
         while self._awaited and self._clock() < deadline:
             self._wait(LAST_COUNTS_TIME / 10)
 
-    def _write_will(self, made: Plan, wanted: Collection[Wanted]) -> None:
+    def _write_will(self, made: Plan, wanted: Collection[DesiredFlow]) -> None:
         """Say how to take back all that stands and all that is about to be added."""
-        channel = self._channel
+        connection = self._connection
         held = self._held()
-        removals = [flow.delete(channel) for flow in held.values()]
+        removals = [flow.delete(connection) for flow in held.values()]
         for one in wanted:
             standing = self._standing.get(one.key)
             additions = standing.additions if standing else 0
-            removals.append(self._new_flow(one, made.managed, None, additions + 1).delete(channel))
-        restorals = self._tellers.will(made.explicit)
+            removals.append(
+                self._new_flow(one, made.managed, None, additions + 1).delete(connection)
+            )
+        restorals = self._rewritten.will(made.explicit)
         tables = {key.table_id for key in held} | {one.key.table_id for one in wanted}
-        tables |= {drop.flow.table_id for drop in made.explicit if drop.way is Way.MODIFY}
+        tables |= {
+            drop.flow.table_id for drop in made.explicit if drop.method is CaptureMethod.MODIFY
+        }
         meters = self._meters.removals(tables)
         flows = len(held.keys() | {one.key for one in wanted})
-        remains = Remains(flows, len(meters), len(restorals), self._lease.duration)
-        script = messages.script(channel, removals + restorals + meters)
-        self._around.bequeath(script, remains)
+        footprint = Footprint(flows, len(meters), len(restorals), self._lease.duration)
+        script = messages.script(connection, removals + restorals + meters)
+        self._context.register_clean_up(script, footprint)
 
     def _count_remains(self) -> None:
         """Say how much stands now that all leases have begun anew, or flows were added."""
-        changed = len(self._tellers.places)
-        remains = Remains(len(self._held()), self._meters.count, changed, self._lease.duration)
-        self._around.bequeath(None, remains)
+        changed = len(self._rewritten.places)
+        footprint = Footprint(len(self._held()), self._meters.count, changed, self._lease.duration)
+        self._context.register_clean_up(None, footprint)
 
     def _say(self, made: Plan) -> None:
         """Tell what is watched and what is not, as far as that has changed."""
-        told = news(made, self._pipeline, self._standing, self._tellers.places)
+        told = news(made, self._pipeline, self._standing, self._rewritten.places)
         now = self._clock()
         if told == self._said or (
             len(self._sayings) == SAYINGS and now - self._sayings[0] < SAYINGS_TIME

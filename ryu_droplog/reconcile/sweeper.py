@@ -12,7 +12,7 @@ from typing import Any
 
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.connection import Channel
+from ryu_droplog.openflow.connection import Connection
 from ryu_droplog.openflow.flow_stats import Event, Flow, Update
 from ryu_droplog.openflow.requests import (
     METER_BASE,
@@ -21,11 +21,11 @@ from ryu_droplog.openflow.requests import (
     leftover,
     run_of_meter,
 )
-from ryu_droplog.reconcile.desired_state import Wanted
-from ryu_droplog.reconcile.explicit_drops import ExplicitDrop, Place, Way
+from ryu_droplog.reconcile.desired_state import DesiredFlow
+from ryu_droplog.reconcile.explicit_drops import CaptureMethod, ExplicitDrop, Place
 from ryu_droplog.reconcile.meters import Meters
-from ryu_droplog.reconcile.other_runs import Others, run_of
-from ryu_droplog.reconcile.owner_flow_rewrite import Tellers, tells
+from ryu_droplog.reconcile.other_runs import OtherRuns, run_of
+from ryu_droplog.reconcile.owner_flow_rewrite import OwnerFlowRewrite, tells
 from ryu_droplog.reconcile.planner import Plan
 
 LOG = logging.getLogger(__name__)
@@ -40,15 +40,15 @@ class Leftovers:
     changed: Sequence[Flow]
     """Drop flows of the owner's that were made to tell us."""
 
-    def remove(self, channel: Channel, tellers: Tellers) -> int:
+    def remove(self, connection: Connection, rewritten: OwnerFlowRewrite) -> int:
         """Remove the flows and meters, and restore the owner's flows; returns how many these are.
 
         Each is told by its full cookie, so that nothing that has come meanwhile is touched.
         """
-        restored = tellers.restore_leftovers(self.changed)
-        removals = [leftover(flow).delete(channel) for flow in self.flows]
-        removals += [messages.delete_meter(channel, meter) for meter in self.meters]
-        exchange_many(channel, removals)
+        restored = rewritten.restore_leftovers(self.changed)
+        removals = [leftover(flow).delete(connection) for flow in self.flows]
+        removals += [messages.delete_meter(connection, meter) for meter in self.meters]
+        exchange_many(connection, removals)
         return restored
 
     def __len__(self) -> int:
@@ -84,23 +84,23 @@ class Sweeper:
 
     def __init__(
         self,
-        channel: Channel,
+        connection: Connection,
         bridge: str,
         generation: int,
         dead: Collection[int],
         lease: float,
         meters: Meters,
-        tellers: Tellers,
+        rewritten: OwnerFlowRewrite,
         clock: Callable[[], float],
     ) -> None:
         """`generation` is this run's; `dead` are generations of runs that are known to be."""
-        self._channel = channel
+        self._connection = connection
         self._bridge = bridge
         self._generation = generation
         self._meters = meters
-        self._tellers = tellers
+        self._rewritten = rewritten
         self._clock = clock
-        self._others = Others({generation, *dead}, lease, clock)
+        self._others = OtherRuns({generation, *dead}, lease, clock)
         self._in_place: dict[int, list[Update]] = {}
         """By table, the flows of other runs, as if they had just been added."""
         self._told: dict[int, bool] = {}
@@ -127,7 +127,7 @@ class Sweeper:
         left = left_by(over, flows, meters, alone=not self._others.seen)
         if left and (over or first):
             LOG.info("%s: removing %d leftovers", self._bridge, len(left))
-            left.remove(self._channel, self._tellers)
+            left.remove(self._connection, self._rewritten)
         self._in_place = {}
         for flow in flows:
             if run_of(flow) in self._others:
@@ -145,7 +145,7 @@ class Sweeper:
     def _is_own(self, flow: Flow) -> bool:
         """Whether a flow is this connection's, or was changed by it."""
         place = Place(flow.table_id, flow.priority, flow.match)
-        return run_of(flow) == self._generation or place in self._tellers.places
+        return run_of(flow) == self._generation or place in self._rewritten.places
 
     def note(self, update: Update) -> bool:
         """Take a change by others; whether another run of this program made it."""
@@ -154,7 +154,7 @@ class Sweeper:
             self._say()
         return made
 
-    def in_the_way(self, wanted: Wanted) -> str:
+    def in_the_way(self, wanted: DesiredFlow) -> str:
         """Why a flow of ours cannot be where it is wanted because of another run; or empty."""
         for update in self._in_place.get(wanted.key.table_id, ()):
             if wanted.contends(update):
@@ -170,10 +170,10 @@ class Sweeper:
 
     def _spared(self, drop: ExplicitDrop) -> ExplicitDrop:
         theirs = [run for run in _runs_told(drop.flow) if run in self._others]
-        if not theirs or drop.place in self._tellers.places:
+        if not theirs or drop.place in self._rewritten.places:
             return drop
         who = cookie.generation_text(theirs[0])
-        return ExplicitDrop(drop.flow, Way.COUNT, f"it tells another ryu_droplog ({who})")
+        return ExplicitDrop(drop.flow, CaptureMethod.COUNT, f"it tells another ryu_droplog ({who})")
 
     def describe(self, now: float) -> list[dict[str, Any]]:
         """The other runs as of now, a row each, for `status`."""

@@ -18,7 +18,7 @@ from ryu_droplog.config.settings import Bridge
 from ryu_droplog.connections.connector import connect
 from ryu_droplog.connections.presence import cannot_connect
 from ryu_droplog.model.errors import Unreachable
-from ryu_droplog.openflow.connection import ANSWER_TIME, Channel, new_handshake
+from ryu_droplog.openflow.connection import ANSWER_TIME, Connection, new_handshake
 from ryu_droplog.openflow.requests import dump
 from ryu_droplog.openflow.tables import parse_table_features
 from ryu_droplog.ovsdb.miss_controller import miss_question
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 def visit(
     endpoint: UnixEndpoint | TcpEndpoint,
-    errand: Callable[[Channel], T],
+    errand: Callable[[Connection], T],
     on_flow_updates: Callable[[bytes], None] = lambda body: None,
 ) -> T:
     """Connect, shake hands, do the errand, and go; raises SwitchError.
@@ -44,39 +44,39 @@ def visit(
         raise Unreachable(cannot_connect(endpoint, error)) from error
     ready: Any = hub.Queue()
     with closing(sock):
-        channel = Channel(
+        connection = Connection(
             sock,
             str(endpoint),
             new_handshake(),
             on_packet_ins=lambda messages, now: None,
-            on_ready=lambda channel: ready.put(True),
+            on_ready=lambda connection: ready.put(True),
             on_flow_updates=on_flow_updates,
             on_flow_removed=lambda removed: None,
         )
 
         def serve() -> None:
-            channel.serve()
+            connection.serve()
             ready.put(False)
 
         reader = start(serve)
         try:
             if not ready.get(timeout=ANSWER_TIME):
-                raise Unreachable(f"{endpoint}: {channel.refusal or 'the connection has ended'}")
-            return errand(channel)
+                raise Unreachable(f"{endpoint}: {connection.refusal or 'the connection has ended'}")
+            return errand(connection)
         except hub.QueueEmpty:
             raise Unreachable(f"{endpoint}: no OpenFlow handshake") from None
         finally:
-            channel.stop()
+            connection.stop()
             join([reader])
 
 
-def look(channel: Channel, bridge: Bridge) -> Snapshot:
+def look(connection: Connection, bridge: Bridge) -> Snapshot:
     """Everything that a plan depends on; changes nothing."""
-    request = channel.ofproto_parser.OFPTableFeaturesStatsRequest(channel)
-    [tables] = channel.exchange([request])
+    request = connection.ofproto_parser.OFPTableFeaturesStatsRequest(connection)
+    [tables] = connection.exchange([request])
     names, limits = parse_table_features(tables.bodies)
     return Snapshot(
-        dump(channel),
+        dump(connection),
         names,
         limits,
         packet_in_on_miss=miss_question(bridge.name, bridge.endpoint)(),

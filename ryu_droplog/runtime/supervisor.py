@@ -9,33 +9,33 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ryu_droplog.cleanup.cleanup_client import LastWill
+from ryu_droplog.cleanup.cleanup_client import CleanUpClient
 from ryu_droplog.concurrency.threads import Group
 from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint
 from ryu_droplog.config.settings import ANY_BRIDGE, SYSLOG, Bridge, Settings
-from ryu_droplog.connections.connector import Link, find
+from ryu_droplog.connections.connector import Connector, find
 from ryu_droplog.connections.listener import Listener
 from ryu_droplog.connections.reach import CONNECTED, GONE, OFF, Reach
-from ryu_droplog.connections.service_connector import ServiceLink
+from ryu_droplog.connections.service_connector import ServiceConnector
 from ryu_droplog.locks.bridge_claims import Claims
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError
-from ryu_droplog.openflow.connection import Channel
-from ryu_droplog.owners.opflex_names import PolicyNames, Words
+from ryu_droplog.openflow.connection import Connection
+from ryu_droplog.owners.opflex_names import OpflexNames, PolicyNames
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.processing.capture_filter import Capture
-from ryu_droplog.processing.chain import Filter
-from ryu_droplog.processing.filter import Prune
-from ryu_droplog.reconcile.reconciler import Programmer
+from ryu_droplog.processing.capture_filter import CaptureFilter
+from ryu_droplog.processing.chain import DropFilter
+from ryu_droplog.processing.filter import FilterSet
+from ryu_droplog.reconcile.reconciler import Reconciler
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sinks.formats import FORMATS
 from ryu_droplog.sinks.packet_events import PacketEvents
 from ryu_droplog.sinks.syslog import Syslog
 from ryu_droplog.sinks.text import File, StandardOutput
-from ryu_droplog.sources.bridge import Watch, never_connected
-from ryu_droplog.sources.bridges import Watches
+from ryu_droplog.sources.bridge import BridgeSource, never_connected
+from ryu_droplog.sources.bridges import BridgeSources
 from ryu_droplog.sources.geneve_log import senders
-from ryu_droplog.sources.geneve_socket import Reception
+from ryu_droplog.sources.geneve_socket import GeneveSocket
 from ryu_droplog.text.phrases import were
 
 LOG = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ RETIRED = 10
 """Sinks that are no longer needed whose last notices are waited for."""
 
 
-class Works:
-    """Links, listener, reception, watches and sinks; none until the first `change`."""
+class Supervisor:
+    """Connectors, listener, sources and sinks; none until the first `change`."""
 
     def __init__(self, run_directory: str, generation: int, threads: ModuleType) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
@@ -60,14 +60,14 @@ class Works:
         self._generation = generation
         self._threads = threads
         self._claims = Claims(run_directory, generation)
-        self._watches = Watches(threads)
-        self._will = LastWill()
-        self._links: dict[str, tuple[Bridge, Link]] = {}
+        self._bridge_sources = BridgeSources(threads)
+        self._clean_up = CleanUpClient()
+        self._connectors: dict[str, tuple[Bridge, Connector]] = {}
         self._reaches: dict[str, tuple[Bridge, Reach]] = {}
         """Of each bridge that is configured and to be connected."""
         self._listener: Listener | None = None
-        self._reception: Reception | None = None
-        self._filters: Sequence[Filter] = ()
+        self._geneve_socket: GeneveSocket | None = None
+        self._filters: Sequence[DropFilter] = ()
         self._policies: PolicyNames | None = None
         self._running = Group()
         self._retired: deque[Sink] = deque(maxlen=RETIRED)
@@ -82,10 +82,10 @@ class Works:
             )
         if old is None:
             self._claims.prepare()
-        fresh: list[Sink | Reception] = []
+        fresh: list[Sink | GeneveSocket] = []
         try:
             sinks = self._new_sinks(settings, fresh)
-            reception = self._new_reception(settings, pipelines, sinks, fresh)
+            geneve_socket = self._new_reception(settings, pipelines, sinks, fresh)
             listener = self._new_listener(settings)
         except Exception:
             for part in fresh:
@@ -95,59 +95,62 @@ class Works:
         retired = [sink for sink in self.sinks.values() if sink not in sinks.values()]
         self.sinks = sinks
         self._filters = _filters(settings)
-        self._watches.change(self._is_listed, settings.arrivals)
-        self._use(reception)
+        self._bridge_sources.change(self._is_listed, settings.arrivals)
+        self._use(geneve_socket)
         self._use_listener(listener)
-        self._use_links()
+        self._use_connectors()
         for source in self.sources():
             source.redirect(settings.throttle, list(sinks.values()), self._filters)
         if retired:
             self._retired += retired
             self._threads.Thread(target=self._retire, args=(retired,), daemon=True).start()
-        self.learn_words(anew=True)
+        self.learn_opflex_names(anew=True)
 
     @property
-    def watches(self) -> Mapping[str, Watch]:
+    def bridge_sources(self) -> Mapping[str, BridgeSource]:
         """The bridges that are or were connected, by their names."""
-        return self._watches.by_name
+        return self._bridge_sources.by_name
 
     def tidy(self) -> None:
         """Forget bridges that no entry names and that stay away."""
-        self._watches.tidy()
+        self._bridge_sources.tidy()
 
     def listening(self) -> dict[str, Any]:
         """Who has connected to `listen`, for `status`: by its address; nothing without one."""
         listener = self._listener
         return {str(listener.endpoint): listener.state()} if listener is not None else {}
 
-    def learn_words(self, *, anew: bool = False) -> None:
+    def learn_opflex_names(self, *, anew: bool = False) -> None:
         """Look whether the OpFlex agent has other names for its policies."""
         assert self._settings is not None
         opflex = self._settings.opflex
         if anew:
             self._policies = PolicyNames(opflex.ids_directory)
         if self._policies is not None and (self._policies.poll() or anew):
-            words = self._words()
+            names = self._opflex_names()
             for source in self.sources():
-                source.learn_words(words)
+                source.learn_opflex_names(names)
 
-    def sources(self) -> list[Watch | Reception]:
+    def sources(self) -> list[BridgeSource | GeneveSocket]:
         """Where drops come from, or came from."""
-        return [*list(self.watches.values()), *([self._reception] if self._reception else [])]
+        return [
+            *list(self.bridge_sources.values()),
+            *([self._geneve_socket] if self._geneve_socket else []),
+        ]
 
     @property
-    def reception(self) -> Reception | None:
+    def geneve_socket(self) -> GeneveSocket | None:
         """Where datagrams are received, if they are."""
-        return self._reception
+        return self._geneve_socket
 
     def notices(self) -> Iterator[tuple[int, str]]:
         """What the user should know, each once, with its level of logging."""
-        for text in self._watches.reports():
+        for text in self._bridge_sources.reports():
             yield logging.INFO, text
         for source in self.sources():
             for text in source.notices():
                 yield logging.ERROR, f"{source.name}: {text}"
-        self._look_at_links()
+        self._look_at_connectors()
         for name, (_, reach) in self._reaches.items():
             warning = reach.warning()
             if warning:
@@ -158,43 +161,49 @@ class Works:
 
     def tend(self) -> None:
         """See to the clean-up process; to be called a few times a second."""
-        self._will.look()
+        self._clean_up.look()
 
     def bridges(self) -> dict[str, dict[str, Any]]:
         """What `status` tells of each bridge: those that are configured, then all others."""
         assert self._settings is not None
-        self._look_at_links()
+        self._look_at_connectors()
         told: dict[str, dict[str, Any]] = {}
         for bridge in self._settings.bridges:
             name = bridge.name
             if name != ANY_BRIDGE:
                 known = self._reaches.get(name)
                 reach = known[1].state() if known else {**Reach.NOTHING, "state": OFF}
-                watch = self.watches.get(name)
-                told[name] = {**(watch.state() if watch else never_connected()), **reach}
-        for name, watch in list(self.watches.items()):
+                bridge_source = self.bridge_sources.get(name)
+                told[name] = {
+                    **(bridge_source.state() if bridge_source else never_connected()),
+                    **reach,
+                }
+        for name, bridge_source in list(self.bridge_sources.items()):
             if name not in told:
-                state = watch.state()
+                state = bridge_source.state()
                 reach = {**Reach.NOTHING, "state": CONNECTED if state["connected"] else GONE}
                 told[name] = {**state, **reach}
         return told
 
-    def _look_at_links(self) -> None:
+    def _look_at_connectors(self) -> None:
         for name, (_, reach) in self._reaches.items():
-            watch, link = self.watches.get(name), self._links.get(name)
-            reach.note(watch is not None and watch.connected, link[1].trouble if link else None)
+            bridge_source, connector = self.bridge_sources.get(name), self._connectors.get(name)
+            reach.note(
+                bridge_source is not None and bridge_source.connected,
+                connector[1].trouble if connector else None,
+            )
 
     def stop(self) -> bool:
         """Take everything back from the switches, and write what waits.
 
         Returns whether nothing of ours may be left on any switch.
         """
-        for _, link in self._links.values():
-            link.stop()
+        for _, connector in self._connectors.values():
+            connector.stop()
         if self._listener is not None:
             self._listener.stop()
         self._running.join()
-        clean = self._will.close()
+        clean = self._clean_up.close()
         for source in self.sources():
             source.close(CLOSE_TIME)
         self._close(list(self.sinks.values()))
@@ -202,7 +211,7 @@ class Works:
 
     def clean_up_state(self) -> dict[str, Any]:
         """How the clean-up process is, for `status`."""
-        return self._will.state()
+        return self._clean_up.state()
 
     # Parts: what stays is the same object
 
@@ -238,13 +247,13 @@ class Works:
         pipelines: Mapping[str, Pipeline],
         sinks: Mapping[str, Sink],
         fresh: list[Any],
-    ) -> Reception | None:
+    ) -> GeneveSocket | None:
         if settings.receive is None or not settings.enable:
             return None
-        held = self._reception
+        held = self._geneve_socket
         if held is not None and held.endpoint == settings.receive:
             return held
-        made = Reception(
+        made = GeneveSocket(
             settings.receive,
             senders(pipelines, settings.by_pipeline),
             settings.throttle,
@@ -255,19 +264,21 @@ class Works:
         fresh.append(made)
         return made
 
-    def _use(self, reception: Reception | None) -> None:
-        held, self._reception = self._reception, reception
-        if held is not None and held is not reception:
+    def _use(self, geneve_socket: GeneveSocket | None) -> None:
+        held, self._geneve_socket = self._geneve_socket, geneve_socket
+        if held is not None and held is not geneve_socket:
             held.close(CLOSE_TIME)
             LOG.info("%s", held.report() or f"{held.name}: closed")
-        if reception is None:
+        if geneve_socket is None:
             return
         assert self._settings is not None
-        if reception is held:
-            reception.change(senders(self._pipelines, self._settings.by_pipeline))
+        if geneve_socket is held:
+            geneve_socket.change(senders(self._pipelines, self._settings.by_pipeline))
         else:
-            reception.start()
-            LOG.info("%s: receiving, with a buffer of %d bytes", reception.name, reception.buffer)
+            geneve_socket.start()
+            LOG.info(
+                "%s: receiving, with a buffer of %d bytes", geneve_socket.name, geneve_socket.buffer
+            )
 
     def _new_listener(self, settings: Settings) -> Listener | None:
         if settings.listen is None or not settings.enable:
@@ -279,7 +290,7 @@ class Works:
             settings.arrivals,
             settings.bridges,
             self._begin,
-            self._watches.has_room,
+            self._bridge_sources.has_room,
             self._claims,
         )
 
@@ -295,7 +306,7 @@ class Works:
         else:
             self._running.start(listener.run)
 
-    def _use_links(self) -> None:
+    def _use_connectors(self) -> None:
         settings = self._settings
         assert settings is not None
         wanted = {
@@ -303,30 +314,32 @@ class Works:
             for bridge in settings.bridges
             if settings.enable and not isinstance(bridge.endpoint, Accepted)
         }
-        for name, (bridge, link) in list(self._links.items()):
+        for name, (bridge, connector) in list(self._connectors.items()):
             if name not in wanted or wanted[name].endpoint != bridge.endpoint:
-                link.stop()
-                del self._links[name]
-        for name, watch in list(self.watches.items()):
+                connector.stop()
+                del self._connectors[name]
+        for name, bridge_source in list(self.bridge_sources.items()):
             found = find(settings.bridges, name)
             if found is not None:
-                watch.change(found, self._pipelines, settings)
+                bridge_source.change(found, self._pipelines, settings)
         self._reaches = {
             bridge.name: self._reach(bridge)
             for bridge in settings.bridges
             if settings.enable and bridge.name != ANY_BRIDGE
         }
         for name, bridge in wanted.items():
-            if name not in self._links:
-                link = self._new_link(bridge)
-                self._running.start(self._run_link, name, link)
-                self._links[name] = bridge, link
+            if name not in self._connectors:
+                connector = self._new_connector(bridge)
+                self._running.start(self._run_connector, name, connector)
+                self._connectors[name] = bridge, connector
 
-    def _run_link(self, name: str, link: Link) -> None:
+    def _run_connector(self, name: str, connector: Connector) -> None:
         """Keep a bridge connected; what could not be taken back from it is not left for later."""
-        link.run()
-        if self._links.get(name, (None, link))[1] is link:  # else it has gone over to another
-            self._will.carry_out(name)
+        connector.run()
+        if (
+            self._connectors.get(name, (None, connector))[1] is connector
+        ):  # else it has gone over to another
+            self._clean_up.carry_out(name)
 
     def _reach(self, bridge: Bridge) -> tuple[Bridge, Reach]:
         held = self._reaches.get(bridge.name)
@@ -334,22 +347,22 @@ class Works:
             return bridge, held[1]
         return bridge, Reach(waits=isinstance(bridge.endpoint, Accepted))
 
-    def _new_link(self, bridge: Bridge) -> Link:
+    def _new_connector(self, bridge: Bridge) -> Connector:
         endpoint = bridge.endpoint
         if isinstance(endpoint, ServiceEndpoint):
-            return ServiceLink(bridge, endpoint, self._begin, self._claims, self._will)
+            return ServiceConnector(bridge, endpoint, self._begin, self._claims, self._clean_up)
         assert not isinstance(endpoint, Accepted)
-        return Link(bridge, endpoint, self._begin, self._claims)
+        return Connector(bridge, endpoint, self._begin, self._claims)
 
     def _begin(
-        self, channel: Channel, bridge: Bridge, name: str
-    ) -> tuple[Programmer, Callable[..., None]]:
+        self, connection: Connection, bridge: Bridge, name: str
+    ) -> tuple[Reconciler, Callable[..., None]]:
         """What a bridge needs when it has connected."""
         settings = self._settings
         assert settings is not None
 
-        def make() -> Watch:
-            watch = Watch(
+        def make() -> BridgeSource:
+            bridge_source = BridgeSource(
                 name,
                 find(settings.bridges, name) or bridge,
                 self._pipelines,
@@ -357,31 +370,33 @@ class Works:
                 self._generation,
                 list(self.sinks.values()),
                 self._filters,
-                self._will,
+                self._clean_up,
                 self._threads,
             )
-            watch.learn_words(self._words())
-            return watch
+            bridge_source.learn_opflex_names(self._opflex_names())
+            return bridge_source
 
-        watch, programmer = self._watches.begin(name, make, channel, self._claims.dead(channel.id))
-        return programmer, watch.intake.put
+        bridge_source, reconciler = self._bridge_sources.begin(
+            name, make, connection, self._claims.dead(connection.id)
+        )
+        return reconciler, bridge_source.ingress_queue.put
 
     def _is_listed(self, name: str) -> bool:
         """Whether an entry of the configuration has that name."""
         found = find(self._settings.bridges, name) if self._settings is not None else None
         return found is not None and found.name != ANY_BRIDGE
 
-    def _words(self) -> Words:
+    def _opflex_names(self) -> OpflexNames:
         assert self._settings is not None
         names = self._policies.names if self._policies else {}
-        return Words(names, self._settings.opflex.shown_tenants)
+        return OpflexNames(names, self._settings.opflex.shown_tenants)
 
     # Sinks that are no longer needed
 
     def _retire(self, sinks: list[Sink]) -> None:
         """Close them when nothing is on its way to them any more; in a thread of its own."""
         for source in self.sources():
-            source.intake.settle(CLOSE_TIME)
+            source.ingress_queue.settle(CLOSE_TIME)
         self._close(sinks)
 
     def _close(self, sinks: list[Sink]) -> None:
@@ -394,17 +409,17 @@ class Works:
 class _Uncalled:
     """Leaves out what no flow file asks for, where the switch could not say it."""
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: CaptureFilter) -> None:
         self._fits = capture.fits
 
     def match(self, drop: Drop) -> str | None:
         return None if self._fits(drop) else FLOW_BASED
 
 
-def _filters(settings: Settings) -> list[Filter]:
-    filters: list[Filter] = []
+def _filters(settings: Settings) -> list[DropFilter]:
+    filters: list[DropFilter] = []
     if settings.flows is not None:
-        filters.append(_Uncalled(Capture(settings.flows)))
+        filters.append(_Uncalled(CaptureFilter(settings.flows)))
     if settings.prune:
-        filters.append(Prune(settings.prune))
+        filters.append(FilterSet(settings.prune))
     return filters

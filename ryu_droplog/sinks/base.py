@@ -182,7 +182,7 @@ class Sink(ABC):
     def _refuse(self, drops: Sequence[Drop]) -> None:
         self.refused += len(drops)
         for drop in drops if self.keeps_books else ():
-            drop.origin.book.refused += drop.repeated or 1
+            drop.location.book.refused += drop.repeated or 1
 
     def note(self, failure: str | None) -> None:
         """For `write`: say once that writing fails and why, and once that it works again."""
@@ -220,15 +220,15 @@ class Sink(ABC):
 
 def _shares(drops: Sequence[Drop]) -> list[_Share]:
     shares = []
-    book, lines = drops[0].origin.book, 0
+    book, lines = drops[0].location.book, 0
     for drop in drops:
         if drop.repeated:
-            shares += [_Share(book, lines, 0), _Share(drop.origin.book, 1, drop.repeated)]
+            shares += [_Share(book, lines, 0), _Share(drop.location.book, 1, drop.repeated)]
             lines = 0
-        elif drop.origin.book is book:
+        elif drop.location.book is book:
             lines += 1
         else:
             shares.append(_Share(book, lines, 0))
-            book, lines = drop.origin.book, 1
+            book, lines = drop.location.book, 1
     shares.append(_Share(book, lines, 0))
     return shares

@@ -57,7 +57,7 @@ def additions(drop: Drop) -> str:
     if found is not None:
         told["icmp6_type"], told["icmp6_code"] = found
     told.update(_explanation(drop))
-    flow = drop.origin.flow
+    flow = drop.location.flow
     if flow is not None:
         told.update(
             flow_cookie=f"{flow.cookie:#x}",
@@ -70,7 +70,7 @@ def additions(drop: Drop) -> str:
         for k, v in told.items()
         if v is not None
     )
-    return text + _bridge_text(drop.origin.bridge)
+    return text + _bridge_text(drop.location.bridge)
 
 
 @lru_cache(maxsize=256)
@@ -87,8 +87,8 @@ def _extended_redirected(drop: Drop) -> str:
 
 
 def _extended_bare(drop: Drop) -> str:
-    origin = drop.origin
-    return f"{origin.label}{origin.tenants} {line.packet_text(drop, additions(drop))}"
+    location = drop.location
+    return f"{location.label}{location.tenants} {line.packet_text(drop, additions(drop))}"
 
 
 FORMATS: Mapping[str, Format] = {
@@ -128,18 +128,18 @@ def _iso_second(second: int) -> tuple[str, str]:
 
 
 def _explanation(drop: Drop) -> Mapping[str, str | int]:
-    return drop.origin.explain(drop) if drop.origin.explain is not None else {}
+    return drop.location.explain(drop) if drop.location.explain is not None else {}
 
 
 def _told(drop: Drop) -> dict[str, Any]:
-    origin = drop.origin
+    location = drop.location
     told: dict[str, Any] = {
         "time": _iso(drop.time),
-        "bridge": origin.bridge,
-        "table": origin.table,
-        "table_id": origin.table_id,
-        "reason": origin.reason,
-        "drop_reason": origin.label,
+        "bridge": location.bridge,
+        "table": location.table,
+        "table_id": location.table_id,
+        "reason": location.reason,
+        "drop_reason": location.label,
         "in_port": context(drop.metadata).in_port or None,
         "smac": MAC_TEXT[drop.smac] if drop.smac else None,
         "dmac": MAC_TEXT[drop.dmac] if drop.dmac else None,
@@ -151,7 +151,7 @@ def _told(drop: Drop) -> dict[str, Any]:
         "repeated": drop.repeated or None,
         "owner": dict(_explanation(drop)) or None,
     }
-    flow = origin.flow
+    flow = location.flow
     if flow is not None:
         told["flow"] = {
             "cookie": f"{flow.cookie:#x}",

@@ -1,7 +1,7 @@
 """The drop line: the text of a drop as the OpFlex agent writes it.
 
-Pure: a Drop in, text out. Every text is printable ASCII (as far as the origin's label is) and ends
-without a newline.
+Pure: a Drop in, text out. Every text is printable ASCII (as far as the location's label is) and
+ends without a newline.
 """
 
 from __future__ import annotations
@@ -98,20 +98,20 @@ def packet_text(drop: Drop, more: str = "") -> str:
 
 
 def full(drop: Drop) -> str:
-    """Write the line of the program's own log: time, severity, origin, drop reason, packet."""
-    head, origin = f"[{timestamp(drop.time)}] [info] [ryu_droplog]", drop.origin
-    return f"{head} {origin.label}{origin.tenants} {packet_text(drop)}"
+    """Write the line of the program's own log: time, severity, location, drop reason, packet."""
+    head, location = f"[{timestamp(drop.time)}] [info] [ryu_droplog]", drop.location
+    return f"{head} {location.label}{location.tenants} {packet_text(drop)}"
 
 
 def redirected(drop: Drop) -> str:
     """Write the line of a file of drops alone: time, drop reason, packet."""
-    origin = drop.origin
-    return f"[{timestamp(drop.time)}] {origin.label}{origin.tenants} {packet_text(drop)}"
+    location = drop.location
+    return f"[{timestamp(drop.time)}] {location.label}{location.tenants} {packet_text(drop)}"
 
 
 def bare(drop: Drop) -> str:
     """Write the line for syslog, which has its own time and severity: drop reason, packet."""
-    return f"{drop.origin.label}{drop.origin.tenants} {packet_text(drop)}"
+    return f"{drop.location.label}{drop.location.tenants} {packet_text(drop)}"
 
 
 @lru_cache(maxsize=4)

@@ -57,7 +57,7 @@ def packet_event(drop: Drop) -> bytes:
     """One JSON object, without a newline, keys in the order of `PacketEvent`."""
     event = PacketEvent(
         _time_text(int(drop.time)),
-        drop.origin.label,
+        drop.location.label,
         MAC_TEXT[drop.smac] if drop.smac else "",
         MAC_TEXT[drop.dmac] if drop.dmac else "",
         line.ethertype_name(drop.ethertype) if drop.ethertype >= 0 else "",
@@ -93,7 +93,7 @@ class PacketEvents(Sink):
         self._socket: Socket | None = None
 
     def put(self, drops: Sequence[Drop]) -> None:
-        super().put([drop for drop in drops if drop.origin.reason != "PERMIT"])
+        super().put([drop for drop in drops if drop.location.reason != "PERMIT"])
 
     def render(self, drops: Sequence[Drop]) -> list[bytes]:
         return [packet_event(drop) for drop in drops]

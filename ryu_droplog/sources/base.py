@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
-from ryu_droplog.config.settings import Throttle as Fold
+from ryu_droplog.config.settings import Deduplication
 from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.processing import report
-from ryu_droplog.processing.chain import Chain, Filter, Reader, Taker
-from ryu_droplog.processing.dedup import Throttle
-from ryu_droplog.processing.ingress_queue import Intake
+from ryu_droplog.processing.chain import Chain, DropFilter, Reader, Taker
+from ryu_droplog.processing.dedup import Deduplicator
+from ryu_droplog.processing.ingress_queue import IngressQueue
 
 
 class Source:
@@ -22,41 +22,44 @@ class Source:
         name: str,
         reader: Reader,
         ledger: Ledger,
-        fold: Fold | None,
+        deduplication: Deduplication | None,
         sinks: Sequence[Taker],
-        filters: Sequence[Filter],
+        filters: Sequence[DropFilter],
         threads: ModuleType,
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
         self.name = name
         self.ledger = ledger
-        self._fold = fold
-        self._throttle = _throttle(fold)
-        self._chain = Chain(reader, ledger, self._throttle, sinks, filters)
-        self.intake = Intake(name, self._chain, ledger, threads)
+        self._deduplication = deduplication
+        self._deduplicator = _deduplicator(deduplication)
+        self._chain = Chain(reader, ledger, self._deduplicator, sinks, filters)
+        self.ingress_queue = IngressQueue(name, self._chain, ledger, threads)
         self._reported = report.snapshot(ledger)
 
     def redirect(
-        self, fold: Fold | None, sinks: Sequence[Taker], filters: Sequence[Filter]
+        self,
+        deduplication: Deduplication | None,
+        sinks: Sequence[Taker],
+        filters: Sequence[DropFilter],
     ) -> None:
         """Send drops another way from now on; windows that are open go on where nothing changed."""
-        if fold != self._fold:
-            self._fold, self._throttle = fold, _throttle(fold)
-        self._chain.change(self._throttle, sinks, filters)
+        if deduplication != self._deduplication:
+            self._deduplication, self._deduplicator = deduplication, _deduplicator(deduplication)
+        self._chain.change(self._deduplicator, sinks, filters)
 
     def notices(self) -> Iterator[str]:
         """What the user should know, each once."""
-        for waiting in (self.intake.notices, self._chain.complaints):
+        for waiting in (self.ingress_queue.notices, self._chain.complaints):
             while waiting:
                 yield waiting.popleft()
 
     def close(self, seconds: float) -> None:
         """Send everything that waits to the sinks, for so many seconds at most."""
-        self.intake.close(seconds)
+        self.ingress_queue.close(seconds)
 
     def read_counters(self, seconds: float) -> bool:
         """Bring the books up to date; False when that took too long."""
-        return self.intake.settle(seconds)
+        return self.ingress_queue.settle(seconds)
 
     def report(self) -> str | None:
         """What has come to the books since the last report, in a line; None: nothing."""
@@ -82,5 +85,5 @@ def state(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _throttle(fold: Fold | None) -> Throttle | None:
-    return Throttle(fold.window, fold.entries) if fold else None
+def _deduplicator(deduplication: Deduplication | None) -> Deduplicator | None:
+    return Deduplicator(deduplication.window, deduplication.entries) if deduplication else None

@@ -6,31 +6,31 @@ from collections.abc import Collection, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from ryu_droplog.cleanup.cleanup_client import LastWill
-from ryu_droplog.cleanup.cleanup_process import Remains
+from ryu_droplog.cleanup.cleanup_client import CleanUpClient
+from ryu_droplog.cleanup.cleanup_process import Footprint
 from ryu_droplog.config.settings import Bridge, Settings
 from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.openflow.connection import Channel
-from ryu_droplog.owners.opflex_names import Words
+from ryu_droplog.openflow.connection import Connection
+from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.processing.chain import Filter, Taker
+from ryu_droplog.processing.chain import DropFilter, Taker
 from ryu_droplog.reconcile.counters import Counters
-from ryu_droplog.reconcile.reconciler import Programmer
+from ryu_droplog.reconcile.reconciler import Reconciler
 from ryu_droplog.sources import base
 from ryu_droplog.sources.base import Source
-from ryu_droplog.sources.bridge_context import Around
-from ryu_droplog.sources.packet_in import Classifier
+from ryu_droplog.sources.bridge_context import BridgeContext
+from ryu_droplog.sources.packet_in import PacketInReader
 
 NOT_YET = {"pipeline": "", "tables": [], "explicit": [], "coming": [], "other_runs": []}
 """What `state` says of a bridge that was never connected."""
 
 
 def never_connected() -> dict[str, Any]:
-    """What `Watch.state` would say of a bridge that was never connected."""
+    """What `BridgeSource.state` would say of a bridge that was never connected."""
     return {"connected": False, **NOT_YET, **base.state(Ledger())}
 
 
-class Watch(Source):
+class BridgeSource(Source):
     """One bridge: its books, the way of its drops, and who programs it at the moment."""
 
     def __init__(
@@ -41,8 +41,8 @@ class Watch(Source):
         settings: Settings,
         generation: int,
         sinks: Sequence[Taker],
-        filters: Sequence[Filter],
-        will: LastWill,
+        filters: Sequence[DropFilter],
+        clean_up: CleanUpClient,
         threads: ModuleType,
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
@@ -52,58 +52,58 @@ class Watch(Source):
         self._generation = generation
         self._counters = Counters(ledger)
         pipeline = pipelines[bridge.pipeline]
-        self._classifier = Classifier(name, bridge.prefix, pipeline, generation, ledger)
-        super().__init__(name, self._classifier, ledger, settings.throttle, sinks, filters, threads)
-        self._around = Around(name, bridge, pipelines, self._classifier, will)
-        self._programmer: Programmer | None = None
+        self._reader = PacketInReader(name, bridge.prefix, pipeline, generation, ledger)
+        super().__init__(name, self._reader, ledger, settings.throttle, sinks, filters, threads)
+        self._context = BridgeContext(name, bridge, pipelines, self._reader, clean_up)
+        self._reconciler: Reconciler | None = None
 
-    def begin(self, channel: Channel, dead: Collection[int] = ()) -> Programmer:
-        """A programmer for a new connection; `dead` are generations of runs that have ended."""
-        self._programmer = Programmer(
-            channel,
+    def begin(self, connection: Connection, dead: Collection[int] = ()) -> Reconciler:
+        """A reconciler for a new connection; `dead` are generations of runs that have ended."""
+        self._reconciler = Reconciler(
+            connection,
             self._bridge,
             self.name,
             self._settings,
             self._generation,
             self._counters,
-            self._around,
+            self._context,
             dead,
         )
-        return self._programmer
+        return self._reconciler
 
     def forget(self) -> None:
         """Let the clean-up process know that nobody will speak of this bridge again."""
-        self._around.bequeath(b"", Remains())
+        self._context.register_clean_up(b"", Footprint())
 
     def change(self, bridge: Bridge, pipelines: Mapping[str, Pipeline], settings: Settings) -> None:
         """Go on with other settings; what they leave as it was is not touched."""
         if bridge.prefix != self._bridge.prefix:
-            self._classifier.learn_prefix(bridge.prefix)
+            self._reader.learn_prefix(bridge.prefix)
         self._bridge, self._settings = bridge, settings
-        self._around.change(bridge, pipelines)
-        if self._programmer is not None:
-            self._programmer.change(bridge, settings)
+        self._context.change(bridge, pipelines)
+        if self._reconciler is not None:
+            self._reconciler.change(bridge, settings)
 
-    def learn_words(self, words: Words) -> None:
+    def learn_opflex_names(self, names: OpflexNames) -> None:
         """Take what the OpFlex agent calls its policies and groups."""
-        self._classifier.learn_words(words)
+        self._reader.learn_opflex_names(names)
 
     def read_counters(self, seconds: float) -> bool:
         """Bring the books up to date; False when the switch did not answer."""
-        programmer = self._programmer
-        read = programmer is not None and programmer.read_counters(seconds)
-        # What the switch had sent before it answered is in the books only behind the intake.
+        reconciler = self._reconciler
+        read = reconciler is not None and reconciler.read_counters(seconds)
+        # What the switch had sent before it answered is in the books only behind the ingress_queue.
         return super().read_counters(seconds) and read
 
     @property
     def connected(self) -> bool:
         """Whether a switch is connected, and its drops are logged."""
-        return self._programmer is not None and self._programmer.at_work
+        return self._reconciler is not None and self._reconciler.at_work
 
     def state(self) -> dict[str, Any]:
         """All that is known, for `status`."""
         return {
             "connected": self.connected,
-            **(self._programmer.describe() if self._programmer else NOT_YET),
+            **(self._reconciler.describe() if self._reconciler else NOT_YET),
             **super().state(),
         }

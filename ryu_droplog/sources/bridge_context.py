@@ -1,4 +1,4 @@
-"""What surrounds the programmer of a bridge: its owner's words, its classifier, who cleans up."""
+"""What surrounds the reconciler of a bridge: its owner's words, its reader, who cleans up."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
-from ryu_droplog.cleanup.cleanup_client import LastWill
-from ryu_droplog.cleanup.cleanup_process import Address, Remains
+from ryu_droplog.cleanup.cleanup_client import CleanUpClient
+from ryu_droplog.cleanup.cleanup_process import Address, Footprint
 from ryu_droplog.config.endpoint import (
     Endpoint,
     ServiceEndpoint,
@@ -23,34 +23,34 @@ from ryu_droplog.ovsdb.southbound import Southbound
 from ryu_droplog.owners import explain
 from ryu_droplog.owners.detection import recognise
 from ryu_droplog.pipelines.loader import AUTO, Pipeline
-from ryu_droplog.sources.packet_in import Classifier
+from ryu_droplog.sources.packet_in import PacketInReader
 
 LOG = logging.getLogger(__name__)
 
 
-class Around:
-    """Of one bridge, over all its connections. See `surroundings.Surroundings`."""
+class BridgeContext:
+    """Of one bridge, over all its connections. See `surroundings.ReconcilerContext`."""
 
     def __init__(
         self,
         name: str,
         bridge: Bridge,
         pipelines: Mapping[str, Pipeline],
-        classifier: Classifier,
-        will: LastWill,
+        reader: PacketInReader,
+        clean_up: CleanUpClient,
     ) -> None:
         self._name = name
         self._pipelines = pipelines
         self._choose = bridge.pipeline == AUTO
-        self._classifier = classifier
+        self._reader = reader
         self._ports: dict[int, str] = {}
         rundir = rundir_of(bridge.endpoint)
         self._southbound = Southbound(rundir) if rundir else None
-        self._will = will
-        self.bequeath = _heir(will, name, bridge.endpoint)
+        self._clean_up = clean_up
+        self.register_clean_up = _clean_up_for(clean_up, name, bridge.endpoint)
         self.asks_on_miss = miss_question(name, bridge.endpoint)
         self._pipeline = pipelines[bridge.pipeline]
-        classifier.learn_pipeline(self._pipeline, self._explainer())
+        reader.learn_pipeline(self._pipeline, self._explainer())
 
     def pipeline(self, flows: Sequence[Flow]) -> Pipeline:
         """The configured one; where that is `auto`, the one of the owner whose flows these are.
@@ -63,32 +63,32 @@ class Around:
             if owner.sureness != "unknown" and found is not None and found is not self._pipeline:
                 LOG.info("%s: owner: %s", self._name, owner.in_words())
                 self._pipeline = found
-                self._classifier.learn_pipeline(found, self._explainer())
+                self._reader.learn_pipeline(found, self._explainer())
         return self._pipeline
 
     def change(self, bridge: Bridge, pipelines: Mapping[str, Pipeline]) -> None:
         """Go on with other pipelines, or another choice among them."""
         self._choose, self._pipelines = bridge.pipeline == AUTO, pipelines
-        self.bequeath = _heir(self._will, self._name, bridge.endpoint)
+        self.register_clean_up = _clean_up_for(self._clean_up, self._name, bridge.endpoint)
         name = self._pipeline.name if self._choose else bridge.pipeline
         found = pipelines.get(name, pipelines[bridge.pipeline])
         if found != self._pipeline:
             self._pipeline = found
-            self._classifier.learn_pipeline(found, self._explainer())
+            self._reader.learn_pipeline(found, self._explainer())
 
     def learn_names(self, names: Mapping[int, str]) -> None:
         """Take the table names that the bridge itself has."""
-        self._classifier.learn_names(names)
+        self._reader.learn_names(names)
 
     def learn_ports(self, ports: Mapping[int, str]) -> None:
         """Take the names of the bridge's ports by OpenFlow port number."""
         self._ports.update(ports)
 
     def learn_drops(
-        self, drops: Mapping[tuple[int, int], DropFlow], tellers: Mapping[int, DropFlow]
+        self, drops: Mapping[tuple[int, int], DropFlow], rewritten: Mapping[int, DropFlow]
     ) -> None:
         """Take what our flows are above, by table and slot, and the flows that tell us."""
-        self._classifier.learn_drops(drops, tellers)
+        self._reader.learn_drops(drops, rewritten)
 
     def ask_owner(self, flows: Collection[Flow]) -> bool:
         """Ask OVN's southbound database for the logical flows behind these."""
@@ -115,8 +115,10 @@ class Around:
         return None
 
 
-def _heir(will: LastWill, name: str, endpoint: Endpoint) -> Callable[[bytes | None, Remains], None]:
-    """What the programmer calls with the messages that take everything back."""
+def _clean_up_for(
+    clean_up: CleanUpClient, name: str, endpoint: Endpoint
+) -> Callable[[bytes | None, Footprint], None]:
+    """What the reconciler calls with the messages that take everything back."""
     if isinstance(endpoint, ServiceEndpoint):
         endpoint = endpoint.management
     address: Address | None = None  # the switch comes to us: nobody can go there
@@ -124,4 +126,4 @@ def _heir(will: LastWill, name: str, endpoint: Endpoint) -> Callable[[bytes | No
         address = endpoint.path
     elif isinstance(endpoint, TcpEndpoint):
         address = (endpoint.host, endpoint.port)
-    return partial(will.write, name, address)
+    return partial(clean_up.write, name, address)

@@ -15,9 +15,9 @@ from collections.abc import Callable, Collection, Iterator
 from types import ModuleType
 
 from ryu_droplog.config.settings import Arrivals
-from ryu_droplog.openflow.connection import Channel
-from ryu_droplog.reconcile.reconciler import Programmer
-from ryu_droplog.sources.bridge import Watch
+from ryu_droplog.openflow.connection import Connection
+from ryu_droplog.reconcile.reconciler import Reconciler
+from ryu_droplog.sources.bridge import BridgeSource
 
 LOG = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ RESERVATION_TIME = 30.0
 """Seconds from `has_room` until a bridge that did not begin takes no room any more."""
 
 
-class Watches:
-    """The watches of all bridges, by their names."""
+class BridgeSources:
+    """The sources of all bridges, by their names."""
 
     def __init__(self, threads: ModuleType, clock: Callable[[], float] = time.monotonic) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
-        self.by_name: dict[str, Watch] = {}
+        self.by_name: dict[str, BridgeSource] = {}
         self._threads = threads
         self._clock = clock
         self._is_listed: Callable[[str], bool] = lambda name: True
@@ -40,7 +40,7 @@ class Watches:
         self._reserved: dict[str, float] = {}
         self._left_at: dict[str, float] = {}
         """When a bridge that no entry names was first seen without a connection."""
-        self._forgotten: deque[Watch] = deque()
+        self._forgotten: deque[BridgeSource] = deque()
         self._changing = threading.Lock()
         """Nothing that waits for another thread of the hub may be done under it."""
 
@@ -62,19 +62,23 @@ class Watches:
         return True
 
     def begin(
-        self, name: str, make: Callable[[], Watch], channel: Channel, dead: Collection[int]
-    ) -> tuple[Watch, Programmer]:
-        """The watch of a bridge that has connected, made by `make`, and a programmer for it.
+        self,
+        name: str,
+        make: Callable[[], BridgeSource],
+        connection: Connection,
+        dead: Collection[int],
+    ) -> tuple[BridgeSource, Reconciler]:
+        """The source of a bridge that has connected, made by `make`, and a reconciler for it.
 
         `dead` are generations of runs that have ended.
         """
         with self._changing:
-            watch = self.by_name.get(name)
-            if watch is None:
-                watch = self.by_name[name] = make()
+            bridge_source = self.by_name.get(name)
+            if bridge_source is None:
+                bridge_source = self.by_name[name] = make()
             self._reserved.pop(name, None)
             self._left_at.pop(name, None)
-            return watch, watch.begin(channel, dead)
+            return bridge_source, bridge_source.begin(connection, dead)
 
     def tidy(self) -> None:
         """Forget the bridges whose time is over."""
@@ -83,8 +87,8 @@ class Watches:
             self._reserved = {
                 name: at for name, at in self._reserved.items() if now - at < RESERVATION_TIME
             }
-            for name, watch in list(self.by_name.items()):
-                if watch.connected or self._is_listed(name):
+            for name, bridge_source in list(self.by_name.items()):
+                if bridge_source.connected or self._is_listed(name):
                     self._left_at.pop(name, None)
                 elif now - self._left_at.setdefault(name, now) >= self._arrivals.forget:
                     self._forget(name)
@@ -92,19 +96,19 @@ class Watches:
     def reports(self) -> Iterator[str]:
         """What came to the books of the bridges that were forgotten, each once."""
         while self._forgotten:
-            watch = self._forgotten.popleft()
-            report = watch.report()
+            bridge_source = self._forgotten.popleft()
+            report = bridge_source.report()
             if report is not None:
                 yield report
-            LOG.debug("%s: forgotten", watch.name)
+            LOG.debug("%s: forgotten", bridge_source.name)
 
     def _forget(self, name: str) -> None:
-        watch = self.by_name.pop(name)
+        bridge_source = self.by_name.pop(name)
         self._left_at.pop(name, None)
 
         def close() -> None:
-            watch.forget()
-            watch.close(CLOSE_TIME)
-            self._forgotten.append(watch)
+            bridge_source.forget()
+            bridge_source.close(CLOSE_TIME)
+            self._forgotten.append(bridge_source)
 
         self._threads.Thread(target=close, daemon=True).start()

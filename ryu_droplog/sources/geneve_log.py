@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.model.drop import Arrival, Explainer, Origin
-from ryu_droplog.owners.opflex_names import NO_WORDS, Words
+from ryu_droplog.model.drop import Arrival, Explainer, Location
+from ryu_droplog.owners.opflex_names import NO_NAMES, OpflexNames
 from ryu_droplog.packet import geneve
 from ryu_droplog.packet.packet_in import drop_record
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.sources.locations import TABLES, Origins
+from ryu_droplog.sources.locations import TABLES, Locations
 
 HEADERS = 16_384
 """Headers whose meaning is remembered at most; past that all are read anew."""
@@ -32,7 +32,7 @@ class Sender(NamedTuple):
     pipeline: Pipeline
 
 
-class DropLogs:
+class GeneveLogReader:
     """Reads the datagrams of one receiver; its ledger has a book for each bridge and table."""
 
     def __init__(
@@ -42,27 +42,27 @@ class DropLogs:
         self._ledger = ledger
         self._explain = explain
         self._senders: Mapping[int, Sender] = {}
-        self._words = NO_WORDS
-        self._origins: dict[int, Origins] = {}
-        self._known: dict[bytes, tuple[Origin, bytes] | None] = {}
+        self._opflex_names = NO_NAMES
+        self._locations: dict[int, Locations] = {}
+        self._known: dict[bytes, tuple[Location, bytes] | None] = {}
         self.change(senders)
 
     def change(self, senders: Mapping[int, Sender]) -> None:
         """Take other names of the bridges."""
         if senders == self._senders:
             return
-        origins = {}
+        locations = {}
         for vni, sender in senders.items():
-            origins[vni] = Origins(*sender, self._ledger, first_book=vni * TABLES)
-            origins[vni].learn_pipeline(sender.pipeline, self._explain)
-            origins[vni].learn_words(self._words)
-        self._senders, self._origins, self._known = senders, origins, {}
+            locations[vni] = Locations(*sender, self._ledger, first_book=vni * TABLES)
+            locations[vni].learn_pipeline(sender.pipeline, self._explain)
+            locations[vni].learn_opflex_names(self._opflex_names)
+        self._senders, self._locations, self._known = senders, locations, {}
 
-    def learn_words(self, words: Words) -> None:
+    def learn_opflex_names(self, names: OpflexNames) -> None:
         """Take what the OpFlex agent calls its policies and groups."""
-        self._words = words
-        for origins in self._origins.values():
-            origins.learn_words(words)
+        self._opflex_names = names
+        for locations in self._locations.values():
+            locations.learn_opflex_names(names)
         self._known = {}
 
     def read(self, datagram: bytes) -> Arrival | None:
@@ -80,13 +80,13 @@ class DropLogs:
             return None
         return *found, datagram[end:]
 
-    def _look_at(self, header: bytes) -> tuple[Origin, bytes] | None:
+    def _look_at(self, header: bytes) -> tuple[Location, bytes] | None:
         known = self._known  # names may change meanwhile
         log = geneve.parse(header)
         found = None
         if log is not None:
-            origins = self._origins.get(log.vni) or self._origins[OTHER]
-            found = origins.recorded(drop_record(log.metadata), log.table_id), log.metadata
+            locations = self._locations.get(log.vni) or self._locations[OTHER]
+            found = locations.recorded(drop_record(log.metadata), log.table_id), log.metadata
         if len(known) >= HEADERS:
             known.clear()
         known[header] = found

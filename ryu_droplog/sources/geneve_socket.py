@@ -16,14 +16,14 @@ from types import ModuleType
 from typing import Any
 
 from ryu_droplog.config.endpoint import UdpEndpoint
-from ryu_droplog.config.settings import Throttle as Fold
+from ryu_droplog.config.settings import Deduplication
 from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.model.errors import ConfigError, why
 from ryu_droplog.owners import explain
-from ryu_droplog.owners.opflex_names import Words
-from ryu_droplog.processing.chain import Filter, Taker
+from ryu_droplog.owners.opflex_names import OpflexNames
+from ryu_droplog.processing.chain import DropFilter, Taker
 from ryu_droplog.sources.base import Source
-from ryu_droplog.sources.geneve_log import DropLogs, Sender
+from ryu_droplog.sources.geneve_log import GeneveLogReader, Sender
 
 BUFFER = 128 * 1024 * 1024
 """Bytes of the receive buffer that are asked for; net.core.rmem_max is the limit without root."""
@@ -40,16 +40,16 @@ _TIMEVAL = Struct("@ll")
 _MEMINFO = Struct("=9I")  # linux/sock_diag.h: SK_MEMINFO_*, the last one: SK_MEMINFO_DROPS
 
 
-class Reception(Source):
+class GeneveSocket(Source):
     """One socket, and its books: a book for each bridge and table that it tells of."""
 
     def __init__(
         self,
         endpoint: UdpEndpoint,
         senders: Mapping[int, Sender],
-        fold: Fold | None,
+        deduplication: Deduplication | None,
         sinks: Sequence[Taker],
-        filters: Sequence[Filter],
+        filters: Sequence[DropFilter],
         threads: ModuleType,
     ) -> None:
         """Open the socket; raises ConfigError where that is not possible.
@@ -59,8 +59,10 @@ class Reception(Source):
         self.endpoint = endpoint
         self._socket = _open(endpoint)
         ledger = Ledger()
-        self._logs = DropLogs(senders, ledger, explain.opflex)
-        super().__init__(f"geneve {endpoint}", self._logs, ledger, fold, sinks, filters, threads)
+        self._logs = GeneveLogReader(senders, ledger, explain.opflex)
+        super().__init__(
+            f"geneve {endpoint}", self._logs, ledger, deduplication, sinks, filters, threads
+        )
         self._stopping = False
         self._thread = threads.Thread(target=self._run, name=f"receive-{endpoint}", daemon=True)
 
@@ -72,9 +74,9 @@ class Reception(Source):
         """Take other names of the bridges that report drops."""
         self._logs.change(senders)
 
-    def learn_words(self, words: Words) -> None:
+    def learn_opflex_names(self, names: OpflexNames) -> None:
         """Take what the OpFlex agent calls its policies and groups."""
-        self._logs.learn_words(words)
+        self._logs.learn_opflex_names(names)
 
     @property
     def buffer(self) -> int:
@@ -108,7 +110,7 @@ class Reception(Source):
         return {"connected": not self._stopping, "buffer": self.buffer, **super().state()}
 
     def _run(self) -> None:
-        receive, put = self._socket.recv, self.intake.put
+        receive, put = self._socket.recv, self.ingress_queue.put
         while True:
             stopping = self._stopping  # then what came before is still read
             try:

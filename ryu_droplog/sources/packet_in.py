@@ -6,17 +6,17 @@ from collections.abc import Mapping
 
 from ryu_droplog.model import cookie
 from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.model.drop import Arrival, DropFlow, Explainer, Origin
-from ryu_droplog.owners.opflex_names import Words
+from ryu_droplog.model.drop import Arrival, DropFlow, Explainer, Location
+from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.packet.packet_in import PacketIn, drop_record, parse
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.sources.locations import Origins
+from ryu_droplog.sources.locations import Locations
 
 
-class Classifier:
+class PacketInReader:
     """Names the drops of one bridge.
 
-    Holds as many origins as `Origins`, and one for each explicit drop that is logged at the time.
+    Holds as many locations as `Locations`, and one for each explicit drop that is logged now.
     """
 
     def __init__(
@@ -31,36 +31,36 @@ class Classifier:
 
         `generation` is this run's; packet-ins from flows of other runs are not ours to log.
         """
-        self._origins = Origins(bridge, prefix, pipeline, ledger)
+        self._locations = Locations(bridge, prefix, pipeline, ledger)
         self._generation = generation
-        self._by_cookie: dict[int, Origin] = {}
+        self._by_cookie: dict[int, Location] = {}
         self._drops: Mapping[tuple[int, int], DropFlow] = {}
         self._last_drops: Mapping[tuple[int, int], DropFlow] = {}
-        self._tellers: Mapping[int, DropFlow] = {}
-        self._last_tellers: Mapping[int, DropFlow] = {}
+        self._rewritten: Mapping[int, DropFlow] = {}
+        self._last_rewritten: Mapping[int, DropFlow] = {}
 
     def learn_names(self, names: Mapping[int, str]) -> None:
         """Take the table names that the bridge itself has; the pipeline's go first."""
-        self._origins.learn_names(names)
+        self._locations.learn_names(names)
         self._by_cookie = {}
 
     def learn_pipeline(self, pipeline: Pipeline, explain: Explainer | None) -> None:
         """Take another pipeline, and what explains its drops."""
-        self._origins.learn_pipeline(pipeline, explain)
+        self._locations.learn_pipeline(pipeline, explain)
         self._by_cookie = {}
 
     def learn_prefix(self, prefix: str | None) -> None:
         """Take another prefix of the bridge's own, or None: the pipeline's."""
-        self._origins.learn_prefix(prefix)
+        self._locations.learn_prefix(prefix)
         self._by_cookie = {}
 
-    def learn_words(self, words: Words) -> None:
+    def learn_opflex_names(self, names: OpflexNames) -> None:
         """Take what the OpFlex agent calls its policies and groups."""
-        self._origins.learn_words(words)
+        self._locations.learn_opflex_names(names)
         self._by_cookie = {}
 
     def learn_drops(
-        self, drops: Mapping[tuple[int, int], DropFlow], tellers: Mapping[int, DropFlow]
+        self, drops: Mapping[tuple[int, int], DropFlow], rewritten: Mapping[int, DropFlow]
     ) -> None:
         """Take what our flows are above, by table and slot, and the owner's flows that tell us.
 
@@ -68,8 +68,8 @@ class Classifier:
         packets may be on their way.
         """
         self._drops = {**self._last_drops, **drops}
-        self._tellers = {**self._last_tellers, **tellers}
-        self._last_drops, self._last_tellers = drops, tellers
+        self._rewritten = {**self._last_rewritten, **rewritten}
+        self._last_drops, self._last_rewritten = drops, rewritten
         self._by_cookie = {}
 
     def read(self, message: bytes) -> Arrival | None:
@@ -78,29 +78,29 @@ class Classifier:
         :raises MalformedMessage: as `packet_in.parse`
         """
         packet_in = parse(message)
-        origin = self.origin(packet_in)
-        return None if origin is None else (origin, packet_in.metadata, packet_in.frame)
+        location = self.location(packet_in)
+        return None if location is None else (location, packet_in.metadata, packet_in.frame)
 
-    def origin(self, packet_in: PacketIn) -> Origin | None:
+    def location(self, packet_in: PacketIn) -> Location | None:
         """Where the packet was dropped; None when it is not one of our flows that sent it."""
-        origin = self._by_cookie.get(packet_in.cookie)
-        if origin is not None:
-            return origin
-        teller = self._tellers.get(packet_in.cookie)
+        location = self._by_cookie.get(packet_in.cookie)
+        if location is not None:
+            return location
+        rewritten_flow = self._rewritten.get(packet_in.cookie)
         parts = cookie.unpack(packet_in.cookie)
-        origins = self._origins
-        if teller is not None:
-            origin = origins.explicit(packet_in.table_id, teller)
+        locations = self._locations
+        if rewritten_flow is not None:
+            location = locations.explicit(packet_in.table_id, rewritten_flow)
         elif parts is None or not cookie.of_run(packet_in.cookie, self._generation):
             return None
         elif not parts.table_drop:
             # On a bridge that the OpFlex agent manages, its own flows recorded the table.
-            return origins.recorded(drop_record(packet_in.metadata), parts.table_id)
+            return locations.recorded(drop_record(packet_in.metadata), parts.table_id)
         else:
             drop = self._drops.get((parts.table_id, parts.slot)) if parts.slot else None
             if drop is not None:
-                origin = origins.explicit(parts.table_id, drop)
+                location = locations.explicit(parts.table_id, drop)
             else:
-                origin = origins.of_table(parts.table_id, "MISS")
-        self._by_cookie[packet_in.cookie] = origin
-        return origin
+                location = locations.of_table(parts.table_id, "MISS")
+        self._by_cookie[packet_in.cookie] = location
+        return location

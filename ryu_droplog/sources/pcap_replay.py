@@ -15,15 +15,15 @@ from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import DropLogError, MalformedMessage, why
 from ryu_droplog.owners import explain
-from ryu_droplog.owners.opflex_names import PolicyNames, Words
+from ryu_droplog.owners.opflex_names import OpflexNames, PolicyNames
 from ryu_droplog.packet import geneve, headers
 from ryu_droplog.packet.encapsulated_udp import Datagram, datagram
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.processing.chain import Chain
-from ryu_droplog.processing.filter import Prune
+from ryu_droplog.processing.filter import FilterSet
 from ryu_droplog.sinks.formats import FORMATS
 from ryu_droplog.sinks.packet_events import packet_event
-from ryu_droplog.sources.geneve_log import DropLogs, senders
+from ryu_droplog.sources.geneve_log import GeneveLogReader, senders
 from ryu_droplog.sources.pcap_file import CaptureError, Packet, packets
 from ryu_droplog.text.phrases import count
 
@@ -67,12 +67,14 @@ class Replay:
         self.permitted = 0
         self.complaints: list[str] = []
         """The first of what was wrong with datagrams."""
-        logs = DropLogs(senders(pipelines, settings.by_pipeline), self.ledger, explain.opflex)
+        logs = GeneveLogReader(
+            senders(pipelines, settings.by_pipeline), self.ledger, explain.opflex
+        )
         opflex = settings.opflex
         policies = PolicyNames(opflex.ids_directory)
         policies.poll()
-        logs.learn_words(Words(policies.names, opflex.shown_tenants))
-        filters = [Prune(settings.prune)] if prune and settings.prune else []
+        logs.learn_opflex_names(OpflexNames(policies.names, opflex.shown_tenants))
+        filters = [FilterSet(settings.prune)] if prune and settings.prune else []
         self._chain = Chain(logs, self.ledger, None, [self], filters)
         self._events = form == EVENT
         self._spell = (
@@ -110,7 +112,7 @@ class Replay:
     def put(self, drops: Sequence[Drop]) -> None:
         """The chain's sink."""
         for drop in drops:
-            if self._events and drop.origin.reason == "PERMIT":
+            if self._events and drop.location.reason == "PERMIT":
                 self.permitted += 1
                 continue
             text = self._spell(drop)

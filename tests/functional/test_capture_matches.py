@@ -92,7 +92,7 @@ def test_matches_are_added_side_by_side_and_read_back_as_they_are(
     found = matches(ALL[name])
     assert found
     for match in found:
-        assert [] == peer.send(*capturing(match).add(peer.channel, bundle_id=1))
+        assert [] == peer.send(*capturing(match).add(peer.connection, bundle_id=1))
     assert sorted(_sorted(text(match)) for match in found) == shown(switch)
 
 

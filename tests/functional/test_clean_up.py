@@ -261,11 +261,11 @@ _NEVER_STOPS = """
 import sys
 from ryu_droplog.runtime import manager
 from ryu_droplog import app
-from ryu_droplog.runtime.supervisor import Works
+from ryu_droplog.runtime.supervisor import Supervisor
 def stop(self):
     while True:
         pass
-Works.stop = stop
+Supervisor.stop = stop
 app.STOP_TIME = 2.0
 manager.run_droplog(sys.argv[1])
 """

@@ -124,7 +124,7 @@ def recognised(switch: PrivateSwitch, flows: str) -> Recognition:
     file.write_text(flows)
     switch.ofctl("add-flows", BRIDGE, str(file))
     with Peer(switch, BRIDGE) as peer:
-        return recognise(dump(peer.channel))
+        return recognise(dump(peer.connection))
 
 
 @pytest.mark.parametrize("whose", BRIDGES)
@@ -147,4 +147,4 @@ def test_flows_of_this_program_hide_no_owner(switch: PrivateSwitch, bridge: str)
     before = recognised(switch, NEUTRON_WITH_FIREWALL)
     with Peer(switch, BRIDGE) as peer:
         assert [] == peer.add(ours(93, 1)) + peer.add(ours(1)) + peer.add(ours(23, 1))
-        assert before == recognise(dump(peer.channel))
+        assert before == recognise(dump(peer.connection))

@@ -281,7 +281,7 @@ def opflex_flows(tables: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "prefix", "tables", "origin"),
+    ("pipeline", "prefix", "tables", "location"),
     [
         ("opflex-access", "Acc-", 10, ("SEC_GROUP_IN_TABLE", "SERVICE_BYPASS_TABLE")),
         ("opflex-int", "Int-", 16, ("SERVICE_REV_TABLE", "PORT_SECURITY_TABLE")),
@@ -293,7 +293,7 @@ def test_bridge_of_the_opflex_agent_gets_one_flow_that_tells_of_all_tables(
     pipeline: str,
     prefix: str,
     tables: int,
-    origin: tuple[str, str],
+    location: tuple[str, str],
 ) -> None:
     switch.ofctl("add-tlv-map", bridge, ",".join(TLVS))
     add_flows(switch, bridge, *opflex_flows(tables))
@@ -309,8 +309,8 @@ def test_bridge_of_the_opflex_agent_gets_one_flow_that_tells_of_all_tables(
         send_frame("one", "eth0", ethernet(IPV4, ipv4("10.0.0.1", "10.0.0.2", 17, udp(1, 2))))
         send_frame("one", "eth0", ethernet(IPV4, ipv4("10.0.0.1", "10.0.0.2", 1, icmp(8))))
         shown = [
-            f"[info] [ryu_droplog] {prefix}{origin[0]} MISS",
-            f"[info] [ryu_droplog] {prefix}{origin[1]} DENY",
+            f"[info] [ryu_droplog] {prefix}{location[0]} MISS",
+            f"[info] [ryu_droplog] {prefix}{location[1]} DENY",
             f"[info] [ryu_droplog] {prefix}EXP_DROP_TABLE MISS",
         ]
         assert shown == eventually(

@@ -53,7 +53,7 @@ class Place(NamedTuple):
     match: str
 
 
-class Standing(NamedTuple):
+class DesiredState(NamedTuple):
     """A flow on the switch."""
 
     table: int
@@ -106,7 +106,7 @@ def _shown(place: Place) -> str:
     return f"{table}priority={place.priority}{match}"
 
 
-def standing(flows: list[str]) -> list[Standing]:
+def standing(flows: list[str]) -> list[DesiredState]:
     """Take flows apart that `ovs-ofctl dump-flows` printed."""
     found = []
     for flow in flows:
@@ -114,11 +114,13 @@ def standing(flows: list[str]) -> list[Standing]:
         rest = re.search(r"\bpriority=(\d+)(?:,(\S+))? actions=(\S+)", flow)
         assert rest is not None, flow
         number = int(table[1]) if table else 0
-        found.append(Standing(number, int(rest[1]), rest[2] or "", rest[3]))
+        found.append(DesiredState(number, int(rest[1]), rest[2] or "", rest[3]))
     return found
 
 
-def in_the_way(ours: list[Standing], theirs: list[Standing]) -> list[tuple[Standing, Standing]]:
+def in_the_way(
+    ours: list[DesiredState], theirs: list[DesiredState]
+) -> list[tuple[DesiredState, DesiredState]]:
     """Flows of ours that overlap with one of theirs at the same priority, or take its packets.
 
     What is below a catch-all of theirs gets no packets, with or without us.

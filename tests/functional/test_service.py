@@ -346,8 +346,8 @@ def test_clean_up_process_takes_back_flows_meters_and_row(switch: PrivateSwitch)
     with Peer(switch, BRIDGE) as peer:
         assert [] == peer.meters(meter)
         assert [] == peer.add(ours(0, meter=meter))
-        removals = [ours(0).delete(peer.channel), messages.delete_meter(peer.channel, meter)]
-        script = messages.script(peer.channel, removals)
+        removals = [ours(0).delete(peer.connection), messages.delete_meter(peer.connection, meter)]
+        script = messages.script(peer.connection, removals)
     assert [0] == watched(switch, BRIDGE)
     told = [
         (BRIDGE, f"{BRIDGE}.mgmt", script),

@@ -63,16 +63,16 @@ def test_connection_that_sends_nothing_gets_no_packet_ins(
     add_flows(switch, BRIDGE, "priority=0,actions=CONTROLLER")
     send_frame("one", "eth0", syn())
     assert 0 == arrived(peer, switch, sent=1, expected=0)
-    assert [] == peer.send(messages.set_config(peer.channel, 0))
+    assert [] == peer.send(messages.set_config(peer.connection, 0))
     send_frame("one", "eth0", syn())
     assert 1 == arrived(peer, switch, sent=2, expected=1)
 
 
 def test_packets_for_our_id_come_to_us_alone(switch: PrivateSwitch, peer: Peer) -> None:
     with Peer(switch, BRIDGE) as other:
-        assert [] == other.send(messages.set_config(other.channel, 0))
+        assert [] == other.send(messages.set_config(other.connection, 0))
         assert [] == peer.send(
-            messages.set_config(peer.channel, 0), messages.set_controller_id(peer.channel)
+            messages.set_config(peer.connection, 0), messages.set_controller_id(peer.connection)
         )
         assert [] == peer.add(ours(0))
         add_flows(switch, BRIDGE, "priority=9,arp,actions=CONTROLLER")
@@ -118,7 +118,7 @@ def test_packet_comes_whole_with_table_cookie_and_registers(
     switch: PrivateSwitch, peer: Peer
 ) -> None:
     assert [] == peer.send(
-        messages.set_config(peer.channel, 0), messages.set_controller_id(peer.channel)
+        messages.set_config(peer.connection, 0), messages.set_controller_id(peer.connection)
     )
     assert [] == peer.add(ours(7))
     add_flows(switch, BRIDGE, "actions=set_field:0x9->reg5,set_field:0x800->metadata,goto_table:7")
@@ -134,8 +134,8 @@ def test_packet_comes_whole_with_table_cookie_and_registers(
 
 
 def test_bridge_is_known_by_its_local_port(switch: PrivateSwitch, peer: Peer) -> None:
-    assert BRIDGE == peer.channel.name
-    assert BRIDGE == peer.channel.ports[0xFFFFFFFE]
+    assert BRIDGE == peer.connection.name
+    assert BRIDGE == peer.connection.ports[0xFFFFFFFE]
 
 
 @pytest.mark.parametrize("mode", ["normal", "drop", "nx-match"])

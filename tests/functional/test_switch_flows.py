@@ -122,7 +122,7 @@ def test_renewal_starts_the_lease_anew(switch: PrivateSwitch, peer: Peer) -> Non
     assert [] == peer.add(flow)
     end = time.monotonic() + 3.5
     while time.monotonic() < end:
-        assert [] == peer.send(flow.renew(peer.channel))
+        assert [] == peer.send(flow.renew(peer.connection))
         time.sleep(0.3)
     assert 1 == len(switch.flows(BRIDGE))
     begin = time.monotonic()
@@ -146,7 +146,7 @@ def test_renewal_and_removal_touch_no_flow_but_that_of_our_cookie(
 ) -> None:
     if theirs is not None:
         add_flows(switch, BRIDGE, theirs.replace(" actions", ",actions").replace(", ", ","))
-    assert [] == peer.send(getattr(ours(2), act)(peer.channel))
+    assert [] == peer.send(getattr(ours(2), act)(peer.connection))
     assert ([] if theirs is None else [theirs]) == switch.flows(BRIDGE)
 
 
@@ -155,7 +155,7 @@ def test_removal_takes_our_flow_and_no_other(switch: PrivateSwitch, peer: Peer) 
     before = switch.flows(BRIDGE)
     flow = ours(2, 1)
     assert [] == peer.add(flow)
-    assert [] == peer.send(flow.delete(peer.channel))
+    assert [] == peer.send(flow.delete(peer.connection))
     assert before == switch.flows(BRIDGE)
 
 

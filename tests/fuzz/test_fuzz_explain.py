@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_fuzz_packet import FRAMES, mutated
 
 from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, DropFlow, Origin
+from ryu_droplog.model.drop import Drop, DropFlow, Location
 from ryu_droplog.ovsdb.southbound import Directory
 from ryu_droplog.owners import explain
 from ryu_droplog.packet.ethernet import decode
@@ -68,8 +68,10 @@ def test_any_packet_is_explained_on_one_line_in_every_format(
         }
 
     flow = DropFlow(1, 2, "tcp", names)
-    origin = Origin("br-int", table, "T", "DENY", "T DENY", TableBook(), "", True, everything, flow)
-    drop = decode(frame, 1.5, origin, metadata)
+    location = Location(
+        "br-int", table, "T", "DENY", "T DENY", TableBook(), "", True, everything, flow
+    )
+    drop = decode(frame, 1.5, location, metadata)
     for form in FORMATS.values():
         for text in (form.full(drop), form.redirected(drop), form.bare(drop)):
             assert text.isascii()

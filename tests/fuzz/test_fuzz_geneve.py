@@ -12,7 +12,7 @@ from test_fuzz_packet import FRAMES, mutated
 from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import MalformedMessage
-from ryu_droplog.owners.opflex_names import Words, parse_ids
+from ryu_droplog.owners.opflex_names import OpflexNames, parse_ids
 from ryu_droplog.packet import geneve
 from ryu_droplog.packet.packet_in import context, drop_record, oxm_fields
 from ryu_droplog.pipelines.loader import load_pipelines
@@ -20,10 +20,10 @@ from ryu_droplog.processing.chain import Chain
 from ryu_droplog.sinks.line import redirected
 from ryu_droplog.sinks.packet_events import packet_event
 from ryu_droplog.sources import geneve_log, locations
-from ryu_droplog.sources.geneve_log import DropLogs, senders
+from ryu_droplog.sources.geneve_log import GeneveLogReader, senders
 
 SENDERS = senders(load_pipelines(None), {})
-WORDS = Words({7: "rule", 8: ""}, {10: "red", 11: "blue"})
+WORDS = OpflexNames({7: "rule", 8: ""}, {10: "red", 11: "blue"})
 OPTIONS = {
     **{kind: f"ffff{kind:02x}01 0000000{kind}" for kind in range(8)},
     8: "ffff0801 00000022",
@@ -50,7 +50,7 @@ HEADERS = [
 HEADERS[0] = bytes([(len(HEADERS[0]) - 8) // 4]) + HEADERS[0][1:]
 DATAGRAMS = [header + FRAMES[0] for header in HEADERS] + [HEADERS[1] + frame for frame in FRAMES]
 REMEMBERED = 8
-"""Headers and origins that may be held, for these tests."""
+"""Headers and locations that may be held, for these tests."""
 
 
 class Keeper:
@@ -65,12 +65,12 @@ class Keeper:
 
 @contextmanager
 def little_memory() -> Iterator[None]:
-    before = geneve_log.HEADERS, locations.ORIGINS
-    geneve_log.HEADERS = locations.ORIGINS = REMEMBERED
+    before = geneve_log.HEADERS, locations.LOCATIONS
+    geneve_log.HEADERS = locations.LOCATIONS = REMEMBERED
     try:
         yield
     finally:
-        geneve_log.HEADERS, locations.ORIGINS = before
+        geneve_log.HEADERS, locations.LOCATIONS = before
 
 
 anything = st.one_of(st.binary(max_size=160), mutated(DATAGRAMS), st.sampled_from(DATAGRAMS))
@@ -81,14 +81,14 @@ anything = st.one_of(st.binary(max_size=160), mutated(DATAGRAMS), st.sampled_fro
 @example([[b""], DATAGRAMS, DATAGRAMS])
 def test_any_datagrams_are_each_counted_once_and_nothing_grows(batches: list[list[bytes]]) -> None:
     ledger, keeper = Ledger(), Keeper()
-    logs = DropLogs(SENDERS, ledger)
-    logs.learn_words(WORDS)
+    logs = GeneveLogReader(SENDERS, ledger)
+    logs.learn_opflex_names(WORDS)
     chain = Chain(logs, ledger, None, [keeper])
     with little_memory():
         for batch in batches:
             chain.take(batch, 0.0, 0.0)
             assert REMEMBERED >= len(logs._known)
-            assert REMEMBERED >= max(len(some._origins) for some in logs._origins.values())
+            assert REMEMBERED >= max(len(some._locations) for some in logs._locations.values())
     received = sum(book.received for book in ledger.tables.values())
     sent = sum(map(len, batches))
     assert sent == ledger.malformed + ledger.strangers + received
@@ -125,7 +125,7 @@ def test_any_datagram_is_read_refused_or_a_stranger(datagram: bytes) -> None:
 @given(anything)
 @settings(max_examples=500, deadline=None)
 def test_datagram_says_the_same_when_its_header_is_remembered(datagram: bytes) -> None:
-    logs = DropLogs(SENDERS, Ledger())
+    logs = GeneveLogReader(SENDERS, Ledger())
     answers = []
     for _ in range(2):
         try:
@@ -153,7 +153,7 @@ def test_any_id_file_gives_words_that_fit_into_a_line(data: bytes) -> None:
 def test_seeds_are_what_they_are_meant_to_be() -> None:
     """The mutations start from datagrams that would be read to their end."""
     ledger, keeper = Ledger(), Keeper()
-    Chain(DropLogs(SENDERS, ledger), ledger, None, [keeper]).take(DATAGRAMS, 0.0, 0.0)
+    Chain(GeneveLogReader(SENDERS, ledger), ledger, None, [keeper]).take(DATAGRAMS, 0.0, 0.0)
     assert (0, 3) == (ledger.malformed, ledger.strangers)
     assert (len(DATAGRAMS) - 3, 0) == (len(keeper.drops), ledger.truncated)
     assert 15 == len(list(oxm_fields(keeper.drops[0].metadata)))

@@ -6,13 +6,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, Origin
+from ryu_droplog.model.drop import Drop, Location
 from ryu_droplog.model.errors import MalformedMessage
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.packet.packet_in import drop_record, oxm_fields, parse
 from ryu_droplog.sinks.line import packet_text
 
-ORIGIN = Origin(
+ORIGIN = Location(
     "br-int", 4, "SEC_GROUP_IN_TABLE", "MISS", "Acc-SEC_GROUP_IN_TABLE MISS", TableBook()
 )
 

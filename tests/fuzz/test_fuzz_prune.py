@@ -19,7 +19,7 @@ from ryu_droplog.config.filter_spec import (
 )
 from ryu_droplog.model.drop import Arp, Drop, IPv4, IPv6, Tcp, Udp
 from ryu_droplog.packet.ethernet import decode
-from ryu_droplog.processing.filter import Prune
+from ryu_droplog.processing.filter import FilterSet
 
 Masked = tuple[bytes, bytes]
 Numbers = tuple[tuple[int, int], ...]
@@ -134,10 +134,10 @@ def cases(draw: st.DrawFn, frames: st.SearchStrategy[bytes]) -> tuple[list[Filte
 
 
 def check(filters: list[Filter], drop: Drop) -> None:
-    assert naive(filters, drop) == Prune(filters).match(drop)
+    assert naive(filters, drop) == FilterSet(filters).match(drop)
     for one in filters:
         expected = one.name if holds(one, drop) else None
-        assert expected == Prune([one]).match(drop)
+        assert expected == FilterSet([one]).match(drop)
 
 
 @given(cases(st.one_of(st.binary(max_size=80), mutated(FRAMES))))
@@ -153,7 +153,7 @@ def test_tables_say_it_of_each_kind_of_whole_packet(frame: bytes, data: st.DataO
     check(*data.draw(cases(st.just(frame))))
 
 
-DEFAULT_PRUNE = Prune(DEFAULTS)
+DEFAULT_PRUNE = FilterSet(DEFAULTS)
 CHATTER = [
     bytes.fromhex(text)
     for text in (

@@ -10,30 +10,30 @@ from frames import syn
 
 from ryu_droplog.model.accounting import TableBook
 from ryu_droplog.model.cookie import Cookie
-from ryu_droplog.model.drop import Drop, Origin
+from ryu_droplog.model.drop import Drop, Location
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks.base import Sink
 
 GENERATION = 0xABCDEF
 
 
-def origin(
+def location(
     table_id: int = 4,
     *,
     bridge: str = "br-int",
     name: str | None = None,
     reason: str = "MISS",
     book: TableBook | None = None,
-) -> Origin:
+) -> Location:
     """Where a drop happened; its book is a new one unless it is given."""
     table = f"TABLE_{table_id}" if name is None else name
     label = f"{table} {reason}"
-    return Origin(bridge, table_id, table, reason, label, book or TableBook())
+    return Location(bridge, table_id, table, reason, label, book or TableBook())
 
 
-def drop(frame: bytes | None = None, where: Origin | None = None, time: float = 0.0) -> Drop:
+def drop(frame: bytes | None = None, where: Location | None = None, time: float = 0.0) -> Drop:
     """A drop of this frame; without one, of a TCP SYN."""
-    return decode(syn() if frame is None else frame, time, where or origin(), b"")
+    return decode(syn() if frame is None else frame, time, where or location(), b"")
 
 
 def packet_in(frame: bytes | None = None, table_id: int = 4, generation: int = GENERATION) -> bytes:

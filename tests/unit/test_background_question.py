@@ -7,7 +7,7 @@ import time
 import pytest
 from os_ken.lib import hub
 
-from ryu_droplog.concurrency.background_question import Aside
+from ryu_droplog.concurrency.background_question import BackgroundQuestion
 from ryu_droplog.ovsdb.miss_controller import ASK_AGAIN, MissAnswer
 
 PATIENCE = 10.0
@@ -22,7 +22,7 @@ def test_wishes_that_come_meanwhile_are_met_by_one_question_more() -> None:
         begun.put(True)
         assert go_on.get(timeout=PATIENCE)
 
-    aside = Aside(question, spacing=0.2)
+    aside = BackgroundQuestion(question, spacing=0.2)
     aside.ask()
     assert begun.get(timeout=PATIENCE)
     for _ in range(100):
@@ -43,7 +43,7 @@ def test_question_that_fails_is_asked_again(caplog: pytest.LogCaptureFixture) ->
         asked.put(True)
         raise ValueError("no answer")
 
-    aside = Aside(question, spacing=0.0)
+    aside = BackgroundQuestion(question, spacing=0.0)
     for number in range(1, 4):
         aside.ask()
         assert asked.get(timeout=PATIENCE)
@@ -54,7 +54,7 @@ def test_question_that_fails_is_asked_again(caplog: pytest.LogCaptureFixture) ->
 
 def test_rest_between_two_questions_ends_with_stop() -> None:
     asked = hub.Queue()
-    aside = Aside(lambda: asked.put(True), spacing=1000.0)
+    aside = BackgroundQuestion(lambda: asked.put(True), spacing=1000.0)
     aside.ask()
     assert asked.get(timeout=PATIENCE)
     aside.ask()

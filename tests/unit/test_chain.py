@@ -12,9 +12,9 @@ from frames import IPV4, ethernet, ipv4, syn, tcp
 from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.pipelines.loader import parse_pipeline
 from ryu_droplog.processing.chain import Chain
-from ryu_droplog.processing.dedup import Throttle
-from ryu_droplog.processing.ingress_queue import Intake
-from ryu_droplog.sources.packet_in import Classifier
+from ryu_droplog.processing.dedup import Deduplicator
+from ryu_droplog.processing.ingress_queue import IngressQueue
+from ryu_droplog.sources.packet_in import PacketInReader
 
 PATIENCE = 5.0
 NOW = 1_700_000_000.5
@@ -27,15 +27,15 @@ class Bed:
     def __init__(self, window: float | None = None, queue_size: int = 100_000) -> None:
         self.ledger = Ledger()
         self.sink = Kept(queue_size)
-        throttle = None if window is None else Throttle(window)
-        classifier = Classifier("br-int", "Acc-", PIPELINE, GENERATION, self.ledger)
-        self.chain = Chain(classifier, self.ledger, throttle, [self.sink])
+        throttle = None if window is None else Deduplicator(window)
+        reader = PacketInReader("br-int", "Acc-", PIPELINE, GENERATION, self.ledger)
+        self.chain = Chain(reader, self.ledger, throttle, [self.sink])
 
     def written(self) -> list[tuple[str, int]]:
         """Drop reason and source port of all that came out, once the sink has ended."""
         self.sink.start()
         assert 0 == self.sink.close(PATIENCE)
-        return [(one.origin.label, one.l4.src_port if one.l4 else -1) for one in self.sink.drops]
+        return [(one.location.label, one.l4.src_port if one.l4 else -1) for one in self.sink.drops]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_packet_in_becomes_a_drop_with_all_that_is_known_of_it(bed: Bed) -> None
     bed.chain.take([packet_in()], NOW, NOW)
     assert [("Acc-NAMED MISS", 42934)] == bed.written()
     [drop] = bed.sink.drops
-    assert (NOW, "br-int", 4) == (drop.time, drop.origin.bridge, drop.origin.table_id)
+    assert (NOW, "br-int", 4) == (drop.time, drop.location.bridge, drop.location.table_id)
     assert (syn(), False, 0) == (drop.frame, drop.truncated, drop.repeated)
 
 
@@ -160,10 +160,10 @@ def test_batch_of_nothing_good_reaches_no_sink(bed: Bed) -> None:
 
 def test_chain_behind_its_intake_is_closed_with_every_window() -> None:
     bed = Bed(window=3600.0)
-    intake = Intake("br-int", bed.chain, bed.ledger, threading)
+    ingress_queue = IngressQueue("br-int", bed.chain, bed.ledger, threading)
     for _ in range(10):
-        intake.put([packet_in(segment(1))] * 3, time.time())
-    intake.close(PATIENCE)
+        ingress_queue.put([packet_in(segment(1))] * 3, time.time())
+    ingress_queue.close(PATIENCE)
     bed.written()
     assert [0, 29] == [drop.repeated for drop in bed.sink.drops]
     book = bed.ledger.total()

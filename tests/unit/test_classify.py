@@ -9,11 +9,11 @@ import pytest
 
 from ryu_droplog.model.accounting import Ledger, TableBook
 from ryu_droplog.model.cookie import Cookie
-from ryu_droplog.model.drop import Origin
+from ryu_droplog.model.drop import Location
 from ryu_droplog.packet.packet_in import PacketIn
 from ryu_droplog.pipelines.loader import parse_pipeline
-from ryu_droplog.sources.locations import ORIGINS
-from ryu_droplog.sources.packet_in import Classifier
+from ryu_droplog.sources.locations import LOCATIONS
+from ryu_droplog.sources.packet_in import PacketInReader
 
 GENERATION = 0xABCDEF
 PIPELINE = parse_pipeline(
@@ -30,8 +30,8 @@ tables:
 )
 
 
-def classifier(prefix: str = "Acc-", names: Mapping[int, str] | None = None) -> Classifier:
-    made = Classifier("br-int", prefix, PIPELINE, GENERATION, Ledger())
+def reader(prefix: str = "Acc-", names: Mapping[int, str] | None = None) -> PacketInReader:
+    made = PacketInReader("br-int", prefix, PIPELINE, GENERATION, Ledger())
     made.learn_names(names or {})
     return made
 
@@ -53,54 +53,56 @@ def tun_metadata(number: int, value: int) -> bytes:
 
 
 def test_packet_from_a_named_table_has_its_name() -> None:
-    expected = Origin("br-int", 4, "SECOND", "MISS", "Acc-SECOND MISS", TableBook())
-    assert expected == classifier().origin(packet_in(4))
+    expected = Location("br-int", 4, "SECOND", "MISS", "Acc-SECOND MISS", TableBook())
+    assert expected == reader().location(packet_in(4))
 
 
 def test_bridge_without_prefix_has_the_bare_name() -> None:
-    origin = classifier(prefix="").origin(packet_in(4))
-    assert origin is not None
-    assert "SECOND MISS" == origin.label
+    location = reader(prefix="").location(packet_in(4))
+    assert location is not None
+    assert "SECOND MISS" == location.label
 
 
 def test_table_without_name_is_called_by_its_number() -> None:
-    expected = Origin("br-int", 7, "TABLE_7", "MISS", "Acc-TABLE_7 MISS", TableBook(), named=False)
-    assert expected == classifier().origin(packet_in(7))
+    expected = Location(
+        "br-int", 7, "TABLE_7", "MISS", "Acc-TABLE_7 MISS", TableBook(), named=False
+    )
+    assert expected == reader().location(packet_in(7))
 
 
 def test_name_of_the_switch_is_taken_where_the_pipeline_has_none() -> None:
-    known = classifier(names={4: "theirs", 7: "acl"})
+    known = reader(names={4: "theirs", 7: "acl"})
     assert [
-        Origin("br-int", 4, "SECOND", "MISS", "Acc-SECOND MISS", TableBook()),
-        Origin("br-int", 7, "acl", "MISS", "Acc-acl MISS", TableBook()),
-    ] == [known.origin(packet_in(4)), known.origin(packet_in(7))]
+        Location("br-int", 4, "SECOND", "MISS", "Acc-SECOND MISS", TableBook()),
+        Location("br-int", 7, "acl", "MISS", "Acc-acl MISS", TableBook()),
+    ] == [known.location(packet_in(4)), known.location(packet_in(7))]
 
 
 def test_names_learnt_later_replace_earlier_ones() -> None:
-    known = classifier(names={7: "old"})
-    labels = [known.origin(packet_in(7))]
+    known = reader(names={7: "old"})
+    labels = [known.location(packet_in(7))]
     known.learn_names({7: "new"})
-    labels.append(known.origin(packet_in(7)))
-    assert ["Acc-old MISS", "Acc-new MISS"] == [origin.label for origin in labels if origin]
+    labels.append(known.location(packet_in(7)))
+    assert ["Acc-old MISS", "Acc-new MISS"] == [location.label for location in labels if location]
 
 
 def test_packets_of_one_table_share_one_origin() -> None:
-    known = classifier()
-    assert known.origin(packet_in(4)) is known.origin(packet_in(4, metadata=b"\0"))
+    known = reader()
+    assert known.location(packet_in(4)) is known.location(packet_in(4, metadata=b"\0"))
 
 
 def test_packet_from_a_flow_of_another_run_is_not_ours() -> None:
-    assert None is classifier().origin(packet_in(4, generation=GENERATION - 0x100))
+    assert None is reader().location(packet_in(4, generation=GENERATION - 0x100))
 
 
 def test_packet_from_another_flow_of_this_run_is_ours() -> None:
     """The low byte of a generation tells how often a flow was added to the table."""
-    assert None is not classifier().origin(packet_in(4, generation=GENERATION - 1))
+    assert None is not reader().location(packet_in(4, generation=GENERATION - 1))
 
 
 @pytest.mark.parametrize("cookie", [0, 0x4000000000000000, 0x1234])
 def test_packet_from_a_flow_of_others_is_not_ours(cookie: int) -> None:
-    assert None is classifier().origin(PacketIn(1, 4, cookie, b"", b""))
+    assert None is reader().location(PacketIn(1, 4, cookie, b"", b""))
 
 
 @pytest.mark.parametrize(
@@ -108,38 +110,38 @@ def test_packet_from_a_flow_of_others_is_not_ours(cookie: int) -> None:
 )
 def test_recorded_drop_has_the_table_and_reason_of_the_record(code: int, reason: str) -> None:
     metadata = tun_metadata(0, 5) + tun_metadata(12, 4) + tun_metadata(13, code)
-    expected = Origin("br-int", 4, "SECOND", reason, f"Acc-SECOND {reason}", TableBook())
-    assert expected == classifier().origin(packet_in(9, table_drop=False, metadata=metadata))
+    expected = Location("br-int", 4, "SECOND", reason, f"Acc-SECOND {reason}", TableBook())
+    assert expected == reader().location(packet_in(9, table_drop=False, metadata=metadata))
 
 
 def test_recorded_drops_of_different_tables_are_told_apart() -> None:
     """They all come from one flow, so its cookie alone must not decide."""
-    known = classifier()
+    known = reader()
     shown = []
     for table in (4, 0, 77, 4):
         record = tun_metadata(12, table)
-        origin = known.origin(packet_in(9, table_drop=False, metadata=record))
-        assert origin is not None
-        shown.append(origin.table)
+        location = known.location(packet_in(9, table_drop=False, metadata=record))
+        assert location is not None
+        shown.append(location.table)
     assert ["SECOND", "FIRST", "TABLE_77", "SECOND"] == shown
 
 
 @pytest.mark.parametrize("metadata", [b"", tun_metadata(13, 1)[:6], tun_metadata(12, 256)])
 def test_drop_without_a_usable_record_is_one_of_the_drop_table(metadata: bytes) -> None:
-    expected = Origin("br-int", 9, "DROPS", "MISS", "Acc-DROPS MISS", TableBook())
-    assert expected == classifier().origin(packet_in(9, table_drop=False, metadata=metadata))
+    expected = Location("br-int", 9, "DROPS", "MISS", "Acc-DROPS MISS", TableBook())
+    assert expected == reader().location(packet_in(9, table_drop=False, metadata=metadata))
 
 
 def test_record_on_a_bridge_that_the_agent_does_not_manage_is_ignored() -> None:
     """With bit 62 in our cookie, the flow stands in the table itself."""
-    expected = Origin("br-int", 0, "FIRST", "MISS", "Acc-FIRST MISS", TableBook())
-    assert expected == classifier().origin(packet_in(0, metadata=tun_metadata(12, 4)))
+    expected = Location("br-int", 0, "FIRST", "MISS", "Acc-FIRST MISS", TableBook())
+    assert expected == reader().location(packet_in(0, metadata=tun_metadata(12, 4)))
 
 
 def test_any_records_make_a_bounded_number_of_origins() -> None:
-    known = classifier()
+    known = reader()
     for table in range(1000):
         for reason in range(10):
             record = tun_metadata(12, table) + tun_metadata(13, reason)
-            assert known.origin(packet_in(9, table_drop=False, metadata=record)) is not None
-    assert ORIGINS >= len(known._origins._origins)
+            assert known.location(packet_in(9, table_drop=False, metadata=record)) is not None
+    assert LOCATIONS >= len(known._locations._locations)

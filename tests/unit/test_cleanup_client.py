@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from switches import BARRIER_REPLY, HELLO, MESSAGES, PATIENCE, Switch, eventually, hello
 
-from ryu_droplog.cleanup import cleanup_client as will
-from ryu_droplog.cleanup.cleanup_client import LastWill
-from ryu_droplog.cleanup.cleanup_process import Remains
+from ryu_droplog.cleanup import cleanup_client
+from ryu_droplog.cleanup.cleanup_client import CleanUpClient
+from ryu_droplog.cleanup.cleanup_process import Footprint
 
-THERE = Remains(flows=2, meters=1, lease=60)
+THERE = Footprint(flows=2, meters=1, lease=60)
 STAYS = "1 meter stays until the next start, ryu-droplog clean, or a restart of ovs-vswitchd"
 
 
@@ -39,11 +39,11 @@ def switch(folder: Path) -> Iterator[Switch]:
 
 
 @pytest.fixture
-def last(caplog: pytest.LogCaptureFixture) -> Iterator[LastWill]:
+def last(caplog: pytest.LogCaptureFixture) -> Iterator[CleanUpClient]:
     """One whose processes are gone at the end."""
     caplog.set_level(logging.INFO)
     before = children()
-    yield LastWill()
+    yield CleanUpClient()
     for pid in children() - before:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -61,7 +61,7 @@ def children() -> set[int]:
     return found
 
 
-def looks(last: LastWill, caplog: pytest.LogCaptureFixture, text: str) -> bool:
+def looks(last: CleanUpClient, caplog: pytest.LogCaptureFixture, text: str) -> bool:
     """Whether this is said in time by one that is watched."""
 
     def said() -> bool:
@@ -71,7 +71,7 @@ def looks(last: LastWill, caplog: pytest.LogCaptureFixture, text: str) -> bool:
     return eventually(said)
 
 
-def pid_of(last: LastWill) -> int:
+def pid_of(last: CleanUpClient) -> int:
     pid = last.state()["pid"]
     assert isinstance(pid, int)
     return pid
@@ -79,11 +79,11 @@ def pid_of(last: LastWill) -> int:
 
 _PROGRAM = """
 import logging, os, sys, time
-from ryu_droplog.cleanup.cleanup_process import Remains
-from ryu_droplog.cleanup.cleanup_client import LastWill
+from ryu_droplog.cleanup.cleanup_process import Footprint
+from ryu_droplog.cleanup.cleanup_client import CleanUpClient
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-last = LastWill()
-last.write("br-int", sys.argv[1], bytes.fromhex(sys.argv[2]), Remains(2, 1, 0, 60))
+last = CleanUpClient()
+last.write("br-int", sys.argv[1], bytes.fromhex(sys.argv[2]), Footprint(2, 1, 0, 60))
 if sys.argv[3] == "taken back":
     last.write("br-int", sys.argv[1], b"")
 print("written", flush=True)
@@ -164,7 +164,7 @@ def test_file_of_the_programs_errors_tells_how_the_clean_up_went(folder: Path, e
 
 
 def test_process_that_was_killed_is_replaced_soon_and_the_new_one_knows_everything(
-    last: LastWill, switch: Switch, folder: Path, caplog: pytest.LogCaptureFixture
+    last: CleanUpClient, switch: Switch, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     second = Switch(folder / "second")
     last.write("br-0", str(switch.address), MESSAGES, THERE)
@@ -180,7 +180,7 @@ def test_process_that_was_killed_is_replaced_soon_and_the_new_one_knows_everythi
 
 
 def test_process_that_dies_again_and_again_is_started_ever_more_seldom(
-    last: LastWill,
+    last: CleanUpClient,
     switch: Switch,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -198,7 +198,7 @@ def test_process_that_dies_again_and_again_is_started_ever_more_seldom(
 
 
 def test_process_that_cannot_be_started_is_said_and_tried_again(
-    last: LastWill,
+    last: CleanUpClient,
     switch: Switch,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -214,13 +214,13 @@ def test_process_that_cannot_be_started_is_said_and_tried_again(
 
 
 def test_process_that_hangs_is_replaced_and_cleans_nothing_when_it_wakes_up(
-    last: LastWill,
+    last: CleanUpClient,
     switch: Switch,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(will, "PING_TIME", 0.1)
-    monkeypatch.setattr(will, "HANG_TIME", 2.0)
+    monkeypatch.setattr(cleanup_client, "PING_TIME", 0.1)
+    monkeypatch.setattr(cleanup_client, "HANG_TIME", 2.0)
     last.write("br-int", str(switch.address), MESSAGES, THERE)
     first = pid_of(last)
     os.kill(first, signal.SIGSTOP)
@@ -231,7 +231,7 @@ def test_process_that_hangs_is_replaced_and_cleans_nothing_when_it_wakes_up(
 
 
 def test_process_that_is_stopped_and_has_nothing_to_do_is_not_left_behind(
-    last: LastWill, switch: Switch
+    last: CleanUpClient, switch: Switch
 ) -> None:
     last.write("br-int", str(switch.path), MESSAGES, THERE)
     pid = last.state()["pid"]
@@ -243,10 +243,10 @@ def test_process_that_is_stopped_and_has_nothing_to_do_is_not_left_behind(
 
 
 def test_process_that_hangs_keeps_nobody_waiting_who_writes_much(
-    last: LastWill, switch: Switch, monkeypatch: pytest.MonkeyPatch
+    last: CleanUpClient, switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than the socket to it holds: the rest is kept, and sent when it goes on."""
-    monkeypatch.setattr(will, "WRITE_TIME", 0.3)
+    monkeypatch.setattr(cleanup_client, "WRITE_TIME", 0.3)
     last.write("br-int", str(switch.address), MESSAGES, THERE)
     first = pid_of(last)
     os.kill(first, signal.SIGSTOP)
@@ -261,7 +261,7 @@ def test_process_that_hangs_keeps_nobody_waiting_who_writes_much(
 
 
 def test_bridge_is_cleaned_while_the_program_goes_on(
-    last: LastWill, switch: Switch, caplog: pytest.LogCaptureFixture
+    last: CleanUpClient, switch: Switch, caplog: pytest.LogCaptureFixture
 ) -> None:
     last.write("br-int", str(switch.address), MESSAGES, THERE)
     last.carry_out("br-int")
@@ -273,7 +273,7 @@ def test_bridge_is_cleaned_while_the_program_goes_on(
 
 
 def test_switch_that_hangs_holds_up_the_end_for_a_moment_and_is_named(
-    last: LastWill, folder: Path, caplog: pytest.LogCaptureFixture
+    last: CleanUpClient, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     mute = Switch(folder / "mute", None)
     last.write("br-int", str(mute.address), MESSAGES, THERE)
@@ -290,7 +290,7 @@ def test_switch_that_hangs_holds_up_the_end_for_a_moment_and_is_named(
 
 
 def test_bridge_that_is_not_there_leaves_nothing(
-    last: LastWill, folder: Path, caplog: pytest.LogCaptureFixture
+    last: CleanUpClient, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     last.write("br-int", str(folder / "never"), MESSAGES, THERE)
     assert last.close()
@@ -299,17 +299,17 @@ def test_bridge_that_is_not_there_leaves_nothing(
 
 
 def test_bridge_to_which_there_is_no_way_is_named(
-    last: LastWill, caplog: pytest.LogCaptureFixture
+    last: CleanUpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     last.write("br-int", None, MESSAGES, THERE)
-    last.write("br-int", None, None, Remains(1, 1, 0, 60))
+    last.write("br-int", None, None, Footprint(1, 1, 0, 60))
     assert not last.close()
     why = "there is no way to it: it connects to the program"
     assert f"could not take back 1 flow, 1 meter ({why}): 1 flow ends by itself" in caplog.text
     assert STAYS in caplog.text
 
 
-def test_nothing_written_starts_no_process_and_can_be_closed(last: LastWill) -> None:
+def test_nothing_written_starts_no_process_and_can_be_closed(last: CleanUpClient) -> None:
     before = children()
     last.write("br-int", "/nowhere", b"")
     last.write("br-int", "/nowhere", None, THERE)

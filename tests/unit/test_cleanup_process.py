@@ -30,7 +30,7 @@ from switches import (
 )
 
 from ryu_droplog.cleanup import cleanup_process
-from ryu_droplog.cleanup.cleanup_process import Remains
+from ryu_droplog.cleanup.cleanup_process import Footprint
 
 PLAIN = (sys.executable, "-I", "-S", cleanup_process.__file__)
 """As the program runs it."""
@@ -501,14 +501,14 @@ def test_says_it_to_syslog_where_it_is_told_to(processes: list[Process], switch:
 
 
 @pytest.mark.parametrize(
-    ("remains", "age", "words", "fate"),
+    ("footprint", "age", "words", "fate"),
     [
-        (Remains(), 0, "what was added", "it stays"),
-        (Remains(1, 0, 0, 60), 20, "1 flow", "1 flow ends by itself within 40 s"),
-        (Remains(2, 0, 0, 60), 61, "2 flows", "2 flows end with their lease"),
-        (Remains(1, 0, 0, 60), 61, "1 flow", "1 flow ends with its lease"),
+        (Footprint(), 0, "what was added", "it stays"),
+        (Footprint(1, 0, 0, 60), 20, "1 flow", "1 flow ends by itself within 40 s"),
+        (Footprint(2, 0, 0, 60), 61, "2 flows", "2 flows end with their lease"),
+        (Footprint(1, 0, 0, 60), 61, "1 flow", "1 flow ends with its lease"),
         (
-            Remains(0, 2, 1, 60),
+            Footprint(0, 2, 1, 60),
             0,
             "2 meters, 1 changed drop flow",
             "2 meters stay, 1 changed drop flow stays until the next start, ryu-droplog clean, "
@@ -516,9 +516,11 @@ def test_says_it_to_syslog_where_it_is_told_to(processes: list[Process], switch:
         ),
     ],
 )
-def test_what_remains_is_said_in_words(remains: Remains, age: float, words: str, fate: str) -> None:
-    assert words == remains.in_words()
-    assert fate == remains.fate(age)
+def test_what_remains_is_said_in_words(
+    footprint: Footprint, age: float, words: str, fate: str
+) -> None:
+    assert words == footprint.in_words()
+    assert fate == footprint.fate(age)
 
 
 def test_process_needs_nothing_but_the_standard_library() -> None:

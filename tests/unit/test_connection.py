@@ -19,7 +19,7 @@ from ryu_droplog.concurrency.threads import join, start
 from ryu_droplog.model.errors import SwitchError, SwitchTimeout
 from ryu_droplog.openflow import connection as module
 from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.connection import Channel, new_handshake
+from ryu_droplog.openflow.connection import Connection, new_handshake
 from ryu_droplog.openflow.flow_removed import FlowRemoved
 
 UPDATE = b"ONF\0" + (1870).to_bytes(4, "big")
@@ -37,7 +37,7 @@ def _of_hub(sock: socket.socket) -> socket.socket:
 
 
 class Far:
-    """A channel that is served in a thread, and the socket at its far end."""
+    """A connection that is served in a thread, and the socket at its far end."""
 
     def __init__(self) -> None:
         self.sock, near = map(_of_hub, socket.socketpair())
@@ -46,7 +46,7 @@ class Far:
         self.updates: list[bytes] = []
         self.removed: list[FlowRemoved] = []
         self.ready = False
-        self.channel = Channel(
+        self.connection = Connection(
             near,
             "a peer",
             new_handshake(),
@@ -55,9 +55,9 @@ class Far:
             on_flow_updates=self.updates.append,
             on_flow_removed=self.removed.append,
         )
-        self.thread = start(self.channel.serve)
+        self.thread = start(self.connection.serve)
 
-    def _on_ready(self, channel: Channel) -> None:
+    def _on_ready(self, connection: Connection) -> None:
         self.ready = True
 
     def shake_hands(self) -> None:
@@ -69,7 +69,7 @@ class Far:
         assert eventually(lambda: self.ready)
 
     def read(self) -> tuple[int, int, bytes]:
-        """Type, xid and the rest of the next message from the channel."""
+        """Type, xid and the rest of the next message from the connection."""
         _, kind, length, xid = struct.unpack("!BBHI", self._exactly(8))
         return kind, xid, self._exactly(length - 8)
 
@@ -77,7 +77,7 @@ class Far:
         data = b""
         while len(data) < size:
             chunk = self.sock.recv(size - len(data))
-            assert chunk, self.channel.refusal
+            assert chunk, self.connection.refusal
             data += chunk
         return data
 
@@ -88,18 +88,18 @@ class Far:
                 self.sock.sendall(message)
 
     def ended(self) -> str | None:
-        """The reason, once the channel has ended."""
+        """The reason, once the connection has ended."""
         assert join([self.thread], 20)
-        assert not self.channel.is_active
-        return self.channel.refusal
+        assert not self.connection.is_active
+        return self.connection.refusal
 
     def exchange(self, *requests: Any, answer_time: float = 20.0) -> list[Any]:
-        """What `Channel.exchange` gives or raises comes into the list, from another thread."""
+        """What `Connection.exchange` gives or raises comes into the list, from another thread."""
         results: list[Any] = []
 
         def run() -> None:
             try:
-                results.extend(self.channel.exchange(requests, answer_time))
+                results.extend(self.connection.exchange(requests, answer_time))
             except SwitchError as error:
                 results.append(error)
 
@@ -123,7 +123,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
     opened = Far()
     opened.shake_hands()
     yield opened
-    opened.channel.stop()
+    opened.connection.stop()
     assert join([opened.thread], 20)
     opened.sock.close()
 
@@ -136,15 +136,15 @@ def eventually(holds: Any) -> bool:
 
 
 def features_request(far: Far) -> Any:
-    return far.channel.ofproto_parser.OFPMeterFeaturesStatsRequest(far.channel)
+    return far.connection.ofproto_parser.OFPMeterFeaturesStatsRequest(far.connection)
 
 
 def test_switch_is_known_after_the_handshake(far: Far) -> None:
-    channel = far.channel
+    connection = far.connection
     assert (0x12, "br-int", {wire.LOCAL: "br-int", 3: "tap1"}) == (
-        channel.id,
-        channel.name,
-        channel.ports,
+        connection.id,
+        connection.name,
+        connection.ports,
     )
 
 
@@ -189,7 +189,7 @@ def test_packet_in_near_64_kb_and_the_next_one_are_handed_on(far: Far) -> None:
 
 
 def test_replies_come_to_their_request(far: Far) -> None:
-    results = far.exchange(features_request(far), messages.delete_meter(far.channel, 7))
+    results = far.exchange(features_request(far), messages.delete_meter(far.connection, 7))
     kind, first, _ = far.read()
     assert 18 == kind
     second, barrier = far.read()[1], far.read()[1]
@@ -273,7 +273,7 @@ def test_ports_come_and_go(far: Far) -> None:
         return wire.message(wire.PORT_STATUS, body)
 
     far.sock.sendall(told(0, 4, b"tap2") + told(2, 3, b"new") + told(1, wire.LOCAL, b"br-int"))
-    assert eventually(lambda: far.channel.ports == {3: "new", 4: "tap2"})
+    assert eventually(lambda: far.connection.ports == {3: "new", 4: "tap2"})
 
 
 def test_peer_that_asks_and_never_reads_is_left(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,9 +284,9 @@ def test_peer_that_asks_and_never_reads_is_left(far: Far, monkeypatch: pytest.Mo
 
 
 def test_peer_that_never_reads_a_request_is_left(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    far.channel.socket.settimeout(0.5)
+    far.connection.socket.settimeout(0.5)
     for _ in range(100):
-        results = far.exchange(*(messages.delete_meter(far.channel, one) for one in range(200)))
+        results = far.exchange(*(messages.delete_meter(far.connection, one) for one in range(200)))
     refusal = far.ended()
     assert refusal is not None
     assert refusal.startswith("it did not read what it was sent within")
@@ -297,7 +297,7 @@ def test_callback_that_cannot_go_on_ends_the_connection(far: Far) -> None:
     def refuse(body: bytes) -> None:
         raise SwitchError("too much")
 
-    far.channel._on_flow_updates = refuse  # what a Session gives
+    far.connection._on_flow_updates = refuse  # what a Session gives
     far.sock.sendall(wire.multipart(0xFFFF, UPDATE, 0))
     assert "too much" == far.ended()
 
@@ -305,5 +305,5 @@ def test_callback_that_cannot_go_on_ends_the_connection(far: Far) -> None:
 def test_stop_ends_a_connection_that_says_nothing() -> None:
     far = Far()
     far.read()
-    far.channel.stop()
+    far.connection.stop()
     assert far.ended() is None

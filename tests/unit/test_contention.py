@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ryu_droplog.openflow.flow_stats import Event, Update
 from ryu_droplog.openflow.messages import OurFlow
 from ryu_droplog.reconcile.contention import Contention
-from ryu_droplog.reconcile.desired_state import Key, Standing, Wanted
+from ryu_droplog.reconcile.desired_state import DesiredFlow, DesiredState, FlowKey
 from ryu_droplog.reconcile.explicit_drops import Place
 
 FORWARD = struct.pack("!HHB3x", 1, 8, 9)
@@ -23,15 +23,17 @@ def match(register: int, value: int, mask: int = 0xFFFFFFFF) -> bytes:
     return struct.pack("!HBBII", 1, register << 1 | 1, 8, value & mask, mask)
 
 
-def wanted(slot: int, priority: int, below: bytes | None, *, table: int = 5, up: int = 1) -> Wanted:
+def wanted(
+    slot: int, priority: int, below: bytes | None, *, table: int = 5, up: int = 1
+) -> DesiredFlow:
     if below is None:
-        return Wanted(Key(table, slot), priority, b"")
-    return Wanted(
-        Key(table, slot), priority + up, below + match(15, 0), Place(table, priority, below)
+        return DesiredFlow(FlowKey(table, slot), priority, b"")
+    return DesiredFlow(
+        FlowKey(table, slot), priority + up, below + match(15, 0), Place(table, priority, below)
     )
 
 
-def standing(place: Wanted) -> Standing:
+def standing(place: DesiredFlow) -> DesiredState:
     flow = OurFlow(
         table_id=place.key.table_id,
         priority=place.priority,
@@ -40,11 +42,11 @@ def standing(place: Wanted) -> Standing:
         meter_id=None,
         lease=30,
     )
-    return Standing(place, flow)
+    return DesiredState(place, flow)
 
 
-def stand(places: Sequence[Wanted]) -> tuple[dict[Key, Standing], Contention]:
-    held: dict[Key, Standing] = {}
+def stand(places: Sequence[DesiredFlow]) -> tuple[dict[FlowKey, DesiredState], Contention]:
+    held: dict[FlowKey, DesiredState] = {}
     contention = Contention(held)
     for place in places:
         held[place.key] = standing(place)
@@ -74,7 +76,7 @@ _UPDATES = st.builds(
 
 @given(st.lists(_PLACES, max_size=20), st.lists(_UPDATES, min_size=1))
 def test_what_contends_is_found_as_if_each_flow_were_looked_at(
-    places: list[Wanted], updates: list[Update]
+    places: list[DesiredFlow], updates: list[Update]
 ) -> None:
     """Places change, too: a key that comes again is the same flow of ours somewhere else."""
     held, contention = stand(places)
@@ -89,7 +91,7 @@ def test_what_contends_is_found_as_if_each_flow_were_looked_at(
 
 def test_flow_that_does_not_stand_contends_with_nothing() -> None:
     held, contention = stand([wanted(1, 10, match(0, 1))])
-    held[Key(5, 1)].flow = None
+    held[FlowKey(5, 1)].flow = None
     assert [] == list(contention.find(Update(Event.ADDED, 5, 11, 9, FORWARD)))
     held.clear()
     assert [] == list(contention.find(Update(Event.ADDED, 5, 11, 9, FORWARD)))
@@ -105,14 +107,14 @@ def test_end_and_change_of_our_own_flow_are_found() -> None:
 
 
 def test_places_that_are_left_are_forgotten() -> None:
-    held: dict[Key, Standing] = {}
+    held: dict[FlowKey, DesiredState] = {}
     contention = Contention(held)
     for number in range(1000):
         place = wanted(1, 10, match(0, number))
         held[place.key] = standing(place)
         contention.note(place.key, place)
     assert 200 > len(contention)
-    assert [Key(5, 1)] == [key for key, _ in contention.find(Update(Event.ADDED, 5, 11, 9))]
+    assert [FlowKey(5, 1)] == [key for key, _ in contention.find(Update(Event.ADDED, 5, 11, 9))]
 
 
 @pytest.mark.timeout(60)

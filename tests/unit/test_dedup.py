@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from drops import drop, origin
+from drops import drop, location
 from frames import ARP, IPV4, IPV6, arp, ethernet, icmp, ipv4, ipv6, tcp, udp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_droplog.model.drop import Drop, Origin
-from ryu_droplog.processing.dedup import Throttle, flow_key
+from ryu_droplog.model.drop import Drop, Location
+from ryu_droplog.processing.dedup import Deduplicator, flow_key
 
 A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 A6, B6, C6 = "fd00::1", "fd00::2", "fd00::3"
-ORIGIN = origin()
+ORIGIN = location()
 NOON = 1_700_000_000.0
 """A time of day, in seconds since the epoch."""
 
 
-def segment(number: int, time: float = 0.0, where: Origin = ORIGIN) -> Drop:
+def segment(number: int, time: float = 0.0, where: Location = ORIGIN) -> Drop:
     """A TCP segment whose source port tells what it repeats."""
     return drop(ethernet(IPV4, ipv4(A, B, 6, tcp(number, 80))), where, time)
 
@@ -31,18 +31,18 @@ def told(drops: Sequence[Drop]) -> list[tuple[int, float, int]]:
     return [(one.l4.src_port, one.time, one.repeated) for one in drops]
 
 
-def take(throttle: Throttle, drop: Drop) -> list[Drop]:
+def take(throttle: Deduplicator, drop: Drop) -> list[Drop]:
     """What is to be written now that this drop came, where no clock was ever set."""
     return throttle.take(drop, drop.time)
 
 
 def test_first_of_its_kind_goes_through_as_it_is() -> None:
     first = segment(1)
-    assert [first] == take(Throttle(1.0), first)
+    assert [first] == take(Deduplicator(1.0), first)
 
 
 def test_repeats_become_one_line_with_their_number_and_the_last_of_them() -> None:
-    throttle = Throttle(1.0)
+    throttle = Deduplicator(1.0)
     take(throttle, segment(1, 10.0))
     assert [] == [kept for n in range(1, 6) for kept in take(throttle, segment(1, 10.0 + n / 10))]
     assert [] == throttle.expire(10.99)
@@ -51,13 +51,13 @@ def test_repeats_become_one_line_with_their_number_and_the_last_of_them() -> Non
 
 
 def test_window_without_repeats_ends_without_a_line() -> None:
-    throttle = Throttle(1.0)
+    throttle = Deduplicator(1.0)
     take(throttle, segment(1))
     assert [] == throttle.expire(float("inf"))
 
 
 def test_window_counts_from_its_first_drop_and_repeats_do_not_prolong_it() -> None:
-    throttle = Throttle(1.0)
+    throttle = Deduplicator(1.0)
     take(throttle, segment(1, 0.0))
     take(throttle, segment(1, 0.9))
     assert [(1, 0.9, 1), (1, 1.0, 0)] == told(take(throttle, segment(1, 1.0)))
@@ -66,14 +66,14 @@ def test_window_counts_from_its_first_drop_and_repeats_do_not_prolong_it() -> No
 
 
 def test_drop_after_a_window_that_nobody_closed_ends_it_first() -> None:
-    throttle = Throttle(1.0)
+    throttle = Deduplicator(1.0)
     for time in (0.0, 0.1, 0.2):
         take(throttle, segment(1, time))
     assert [(1, 0.2, 2), (1, 50.0, 0)] == told(take(throttle, segment(1, 50.0)))
 
 
 def test_expire_ends_only_the_windows_that_are_over() -> None:
-    throttle = Throttle(1.0)
+    throttle = Deduplicator(1.0)
     for number, time in ((1, 0.0), (1, 0.1), (2, 0.5), (2, 0.6), (1, 0.7)):
         take(throttle, segment(number, time))
     assert [(1, 0.7, 2)] == told(throttle.expire(1.2))
@@ -81,7 +81,7 @@ def test_expire_ends_only_the_windows_that_are_over() -> None:
 
 
 def test_least_recently_used_window_is_ended_with_its_line_when_all_are_taken() -> None:
-    throttle = Throttle(1.0, entries=2)
+    throttle = Deduplicator(1.0, entries=2)
     take(throttle, segment(1, 0.0))
     take(throttle, segment(2, 0.1))
     take(throttle, segment(1, 0.2))  # 2 is now the one that was used least recently
@@ -92,13 +92,13 @@ def test_least_recently_used_window_is_ended_with_its_line_when_all_are_taken() 
 
 
 def test_window_ended_early_without_repeats_leaves_no_line() -> None:
-    throttle = Throttle(1.0, entries=1)
+    throttle = Deduplicator(1.0, entries=1)
     take(throttle, segment(1))
     assert [(2, 0.0, 0)] == told(take(throttle, segment(2)))
 
 
 def test_window_over_is_begun_anew_at_no_other_windows_cost() -> None:
-    throttle = Throttle(1.0, entries=2)
+    throttle = Deduplicator(1.0, entries=2)
     take(throttle, segment(1, 0.0))
     take(throttle, segment(2, 0.5))
     take(throttle, segment(2, 0.6))
@@ -109,7 +109,7 @@ def test_window_over_is_begun_anew_at_no_other_windows_cost() -> None:
 @pytest.mark.parametrize("step", [-86400.0, -3600.0, -300.0, 0.0, 300.0, 86400.0])
 def test_window_is_as_long_as_ever_when_the_time_of_day_is_set(step: float) -> None:
     """What is written is the time of day; what is measured is a clock that nobody sets."""
-    throttle = Throttle(1.0)
+    throttle = Deduplicator(1.0)
     throttle.take(segment(1, NOON), 10.0)
     assert [] == throttle.take(segment(1, NOON + step + 0.5), 10.5)
     assert [] == throttle.expire(10.9)
@@ -123,7 +123,7 @@ def test_window_is_as_long_as_ever_when_the_time_of_day_is_set(step: float) -> N
 )
 def test_every_drop_is_in_one_number(steps: list[tuple[int, float, bool]], entries: int) -> None:
     """Of the flow that it belongs to; and no more windows are open than may be."""
-    throttle = Throttle(1.0, entries)
+    throttle = Deduplicator(1.0, entries)
     written: list[Drop] = []
     now = 0.0
     for number, pause, look in steps:
@@ -142,7 +142,7 @@ def test_every_drop_is_in_one_number(steps: list[tuple[int, float, bool]], entri
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 0.7))))
 def test_flow_has_one_line_and_one_number_a_window(steps: list[tuple[int, float]]) -> None:
-    throttle = Throttle(1.0)
+    throttle = Deduplicator(1.0)
     written: list[Drop] = []
     now = 0.0
     for number, pause in steps:
@@ -207,16 +207,16 @@ def test_drops_that_differ_in_whose_they_are_are_two(what: str) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        origin(bridge="br-ex"),
-        origin(5),
-        origin(reason="DENY"),
-        origin(reason="PERMIT"),
-        origin(5, name="TABLE_4"),
+        location(bridge="br-ex"),
+        location(5),
+        location(reason="DENY"),
+        location(reason="PERMIT"),
+        location(5, name="TABLE_4"),
     ],
     ids=["bridge", "table", "deny", "permit", "table of the same name"],
 )
-def test_drops_of_different_places_are_two(where: Origin) -> None:
-    assert flow_key(drop(where=origin())) != flow_key(drop(where=where))
+def test_drops_of_different_places_are_two(where: Location) -> None:
+    assert flow_key(drop(where=location())) != flow_key(drop(where=where))
 
 
 SAME = {
@@ -245,7 +245,7 @@ def test_icmp_echoes_that_differ_in_identifier_and_sequence_are_one() -> None:
 @pytest.mark.parametrize("length", range(55))
 def test_frame_cut_anywhere_has_a_key(length: int) -> None:
     cut = frame(SEGMENT)[:length]
-    throttle = Throttle(1.0)
+    throttle = Deduplicator(1.0)
     take(throttle, drop(cut))
     assert [] == take(throttle, drop(cut))
     assert [1] == [one.repeated for one in throttle.expire(1.0)]

@@ -9,16 +9,18 @@ from ryu_droplog.openflow.flow_stats import Event, Update
 from ryu_droplog.reconcile.desired_state import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
-    Key,
+    DesiredFlow,
+    DesiredState,
+    FlowKey,
     Slots,
-    Standing,
-    Wanted,
 )
 from ryu_droplog.reconcile.explicit_drops import Place
 
 IP, ARP = bytes.fromhex("80000a020800"), bytes.fromhex("80000a020806")
 NORMAL = bytes.fromhex("0004001800000000 00000010fffffffa0000000000000000")
-ABOVE = Wanted(Key(5, 1), 12, IP + bytes.fromhex("00011f080000000080000000"), Place(5, 10, IP))
+ABOVE = DesiredFlow(
+    FlowKey(5, 1), 12, IP + bytes.fromhex("00011f080000000080000000"), Place(5, 10, IP)
+)
 
 
 def added(priority: int, match: bytes, instructions: bytes = NORMAL) -> Update:
@@ -50,11 +52,11 @@ def test_flow_above_a_drop_gives_way_to_what_would_take_its_packets(
 
 @pytest.mark.parametrize(("priority", "expected"), [(0, True), (1, False)])
 def test_table_miss_gives_way_to_anything_at_priority_0(priority: int, expected: bool) -> None:
-    assert expected == Wanted(Key(5, 0), 0, b"").contends(added(priority, ARP))
+    assert expected == DesiredFlow(FlowKey(5, 0), 0, b"").contends(added(priority, ARP))
 
 
 def test_pause_doubles_up_to_its_bound_and_withdrawals_are_counted() -> None:
-    standing = Standing(ABOVE)
+    standing = DesiredState(ABOVE)
     pauses = []
     for _ in range(9):
         standing.stands(1.0)
@@ -66,7 +68,7 @@ def test_pause_doubles_up_to_its_bound_and_withdrawals_are_counted() -> None:
 
 
 def test_flow_that_never_stood_was_not_withdrawn() -> None:
-    standing = Standing(ABOVE)
+    standing = DesiredState(ABOVE)
     standing.put_off(2.0, "refused")
     assert (0, "refused") == (standing.withdrawn, standing.refusal)
 

@@ -25,10 +25,10 @@ from frames import (
 )
 
 from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Origin, Tcp, Udp
+from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Location, Tcp, Udp
 from ryu_droplog.packet.ethernet import decode
 
-ORIGIN = Origin(
+ORIGIN = Location(
     "br-int", 4, "SEC_GROUP_IN_TABLE", "MISS", "Acc-SEC_GROUP_IN_TABLE MISS", TableBook()
 )
 METADATA = bytes.fromhex("8000000400000007")
@@ -45,7 +45,7 @@ def test_tcp_syn_gives_every_field() -> None:
     frame = syn()
     expected = Drop(
         time=1708415956.5,
-        origin=ORIGIN,
+        location=ORIGIN,
         metadata=METADATA,
         frame=frame,
         smac=mac(SMAC),

@@ -9,7 +9,13 @@ import pytest
 
 from ryu_droplog.config.settings import ExplicitDrops
 from ryu_droplog.openflow.flow_stats import Effect, Flow
-from ryu_droplog.reconcile.explicit_drops import CAPTURES, ExplicitDrop, Way, is_drop, plan_explicit
+from ryu_droplog.reconcile.explicit_drops import (
+    CAPTURES,
+    CaptureMethod,
+    ExplicitDrop,
+    is_drop,
+    plan_explicit,
+)
 
 IP = bytes.fromhex("80000a020800")
 ARP = bytes.fromhex("80000a020806")
@@ -44,16 +50,16 @@ def planned(
     )
 
 
-def ways(drops: Sequence[ExplicitDrop]) -> list[tuple[Way, int]]:
-    return [(drop.way, drop.priority) for drop in drops]
+def ways(drops: Sequence[ExplicitDrop]) -> list[tuple[CaptureMethod, int]]:
+    return [(drop.method, drop.priority) for drop in drops]
 
 
 def test_drop_is_counted_where_nothing_is_asked() -> None:
-    assert [(Way.COUNT, 0)] == ways(planned(flow(10), wish=ExplicitDrops()))
+    assert [(CaptureMethod.COUNT, 0)] == ways(planned(flow(10), wish=ExplicitDrops()))
 
 
 def test_drop_with_room_above_gets_a_flow_there() -> None:
-    assert [(Way.ABOVE, 11)] == ways(planned(flow(10), flow(11, ARP, effect=FORWARD)))
+    assert [(CaptureMethod.ABOVE, 11)] == ways(planned(flow(10), flow(11, ARP, effect=FORWARD)))
 
 
 def test_flow_that_forwards_is_no_drop() -> None:
@@ -63,13 +69,13 @@ def test_flow_that_forwards_is_no_drop() -> None:
 def test_flow_that_tells_its_controller_is_a_drop_where_its_owner_says_so() -> None:
     logs = flow(10, effect=Effect(acts=True, tells=True), cookie=7)
     assert [] == planned(logs)
-    assert [(Way.ABOVE, 11)] == ways(planned(logs, known=[7]))
+    assert [(CaptureMethod.ABOVE, 11)] == ways(planned(logs, known=[7]))
     assert is_drop(logs, lambda cookie: cookie == 7)
 
 
 def test_drops_in_other_tables_than_those_asked_for_are_counted() -> None:
     wish = ExplicitDrops(log=frozenset({6}))
-    expected = [(Way.COUNT, 0), (Way.ABOVE, 11)]
+    expected = [(CaptureMethod.COUNT, 0), (CaptureMethod.ABOVE, 11)]
     assert expected == ways(planned(flow(10), flow(10, table=6), wish=wish))
 
 
@@ -83,26 +89,28 @@ def test_drops_in_other_tables_than_those_asked_for_are_counted() -> None:
     ],
 )
 def test_drop_without_room_above_is_counted_and_says_why(flows: Sequence[Flow], why: str) -> None:
-    assert [(Way.COUNT, why)] == [(drop.way, drop.why) for drop in planned(*flows)]
+    assert [(CaptureMethod.COUNT, why)] == [(drop.method, drop.why) for drop in planned(*flows)]
 
 
 def test_drops_that_overlap_at_a_priority_get_flows_one_above_the_other() -> None:
-    assert [(Way.ABOVE, 11), (Way.ABOVE, 12)] == ways(planned(flow(10), flow(10, b"", cookie=2)))
+    assert [(CaptureMethod.ABOVE, 11), (CaptureMethod.ABOVE, 12)] == ways(
+        planned(flow(10), flow(10, b"", cookie=2))
+    )
 
 
 def test_drop_without_room_is_modified_only_where_asked_and_its_cookie_is_its_own() -> None:
     flows = (flow(10, cookie=9), flow(11, effect=FORWARD))
-    assert [(Way.COUNT, 0)] == ways(planned(*flows))
-    assert [(Way.MODIFY, 0)] == ways(planned(*flows, wish=MODIFY))
-    assert [(Way.COUNT, 0)] == ways(planned(*flows, wish=MODIFY, own_cookies=False))
+    assert [(CaptureMethod.COUNT, 0)] == ways(planned(*flows))
+    assert [(CaptureMethod.MODIFY, 0)] == ways(planned(*flows, wish=MODIFY))
+    assert [(CaptureMethod.COUNT, 0)] == ways(planned(*flows, wish=MODIFY, own_cookies=False))
     shared = (flow(10, cookie=9), flow(11, effect=FORWARD, cookie=9))
-    assert [(Way.COUNT, 0)] == ways(planned(*shared, wish=MODIFY))
+    assert [(CaptureMethod.COUNT, 0)] == ways(planned(*shared, wish=MODIFY))
     nameless = (flow(10, cookie=0), flow(11, effect=FORWARD))
-    assert [(Way.COUNT, 0)] == ways(planned(*nameless, wish=MODIFY))
+    assert [(CaptureMethod.COUNT, 0)] == ways(planned(*nameless, wish=MODIFY))
 
 
 def test_nothing_is_captured_without_a_flow_monitor() -> None:
-    assert [(Way.COUNT, 0)] == ways(planned(flow(10), wish=MODIFY, monitored=False))
+    assert [(CaptureMethod.COUNT, 0)] == ways(planned(flow(10), wish=MODIFY, monitored=False))
 
 
 def test_drops_past_the_bound_are_counted() -> None:
@@ -110,7 +118,7 @@ def test_drops_past_the_bound_are_counted() -> None:
         flow(10, bytes.fromhex("80000a020800 80001804") + n.to_bytes(4, "big"), cookie=n)
         for n in range(CAPTURES + 2)
     ]
-    assert 2 == sum(drop.way is Way.COUNT for drop in planned(*flows))
+    assert 2 == sum(drop.method is CaptureMethod.COUNT for drop in planned(*flows))
 
 
 def to_address(number: int, mask: int = 0xFFFFFFFF) -> bytes:
@@ -123,7 +131,7 @@ def test_long_list_of_drops_is_planned_in_time_linear_in_it() -> None:
     """20,000 addresses, where comparing each with each other takes minutes."""
     drops = [flow(10, to_address(number)) for number in range(20_000)]
     made = planned(*drops)
-    assert CAPTURES == sum(drop.way is Way.ABOVE for drop in made)
+    assert CAPTURES == sum(drop.method is CaptureMethod.ABOVE for drop in made)
     beside = flow(10, b"", effect=FORWARD)
     assert {"another flow at its priority overlaps"} == {d.why for d in planned(beside, *drops)}
 

@@ -25,8 +25,8 @@ from frames import (
     vlan,
 )
 
-from ryu_droplog.config.filter_spec import DEFAULTS, Filter, parse_filter
-from ryu_droplog.processing.filter import Prune
+from ryu_droplog.config.filter_spec import DEFAULTS, FilterSpec, parse_filter
+from ryu_droplog.processing.filter import FilterSet
 
 LLDP = 0x88CC
 LLDP_MAC = "01:80:c2:00:00:0e"
@@ -46,12 +46,12 @@ ALL = (TCP4, UDP4, ICMP4, TCP6, ARP4, LATER_FRAGMENT, b"", mac(DMAC))
 
 def default(frame: bytes) -> str | None:
     """The default rule that leaves out a drop of this frame."""
-    return Prune(DEFAULTS).match(drop(frame))
+    return FilterSet(DEFAULTS).match(drop(frame))
 
 
 def by(frame: bytes, **form: object) -> bool:
     """Whether a filter, as the configuration writes it, leaves out a drop of this frame."""
-    found = Prune([parse_filter({"name": "it", **form})]).match(drop(frame))
+    found = FilterSet([parse_filter({"name": "it", **form})]).match(drop(frame))
     assert found in ("it", None)
     return found == "it"
 
@@ -158,12 +158,12 @@ def test_what_is_only_near_to_chatter_is_kept_by_default(frame: bytes) -> None:
 
 def test_every_default_has_a_name_of_its_own() -> None:
     expected = ("lldp", "igmp", "icmpv6-multicast", "ipv6-hop-by-hop-multicast")
-    assert (*expected, "mdns-ipv6", "mdns") == Prune(DEFAULTS).names
+    assert (*expected, "mdns-ipv6", "mdns") == FilterSet(DEFAULTS).names
 
 
 @pytest.mark.parametrize("frame", ALL)
 def test_without_filters_everything_is_kept(frame: bytes) -> None:
-    assert Prune([]).match(drop(frame)) is None
+    assert FilterSet([]).match(drop(frame)) is None
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_ranges_of_several_filters_overlap_and_the_first_that_holds_is_told() ->
         {"name": "two", "dport": ["15-30", 99]},
         {"name": "rest", "sport": 7},
     ]
-    prune = Prune([parse_filter(form) for form in forms])
+    prune = FilterSet([parse_filter(form) for form in forms])
     expected = {9: "rest", 10: "one", 20: "one", 21: "two", 30: "two", 31: "rest", 99: "two"}
     assert expected == {port: prune.match(drop(segment(7, port))) for port in expected}
     assert prune.match(drop(segment(8, 31))) is None
@@ -328,7 +328,7 @@ def test_filter_over_two_families_never_holds() -> None:
 
 
 def test_ethertype_holds_for_the_one_behind_all_tags() -> None:
-    prune = Prune([Filter("it", ethertype=LLDP)])
+    prune = FilterSet([FilterSpec("it", ethertype=LLDP)])
     tagged = ethernet(QTAG, vlan(1, QTAG), vlan(2, LLDP), bytes(40))
     frames = ethernet(LLDP), tagged, tagged[:21], TCP4, ethernet(LLDP)[:13]
     assert ["it", "it", None, None, None] == [prune.match(drop(frame)) for frame in frames]
@@ -342,15 +342,15 @@ def test_first_filter_that_holds_gives_the_name() -> None:
         parse_filter({"name": "net", "sip": "10.0.0.0/8"}),
     ]
     frames = TCP4, TCP6, UDP4, ethernet(IPV4, ipv4("10.9.9.9", B, 1, icmp(8)))
-    assert ["host", "all tcp", "host", "net"] == [Prune(filters).match(drop(f)) for f in frames]
+    assert ["host", "all tcp", "host", "net"] == [FilterSet(filters).match(drop(f)) for f in frames]
     filters.reverse()
-    assert ["net", "all tcp", "net", "net"] == [Prune(filters).match(drop(f)) for f in frames]
+    assert ["net", "all tcp", "net", "net"] == [FilterSet(filters).match(drop(f)) for f in frames]
 
 
 def test_each_of_a_thousand_filters_is_found() -> None:
     """Sets of filters are wider than any machine word."""
     numbers = range(1000)
-    prune = Prune(
+    prune = FilterSet(
         [parse_filter({"name": str(n), "sip": f"10.1.{n >> 8}.{n & 255}"}) for n in numbers]
     )
     frames = [ethernet(IPV4, ipv4(f"10.1.{n >> 8}.{n & 255}", B, 6)) for n in numbers]

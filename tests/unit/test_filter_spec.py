@@ -10,8 +10,8 @@ from frames import mac
 
 from ryu_droplog.config.filter_spec import (
     DEFAULTS,
-    Filter,
     FilterError,
+    FilterSpec,
     fields,
     only,
     parse_filter,
@@ -48,7 +48,7 @@ def v4(text: str) -> bytes:
 def test_address_is_read_with_its_prefix_and_masked(
     key: str, text: str, expected: tuple[bytes, bytes]
 ) -> None:
-    assert Filter("x", **{key: expected}) == parse_filter({"name": "x", key: text})
+    assert FilterSpec("x", **{key: expected}) == parse_filter({"name": "x", key: text})
 
 
 @pytest.mark.parametrize("key", ["smac", "dmac"])
@@ -66,7 +66,7 @@ def test_address_is_read_with_its_prefix_and_masked(
 def test_mac_is_read_with_any_mask_and_masked(
     key: str, text: str, expected: tuple[bytes, bytes]
 ) -> None:
-    assert Filter("x", **{key: expected}) == parse_filter({"name": "x", key: text})
+    assert FilterSpec("x", **{key: expected}) == parse_filter({"name": "x", key: text})
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_mac_is_read_with_any_mask_and_masked(
 def test_number_is_read_from_an_integer_a_decimal_text_or_a_name(
     key: str, value: object, expected: int
 ) -> None:
-    assert Filter("x", **{key: only(expected)}) == parse_filter({"name": "x", key: value})
-    assert Filter("x", **{key: only(expected)}) == parse_plain_filter({"name": "x", key: value})
+    assert FilterSpec("x", **{key: only(expected)}) == parse_filter({"name": "x", key: value})
+    assert FilterSpec("x", **{key: only(expected)}) == parse_plain_filter({"name": "x", key: value})
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_ranges_and_lists_are_read_as_the_fewest_ranges(
     key: str, value: object, expected: tuple[tuple[int, int], ...]
 ) -> None:
     read = parse_filter({"name": "x", key: value})
-    assert Filter("x", **{key: expected}) == read
+    assert FilterSpec("x", **{key: expected}) == read
     assert read == parse_filter(fields(read))
 
 
@@ -170,7 +170,7 @@ def test_all_keys_together_are_read() -> None:
         "sport": 873,
         "dport": 0,
     }
-    expected = Filter(
+    expected = FilterSpec(
         "backup of the night",
         sip=(v4("10.0.0.0"), v4("255.0.0.0")),
         dip=(v4("10.1.2.3"), WHOLE[:4]),

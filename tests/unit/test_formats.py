@@ -15,7 +15,7 @@ import pytest
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, tcp, vlan
 
 from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, DropFlow, Origin
+from ryu_droplog.model.drop import Drop, DropFlow, Location
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import formats, line
 from ryu_droplog.sinks.formats import FORMATS, additions, as_json
@@ -36,8 +36,8 @@ FLOW = DropFlow(0xDA8BEF6A, 2000, "tcp,tp_dst=80", {"stage": "ls_out_acl", "acl"
 TRACKED = bytes.fromhex("8000000400000002 00010a0400000003 00010c0400000001 0001d20400000021")
 
 
-def drop(frame: bytes, metadata: bytes = b"", table: int = 93, **origin: Any) -> Drop:
-    where = Origin("br-int", table, "T", "MISS", "T MISS", TableBook(), **origin)
+def drop(frame: bytes, metadata: bytes = b"", table: int = 93, **location: Any) -> Drop:
+    where = Location("br-int", table, "T", "MISS", "T MISS", TableBook(), **location)
     return decode(frame, 1700000000.25, where, metadata)
 
 
@@ -159,7 +159,7 @@ def test_bridge_stands_last_and_before_the_repeats_only() -> None:
 
 
 def test_name_of_a_bridge_cannot_forge_what_is_behind_it() -> None:
-    where = Origin("br\n[x] REPEATED=9", 4, "T", "MISS", "T MISS", TableBook())
+    where = Location("br\n[x] REPEATED=9", 4, "T", "MISS", "T MISS", TableBook())
     text = FORMATS["extended"].bare(decode(b"", 0.0, where, b""))
     assert 'T MISS  TRUNCATED BRIDGE="br\\n[x] REPEATED=9"' == text
 

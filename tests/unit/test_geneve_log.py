@@ -15,16 +15,16 @@ from drops import Kept
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, ipv4, ipv6, syn, udp, vlan
 
 from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.model.drop import Drop, Origin
+from ryu_droplog.model.drop import Drop, Location
 from ryu_droplog.model.errors import MalformedMessage
 from ryu_droplog.owners import opflex_names
-from ryu_droplog.owners.opflex_names import PolicyNames, Words, parse_ids
+from ryu_droplog.owners.opflex_names import OpflexNames, PolicyNames, parse_ids
 from ryu_droplog.packet.packet_in import DropRecord
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.processing.chain import Chain
 from ryu_droplog.sinks import line
 from ryu_droplog.sources import geneve_log, locations
-from ryu_droplog.sources.geneve_log import DropLogs, Sender, senders
+from ryu_droplog.sources.geneve_log import GeneveLogReader, Sender, senders
 
 NOW = 1708415956.845663
 PATIENCE = 5.0
@@ -44,17 +44,17 @@ class Bed:
 
     def __init__(self, configured: Mapping[str, tuple[str, str | None]] | None = None) -> None:
         self.ledger = Ledger()
-        self.logs = DropLogs(senders(PIPELINES, configured or {}), self.ledger)
+        self.logs = GeneveLogReader(senders(PIPELINES, configured or {}), self.ledger)
         self.sink = Kept()
         self.chain = Chain(self.logs, self.ledger, None, [self.sink])
 
-    def origin(self, datagram: bytes) -> Origin:
+    def location(self, datagram: bytes) -> Location:
         arrival = self.logs.read(datagram)
         assert arrival is not None
         return arrival[0]
 
     def label(self, *options: bytes, vni: int = ACC) -> str:
-        return self.origin(header(*options, vni=vni)).label
+        return self.location(header(*options, vni=vni)).label
 
     def drops(self, *datagrams: bytes) -> list[Drop]:
         self.chain.take(datagrams, NOW, NOW)
@@ -100,12 +100,12 @@ def test_table_of_each_bridge_has_its_name_and_prefix(
     bed: Bed, vni: int, pipeline: str, prefix: str, bridge: str
 ) -> None:
     for table in range(256):
-        origin = bed.origin(drop_log(table_id=table, vni=vni))
+        location = bed.location(drop_log(table_id=table, vni=vni))
         known = PIPELINES[pipeline].tables.get(table)
         name = known.name if known else f"TABLE_{table}"
         expected = (bridge, table, name, "MISS", f"{prefix}{name} MISS", known is not None)
-        assert expected == (*origin[:5], origin.named)
-        assert origin.book is bed.ledger.tables[vni * 256 + table]
+        assert expected == (*location[:5], location.named)
+        assert location.book is bed.ledger.tables[vni * 256 + table]
         assert f"{prefix}{name}" == bed.ledger.names[vni * 256 + table]
 
 
@@ -118,19 +118,23 @@ def test_shipped_names_are_those_of_the_agent(bed: Bed) -> None:
 
 @pytest.mark.parametrize("vni", [0, 3, 4, 0xFFFFFF])
 def test_other_vni_has_tables_without_names_or_prefix(bed: Bed, vni: int) -> None:
-    origin = bed.origin(drop_log(table_id=4, vni=vni))
-    assert ("geneve", "TABLE_4", "TABLE_4 MISS") == (origin.bridge, origin.table, origin.label)
-    assert not origin.named
+    location = bed.location(drop_log(table_id=4, vni=vni))
+    assert ("geneve", "TABLE_4", "TABLE_4 MISS") == (
+        location.bridge,
+        location.table,
+        location.label,
+    )
+    assert not location.named
     assert [4] == list(bed.ledger.tables)
 
 
 def test_configured_name_and_prefix_go_first() -> None:
     bed = Bed({"opflex-int": ("br-fabric", None), "opflex-access": ("br-acc", "X-")})
     assert ("br-fabric", "Int-POL_TABLE MISS") == (
-        bed.origin(drop_log(table_id=12, vni=INT)).bridge,
+        bed.location(drop_log(table_id=12, vni=INT)).bridge,
         bed.label(record(12), vni=INT),
     )
-    assert "br-acc" == bed.origin(drop_log()).bridge
+    assert "br-acc" == bed.location(drop_log()).bridge
     assert "X-SEC_GROUP_IN_TABLE MISS" == bed.label(record(4))
 
 
@@ -145,7 +149,7 @@ def test_names_that_change_are_those_of_the_next_datagram(bed: Bed) -> None:
 
 
 def test_names_that_change_keep_the_words_of_the_agent(bed: Bed) -> None:
-    bed.logs.learn_words(Words({7: "rule"}))
+    bed.logs.learn_opflex_names(OpflexNames({7: "rule"}))
     bed.logs.change(senders(PIPELINES, {"opflex-access": ("br-access", "New-")}))
     assert "New-SEC_GROUP_IN_TABLE DENY rule" == bed.label(record(4, 1, 7))
 
@@ -164,13 +168,13 @@ def test_names_that_change_keep_the_words_of_the_agent(bed: Bed) -> None:
     ],
 )
 def test_policy_is_named_where_one_decided(bed: Bed, reason: int, label: str) -> None:
-    bed.logs.learn_words(Words({7: "rule"}))
+    bed.logs.learn_opflex_names(OpflexNames({7: "rule"}))
     assert f"Acc-SEC_GROUP_IN_TABLE {label}" == bed.label(record(4, reason, COOKIE))
 
 
 @pytest.mark.parametrize("policy", [0, 8, 0x700000000])
 def test_policy_without_a_name_is_left_out(bed: Bed, policy: int) -> None:
-    bed.logs.learn_words(Words({7: "rule"}))
+    bed.logs.learn_opflex_names(OpflexNames({7: "rule"}))
     assert "Acc-SEC_GROUP_IN_TABLE DENY" == bed.label(record(4, 1, policy))
 
 
@@ -180,10 +184,10 @@ def test_record_without_a_reason_is_a_miss(bed: Bed) -> None:
 
 def test_policy_gets_its_name_as_soon_as_it_is_known(bed: Bed) -> None:
     datagram = drop_log(reason=1, policy=COOKIE)
-    before = bed.origin(datagram).label
-    bed.logs.learn_words(Words({7: "rule"}))
+    before = bed.location(datagram).label
+    bed.logs.learn_opflex_names(OpflexNames({7: "rule"}))
     expected = ("Acc-SEC_GROUP_IN_TABLE DENY", "Acc-SEC_GROUP_IN_TABLE DENY rule")
-    assert expected == (before, bed.origin(datagram).label)
+    assert expected == (before, bed.location(datagram).label)
 
 
 @pytest.mark.parametrize(
@@ -199,9 +203,9 @@ def test_tenants_stand_behind_the_label_where_they_are_asked_for(
     bed: Bed, groups: tuple[int, int], text: str
 ) -> None:
     datagram = header(number(0, groups[0]), number(2, groups[1]), record())
-    assert "" == bed.origin(datagram).tenants
-    bed.logs.learn_words(Words(tenants={10: "a", 11: "b"}))
-    assert text == bed.origin(datagram).tenants
+    assert "" == bed.location(datagram).tenants
+    bed.logs.learn_opflex_names(OpflexNames(tenants={10: "a", 11: "b"}))
+    assert text == bed.location(datagram).tenants
 
 
 # Bounds
@@ -233,16 +237,16 @@ def test_frame_is_no_part_of_what_is_remembered(bed: Bed) -> None:
 
 
 def test_origins_are_bounded_and_the_books_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locations, "ORIGINS", 10)
+    monkeypatch.setattr(locations, "LOCATIONS", 10)
     ledger = Ledger()
-    some = locations.Origins("br-access", None, PIPELINES["opflex-access"], ledger)
-    some.learn_words(Words({number: f"rule-{number}" for number in range(1, 100)}))
+    some = locations.Locations("br-access", None, PIPELINES["opflex-access"], ledger)
+    some.learn_opflex_names(OpflexNames({number: f"rule-{number}" for number in range(1, 100)}))
     books = set()
     for policy in range(1, 100):
-        origin = some.recorded(DropRecord(4, 1, policy, 0, 0), 4)
-        assert f"Acc-SEC_GROUP_IN_TABLE DENY rule-{policy}" == origin.label
-        books.add(id(origin.book))
-        assert 10 >= len(some._origins)
+        location = some.recorded(DropRecord(4, 1, policy, 0, 0), 4)
+        assert f"Acc-SEC_GROUP_IN_TABLE DENY rule-{policy}" == location.label
+        books.add(id(location.book))
+        assert 10 >= len(some._locations)
     assert {id(ledger.tables[4])} == books
 
 
@@ -253,7 +257,7 @@ def test_books_are_bounded_whatever_the_vni(bed: Bed) -> None:
 
 
 def test_table_past_the_last_in_a_packet_in_is_where_it_was_dropped() -> None:
-    some = locations.Origins("br-access", None, PIPELINES["opflex-access"], Ledger())
+    some = locations.Locations("br-access", None, PIPELINES["opflex-access"], Ledger())
     assert 9 == some.recorded(DropRecord(256, 0, 0, 0, 0), 9).table_id
     assert 9 == some.recorded(DropRecord(None, None, None, 0, 0), 9).table_id
     assert 255 == some.recorded(DropRecord(255, 0, 0, 0, 0), 9).table_id
@@ -353,7 +357,7 @@ def test_folder_in_the_place_of_the_file_costs_no_descriptor(ids: Path) -> None:
 def test_name_comes_as_one_printable_word(bed: Bed, name: bytes, text: str) -> None:
     names = dict(parse_ids(HEAD + entry(7, name)))
     assert {7: text} == names
-    bed.logs.learn_words(Words(names))
+    bed.logs.learn_opflex_names(OpflexNames(names))
     assert f"Acc-SEC_GROUP_IN_TABLE DENY {text}" == bed.label(record(4, 1, 7))
 
 
@@ -467,7 +471,7 @@ def test_worked_line_comes_out_of_a_datagram_byte_for_byte(
 @pytest.mark.parametrize("reason", REASON)
 @pytest.mark.usefixtures("utc")
 def test_line_has_policy_and_tenants_in_their_places(bed: Bed, reason: int) -> None:
-    bed.logs.learn_words(Words({7: "rule"}, {10: "red"}))
+    bed.logs.learn_opflex_names(OpflexNames({7: "rule"}, {10: "red"}))
     datagram = header(number(0, 10), number(2, 11), record(12, reason, COOKIE), vni=INT) + syn()
     [drop] = bed.drops(datagram)
     policy = " rule" if reason else ""

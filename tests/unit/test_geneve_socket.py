@@ -17,12 +17,12 @@ from frames import IPV4, ethernet, ipv4, syn, udp
 from ryu_droplog.config.endpoint import UdpEndpoint
 from ryu_droplog.config.settings import Throttle as Fold
 from ryu_droplog.model.errors import ConfigError
-from ryu_droplog.owners.opflex_names import Words
+from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.text import File
 from ryu_droplog.sources.geneve_log import senders
-from ryu_droplog.sources.geneve_socket import Reception
+from ryu_droplog.sources.geneve_socket import GeneveSocket
 
 PATIENCE = 10.0
 SENDERS = senders(load_pipelines(None), {})
@@ -43,14 +43,14 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 class Bed:
-    """A reception with a sink that runs, and somebody who sends to it."""
+    """A geneve_socket with a sink that runs, and somebody who sends to it."""
 
     def __init__(self, host: str = "127.0.0.1", fold: Fold | None = None) -> None:
         self.sink = Kept()
         self.sink.start()
         self.endpoint = UdpEndpoint(host, free_port(host))
-        self.reception = Reception(self.endpoint, SENDERS, fold, [self.sink], [], threading)
-        self.ledger = self.reception.ledger
+        self.geneve_socket = GeneveSocket(self.endpoint, SENDERS, fold, [self.sink], [], threading)
+        self.ledger = self.geneve_socket.ledger
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.client = socket.socket(family, socket.SOCK_DGRAM)
         self.closed = False
@@ -73,7 +73,7 @@ class Bed:
         if not self.closed:
             self.closed = True
             self.client.close()
-            self.reception.close(PATIENCE)
+            self.geneve_socket.close(PATIENCE)
             self.sink.close(PATIENCE)
 
 
@@ -91,14 +91,17 @@ def datagram(source_port: int, table_id: int = 4) -> bytes:
 
 
 def test_datagrams_arrive_in_order_as_drops(bed: Bed) -> None:
-    bed.reception.start()
+    bed.geneve_socket.start()
     begin = time.time()
     bed.send(*[datagram(port) for port in range(100)])
     assert bed.all_came(100)
     bed.close()
     assert list(range(100)) == bed.ports()
     drop = bed.sink.drops[0]
-    assert ("br-access", "Acc-SEC_GROUP_IN_TABLE MISS") == (drop.origin.bridge, drop.origin.label)
+    assert ("br-access", "Acc-SEC_GROUP_IN_TABLE MISS") == (
+        drop.location.bridge,
+        drop.location.label,
+    )
     assert begin <= drop.time <= time.time()
     total = bed.ledger.total()
     assert (100, 100, 0) == (total.received, total.logged, total.waiting)
@@ -111,7 +114,7 @@ def test_window_ends_in_time_when_the_time_of_day_is_set(
     """The drops have the new time of day, and their number comes no later than ever."""
     bed = Bed(fold=Fold(1.0, 100))
     try:
-        bed.reception.start()
+        bed.geneve_socket.start()
         bed.send(datagram(1))
         assert bed.all_came(1)
         there = time.time
@@ -133,12 +136,12 @@ def test_datagrams_become_lines_of_a_file(tmp_path: Path) -> None:
     file = File(path, threading)
     file.start()
     endpoint = UdpEndpoint("127.0.0.1", free_port())
-    reception = Reception(endpoint, SENDERS, None, [file], [], threading)
-    reception.start()
+    geneve_socket = GeneveSocket(endpoint, SENDERS, None, [file], [], threading)
+    geneve_socket.start()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.sendto(drop_log(vni=INT, table_id=12), ("127.0.0.1", endpoint.port))
-        assert wait_until(lambda: reception.ledger.total().received == 1)
-    reception.close(PATIENCE)
+        assert wait_until(lambda: geneve_socket.ledger.total().received == 1)
+    geneve_socket.close(PATIENCE)
     assert 0 == file.close(PATIENCE)
     text = path.read_text()
     packet = " SMAC=00:22:bd:f8:19:ff DMAC=0a:58:0a:02:00:c3 ETYP=IPv4 SRC=10.2.0.229"
@@ -148,7 +151,7 @@ def test_datagrams_become_lines_of_a_file(tmp_path: Path) -> None:
 
 def test_datagram_of_the_longest_size_is_whole(bed: Bed) -> None:
     frame = syn() + bytes(65_507 - len(drop_log()))
-    bed.reception.start()
+    bed.geneve_socket.start()
     bed.send(drop_log(frame))
     assert bed.all_came(1)
     bed.close()
@@ -156,13 +159,13 @@ def test_datagram_of_the_longest_size_is_whole(bed: Bed) -> None:
 
 
 def test_malformed_datagrams_are_counted_and_complained_of_once(bed: Bed) -> None:
-    bed.reception.start()
+    bed.geneve_socket.start()
     bed.send(b"", b"odd", datagram(1), drop_log(table_id=999), datagram(2)[:20], datagram(3))
     assert bed.all_came(6)
-    notices = list(bed.reception.notices())
+    notices = list(bed.geneve_socket.notices())
     expected = "datagram has 0 bytes, expected at least the 8 of a geneve header; it begins with "
     assert [expected] == notices
-    assert [] == list(bed.reception.notices())
+    assert [] == list(bed.geneve_socket.notices())
     bed.close()
     assert [1, 3] == bed.ports()
     total = bed.ledger.total()
@@ -171,7 +174,7 @@ def test_malformed_datagrams_are_counted_and_complained_of_once(bed: Bed) -> Non
 
 
 def test_strangers_are_counted_and_in_no_book(bed: Bed) -> None:
-    bed.reception.start()
+    bed.geneve_socket.start()
     bed.send(header(number(0, 1)) + syn(), datagram(1), header(number(12, 4), protocol=0x0800))
     assert bed.all_came(3)
     bed.close()
@@ -181,38 +184,38 @@ def test_strangers_are_counted_and_in_no_book(bed: Bed) -> None:
 
 def test_what_the_kernel_dropped_is_counted_though_no_later_datagram_comes(bed: Bed) -> None:
     """The reader stands still; the buffer has room for a few datagrams alone."""
-    bed.reception._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    assert 4096 * 2 == bed.reception.buffer
+    bed.geneve_socket._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    assert 4096 * 2 == bed.geneve_socket.buffer
     bed.send(*[datagram(port) for port in range(200)])
-    assert bed.reception.read_counters(PATIENCE)
+    assert bed.geneve_socket.read_counters(PATIENCE)
     missed = bed.ledger.missed
     assert 0 < missed < 200
     total = bed.ledger.total()
     assert (missed, missed, 0) == (total.received, total.refused, total.waiting)
-    bed.reception.start()
+    bed.geneve_socket.start()
     assert bed.all_came(200)
     bed.close()
     assert list(range(200 - missed)) == bed.ports()
     total = bed.ledger.total()
     assert (200, 200 - missed, missed) == (total.received, total.logged, total.refused)
     assert 0 == total.waiting
-    assert missed == bed.reception.state()["missed"]
+    assert missed == bed.geneve_socket.state()["missed"]
 
 
 def test_what_the_kernel_drops_later_is_added(bed: Bed) -> None:
-    bed.reception._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    bed.geneve_socket._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     counts = []
     for _ in range(2):
         bed.send(*[datagram(port) for port in range(100)])
-        bed.reception.read_counters(PATIENCE)
+        bed.geneve_socket.read_counters(PATIENCE)
         counts.append(bed.ledger.missed)
     assert [counts[0], counts[0] + 100] == counts
 
 
 def test_what_the_kernel_dropped_is_counted_at_the_end(bed: Bed) -> None:
-    bed.reception._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    bed.geneve_socket._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     bed.send(*[datagram(port) for port in range(200)])
-    bed.reception.start()
+    bed.geneve_socket.start()
     bed.close()
     assert 200 == bed.came()
     total = bed.ledger.total()
@@ -222,8 +225,8 @@ def test_what_the_kernel_dropped_is_counted_at_the_end(bed: Bed) -> None:
 def test_what_is_in_the_buffer_at_the_end_is_still_read(bed: Bed) -> None:
     """More than one batch; the thread is told to stop before it has read any."""
     bed.send(*[datagram(port) for port in range(1500)])
-    bed.reception._stopping = True
-    bed.reception.start()
+    bed.geneve_socket._stopping = True
+    bed.geneve_socket.start()
     bed.close()
     total = bed.ledger.total()
     assert 1500 == total.received
@@ -232,13 +235,13 @@ def test_what_is_in_the_buffer_at_the_end_is_still_read(bed: Bed) -> None:
 
 
 def test_close_ends_the_threads_and_frees_the_port(bed: Bed) -> None:
-    bed.reception.start()
+    bed.geneve_socket.start()
     bed.send(*[datagram(port) for port in range(10)])
     bed.close()
     assert list(range(10)) == bed.ports()
     mine = (f"receive-{bed.endpoint}", f"chain-geneve {bed.endpoint}")
     assert [] == [thread.name for thread in threading.enumerate() if thread.name in mine]
-    Reception(bed.endpoint, SENDERS, None, [], [], threading).close(PATIENCE)
+    GeneveSocket(bed.endpoint, SENDERS, None, [], [], threading).close(PATIENCE)
 
 
 def test_close_ends_although_datagrams_never_cease(bed: Bed) -> None:
@@ -253,10 +256,10 @@ def test_close_ends_although_datagrams_never_cease(bed: Bed) -> None:
 
     sender = threading.Thread(target=flood)
     sender.start()
-    bed.reception.start()
+    bed.geneve_socket.start()
     assert wait_until(lambda: bed.ledger.total().received > 0)
-    bed.reception.close(PATIENCE)
-    assert not bed.reception._thread.is_alive()
+    bed.geneve_socket.close(PATIENCE)
+    assert not bed.geneve_socket._thread.is_alive()
     ceased.set()
     sender.join(PATIENCE)
     bed.close()
@@ -265,56 +268,56 @@ def test_close_ends_although_datagrams_never_cease(bed: Bed) -> None:
 
 
 def test_reception_that_is_closed_still_tells_its_books(bed: Bed) -> None:
-    bed.reception.start()
+    bed.geneve_socket.start()
     bed.send(datagram(1))
     assert bed.all_came(1)
     bed.close()
-    assert bed.reception.read_counters(PATIENCE)
-    state = bed.reception.state()
+    assert bed.geneve_socket.read_counters(PATIENCE)
+    state = bed.geneve_socket.state()
     assert (False, 0) == (state["connected"], state["missed"])
     expected = ["Acc-SEC_GROUP_IN_TABLE"]
     assert expected == list(bed.ledger.names.values())
 
 
 def test_reception_never_started_can_be_closed(bed: Bed) -> None:
-    bed.reception.close(PATIENCE)
-    Reception(bed.endpoint, SENDERS, None, [], [], threading).close(PATIENCE)
+    bed.geneve_socket.close(PATIENCE)
+    GeneveSocket(bed.endpoint, SENDERS, None, [], [], threading).close(PATIENCE)
 
 
 def test_port_in_use_is_refused_with_its_key(bed: Bed) -> None:
     with pytest.raises(ConfigError) as caught:
-        Reception(bed.endpoint, SENDERS, None, [], [], threading)
+        GeneveSocket(bed.endpoint, SENDERS, None, [], [], threading)
     expected = f"receive.geneve: cannot listen at {bed.endpoint}: Address already in use"
     assert expected == str(caught.value)
 
 
 def test_address_of_another_machine_is_refused_with_its_key() -> None:
     with pytest.raises(ConfigError) as caught:
-        Reception(UdpEndpoint("192.0.2.1", 50000), SENDERS, None, [], [], threading)
+        GeneveSocket(UdpEndpoint("192.0.2.1", 50000), SENDERS, None, [], [], threading)
     expected = "receive.geneve: cannot listen at 192.0.2.1:50000: Cannot assign requested address"
     assert expected == str(caught.value)
 
 
 def test_ipv6_is_received_on() -> None:
     bed = Bed("::1")
-    bed.reception.start()
+    bed.geneve_socket.start()
     bed.send(datagram(7))
     assert bed.all_came(1)
     bed.close()
     assert [7] == bed.ports()
-    assert f"geneve [::1]:{bed.endpoint.port}" == bed.reception.name
+    assert f"geneve [::1]:{bed.endpoint.port}" == bed.geneve_socket.name
 
 
 def test_buffer_of_a_reception_is_as_large_as_may_be(bed: Bed) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
         default = plain.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    assert default <= bed.reception.buffer
-    assert bed.reception.buffer == bed.reception.state()["buffer"]
+    assert default <= bed.geneve_socket.buffer
+    assert bed.geneve_socket.buffer == bed.geneve_socket.state()["buffer"]
 
 
 def test_repeats_are_folded_and_booked() -> None:
     bed = Bed(fold=Fold(window=3600.0, entries=100))
-    bed.reception.start()
+    bed.geneve_socket.start()
     bed.send(*[datagram(1)] * 50, *[datagram(2)] * 50)
     assert bed.all_came(100)
     bed.close()
@@ -326,14 +329,14 @@ def test_repeats_are_folded_and_booked() -> None:
 
 
 def test_names_and_words_may_change_between_two_datagrams(bed: Bed) -> None:
-    bed.reception.start()
+    bed.geneve_socket.start()
     denied = drop_log(reason=1, policy=7)
     bed.send(denied)
     assert bed.all_came(1)
-    bed.reception.learn_words(Words({7: "rule"}))
+    bed.geneve_socket.learn_opflex_names(OpflexNames({7: "rule"}))
     bed.send(denied)
     assert bed.all_came(2)
-    bed.reception.change(senders(load_pipelines(None), {"opflex-access": ("br", "New-")}))
+    bed.geneve_socket.change(senders(load_pipelines(None), {"opflex-access": ("br", "New-")}))
     bed.send(denied)
     assert bed.all_came(3)
     bed.close()
@@ -342,15 +345,15 @@ def test_names_and_words_may_change_between_two_datagrams(bed: Bed) -> None:
         "Acc-SEC_GROUP_IN_TABLE DENY rule",
         "New-SEC_GROUP_IN_TABLE DENY rule",
     ]
-    assert expected == [drop.origin.label for drop in bed.sink.drops]
+    assert expected == [drop.location.label for drop in bed.sink.drops]
 
 
 def test_line_of_a_drop_can_be_told_where_it_came_from(bed: Bed) -> None:
-    bed.reception.start()
+    bed.geneve_socket.start()
     bed.send(header(number(0, 10), number(2, 11), number(12, 4)) + syn())
     assert bed.all_came(1)
     bed.close()
     [drop] = bed.sink.drops
-    assert drop.origin.explain is not None
-    assert {10, 11} <= set(drop.origin.explain(drop).values())
+    assert drop.location.explain is not None
+    assert {10, 11} <= set(drop.location.explain(drop).values())
     assert line.bare(drop).startswith("Acc-SEC_GROUP_IN_TABLE MISS  SMAC=")

@@ -31,7 +31,7 @@ from ryu_droplog.config.opflex_directory import ControlDirectory
 from ryu_droplog.doctor import checkup, page
 from ryu_droplog.doctor.examine import examine
 from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.model.drop import Drop, DropFlow, Origin
+from ryu_droplog.model.drop import Drop, DropFlow, Location
 from ryu_droplog.openflow.connection import error_text
 from ryu_droplog.openflow.flow_stats import Effect, Flow
 from ryu_droplog.openflow.replies import ports_of, software_of
@@ -39,14 +39,14 @@ from ryu_droplog.openflow.requests import port_names
 from ryu_droplog.openflow.tables import parse_table_features
 from ryu_droplog.ovsdb.southbound import Southbound
 from ryu_droplog.owners import explain
-from ryu_droplog.owners.opflex_names import POLICY_FILE, PolicyNames, Words
+from ryu_droplog.owners.opflex_names import POLICY_FILE, OpflexNames, PolicyNames
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.packet.packet_in import DropRecord
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.reconcile.planner import Snapshot, plan
 from ryu_droplog.sinks.formats import FORMATS
 from ryu_droplog.sinks.packet_events import packet_event
-from ryu_droplog.sources.locations import Origins
+from ryu_droplog.sources.locations import Locations
 
 PIPELINES = load_pipelines(None)
 UUID = "deadbeef-0000-4000-8000-000000000001"
@@ -58,11 +58,11 @@ AT_PORT_3 = bytes.fromhex("8000000400000003 00010a0400000003 0001d20400000021")
 names = pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 
 
-def origins(pipeline: str = "auto") -> Origins:
-    return Origins("br-int", None, PIPELINES[pipeline], Ledger())
+def locations(pipeline: str = "auto") -> Locations:
+    return Locations("br-int", None, PIPELINES[pipeline], Ledger())
 
 
-def drop(where: Origin, metadata: bytes = b"") -> Drop:
+def drop(where: Location, metadata: bytes = b"") -> Drop:
     return decode(syn(), 1700000000.25, where, metadata)
 
 
@@ -123,7 +123,7 @@ def databases(folder: Path, name: str) -> Iterator[str]:
 
 
 def from_switch_table(name: str, folder: Path) -> Drop:
-    where = origins()
+    where = locations()
     where.learn_names(parse_table_features([features(4, name)])[0])
     return drop(where.of_table(4, "MISS"))
 
@@ -134,7 +134,7 @@ def from_southbound(name: str, folder: Path) -> Drop:
         southbound = Southbound(rundir, quiet=True)
         assert southbound.refresh([flow])
     assert southbound.is_drop(COOKIE)
-    where = origins("ovn")
+    where = locations("ovn")
     where.learn_pipeline(PIPELINES["ovn"], partial(explain.ovn, directory=southbound.directory()))
     flow_words = DropFlow(COOKIE, 2000, "tcp,tp_dst=80", southbound.names(COOKIE))
     return drop(where.explicit(16, flow_words), PACKET)
@@ -148,9 +148,9 @@ DESCRIPTION = struct.Struct("!512x256s288x")
 
 def from_neutron_port(name: str, folder: Path) -> Drop:
     raw = name.encode("utf-8", "surrogatepass")[:16]
-    channel: Any = SimpleNamespace(ports=ports_of(PORT.pack(3, raw)))
-    where = origins("neutron")
-    explainer = partial(explain.neutron, port_names=port_names(channel))
+    connection: Any = SimpleNamespace(ports=ports_of(PORT.pack(3, raw)))
+    where = locations("neutron")
+    explainer = partial(explain.neutron, port_names=port_names(connection))
     where.learn_pipeline(PIPELINES["neutron"], explainer)
     return drop(where.of_table(72, "MISS"), AT_PORT_3)
 
@@ -161,8 +161,8 @@ def from_policy_file(name: str, folder: Path) -> Drop:
     (folder / POLICY_FILE).write_bytes(struct.pack("=8sI", b"opflexid", 1) + entry)
     policies = PolicyNames(str(folder))
     policies.poll()
-    where = origins("opflex-access")
-    where.learn_words(Words(policies.names))
+    where = locations("opflex-access")
+    where.learn_opflex_names(OpflexNames(policies.names))
     return drop(where.recorded(DropRecord(4, 1, 9, 0, 0), 9))
 
 
@@ -207,7 +207,7 @@ def texts(told: Any) -> Iterator[str]:
 @pytest.mark.parametrize("name", ["no-http", "größe", "a:b/c", "x" * 63])
 def test_ordinary_acl_stands_in_the_line_as_it_is(name: str, tmp_path: Path) -> None:
     one = from_southbound(name, tmp_path)
-    assert one.origin.label == f"{name} DENY {name}"
+    assert one.location.label == f"{name} DENY {name}"
     assert FORMATS["opflex"].bare(one).startswith(f"{name} DENY {name}  SMAC=")
 
 

@@ -24,11 +24,11 @@ from frames import (
 )
 
 from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Origin
+from ryu_droplog.model.drop import Location
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import line
 
-ORIGIN = Origin(
+ORIGIN = Location(
     "br-int", 4, "SEC_GROUP_IN_TABLE", "MISS", "Acc-SEC_GROUP_IN_TABLE MISS", TableBook()
 )
 A, B = "10.0.0.1", "10.0.0.2"

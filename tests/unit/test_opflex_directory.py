@@ -19,7 +19,7 @@ from ryu_droplog.config.opflex_directory import (
 )
 from ryu_droplog.config.opflex_file import MAX_FILTERS
 
-Filter = tuple[tuple[str, object], ...]
+FilterSpec = tuple[tuple[str, object], ...]
 ON = {"drop-log-enable": True}
 
 
@@ -29,7 +29,7 @@ class WrongFilter(ValueError):
     key, wrong, expected = "sip", 'got "x"', "an IPv4 or IPv6 network"
 
 
-def parse(fields: Mapping[str, object]) -> Filter:
+def parse(fields: Mapping[str, object]) -> FilterSpec:
     """A filter is its fields here."""
     if fields.get("sip") == "x":
         raise WrongFilter
@@ -37,7 +37,7 @@ def parse(fields: Mapping[str, object]) -> Filter:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> ControlDirectory[Filter]:
+def directory(tmp_path: Path) -> ControlDirectory[FilterSpec]:
     return ControlDirectory(str(tmp_path), parse)
 
 
@@ -48,14 +48,14 @@ def write(folder: Path, name: str, content: object) -> None:
     (folder / ".new").replace(folder / name)
 
 
-def told(directory: ControlDirectory[Filter]) -> list[str]:
+def told(directory: ControlDirectory[FilterSpec]) -> list[str]:
     """The notices since the last time, without the directory's name."""
     found = [notice.replace(f"{directory.path}/", "") for notice in directory.notices]
     directory.notices.clear()
     return found
 
 
-def test_directory_without_files_logs_nothing(directory: ControlDirectory[Filter]) -> None:
+def test_directory_without_files_logs_nothing(directory: ControlDirectory[FilterSpec]) -> None:
     assert not directory.poll()
     assert (Control(), []) == (directory.state, told(directory))
 
@@ -93,7 +93,7 @@ def test_directory_that_cannot_be_read_leaves_all_as_it_was(tmp_path: Path) -> N
     ("kind", "content"), [("droplogcfg", ON), ("dropflowcfg", {"uuid": "one"})]
 )
 def test_file_that_cannot_be_read_keeps_its_last_good_state(
-    tmp_path: Path, directory: ControlDirectory[Filter], kind: str, content: object
+    tmp_path: Path, directory: ControlDirectory[FilterSpec], kind: str, content: object
 ) -> None:
     path = tmp_path / f"a.{kind}"
     write(tmp_path, path.name, content)
@@ -111,7 +111,7 @@ def test_file_that_cannot_be_read_keeps_its_last_good_state(
 
 
 def test_link_that_is_turned_to_another_file_is_followed(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     """As Kubernetes changes the files of a mounted ConfigMap."""
     for name, content in (("one", ON), ("two", {})):
@@ -125,7 +125,7 @@ def test_link_that_is_turned_to_another_file_is_followed(
 
 
 def test_filter_whose_name_stands_twice_is_the_last_of_that_name(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     filters = [{"name": "one", "dport": 1}, {"name": "two"}, {"name": "one", "dport": 2}]
     write(tmp_path, "a.droplogcfg", {"drop-log-pruning": filters})
@@ -134,7 +134,7 @@ def test_filter_whose_name_stands_twice_is_the_last_of_that_name(
     assert expected == directory.state.filters
 
 
-def test_whole_file_says_all(tmp_path: Path, directory: ControlDirectory[Filter]) -> None:
+def test_whole_file_says_all(tmp_path: Path, directory: ControlDirectory[FilterSpec]) -> None:
     content = {
         "drop-log-enable": "true",
         "drop-log-mode": "flow-based",
@@ -147,7 +147,7 @@ def test_whole_file_says_all(tmp_path: Path, directory: ControlDirectory[Filter]
     }
     write(tmp_path, "a.droplogcfg", content)
     assert directory.poll()
-    expected = Control[Filter](
+    expected = Control[FilterSpec](
         enable=True,
         flow_based=True,
         print_tenant=True,
@@ -162,7 +162,7 @@ def test_whole_file_says_all(tmp_path: Path, directory: ControlDirectory[Filter]
 
 
 def test_list_of_filters_under_other_names_is_read(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     names = ["src-ip", "dest-ip", "src-mac", "dest-mac", "ip-proto", "src-port", "dest-port"]
     written = {"name": "all", **{name: str(place) for place, name in enumerate(names)}}
@@ -187,7 +187,7 @@ def test_list_of_filters_under_other_names_is_read(
     ],
 )
 def test_enable_wins_over_disable_and_nothing_is_off(
-    tmp_path: Path, directory: ControlDirectory[Filter], content: object, expected: bool
+    tmp_path: Path, directory: ControlDirectory[FilterSpec], content: object, expected: bool
 ) -> None:
     write(tmp_path, "a.droplogcfg", content)
     assert directory.poll()
@@ -227,7 +227,7 @@ def test_enable_wins_over_disable_and_nothing_is_off(
     ],
 )
 def test_wrong_file_is_refused_once_and_its_last_good_state_stays(
-    tmp_path: Path, directory: ControlDirectory[Filter], content: object, expected: str
+    tmp_path: Path, directory: ControlDirectory[FilterSpec], content: object, expected: str
 ) -> None:
     write(tmp_path, "a.droplogcfg", ON)
     assert directory.poll()
@@ -248,7 +248,7 @@ def test_wrong_file_is_refused_once_and_its_last_good_state_stays(
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"drop-log-enable": 1' + b"0" * 5000 + b"}"])
 def test_file_that_asks_for_too_much_is_refused(
-    tmp_path: Path, directory: ControlDirectory[Filter], content: bytes
+    tmp_path: Path, directory: ControlDirectory[FilterSpec], content: bytes
 ) -> None:
     write(tmp_path, "a.droplogcfg", content)
     assert not directory.poll()
@@ -256,7 +256,7 @@ def test_file_that_asks_for_too_much_is_refused(
 
 
 def test_file_that_never_was_good_counts_as_absent(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     write(tmp_path, "a.droplogcfg", b"{")
     write(tmp_path, "b.droplogcfg", ON)
@@ -265,7 +265,7 @@ def test_file_that_never_was_good_counts_as_absent(
 
 
 def test_half_written_file_is_looked_at_again_when_it_is_whole(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     with (tmp_path / "a.droplogcfg").open("w") as file:
         file.write('{"drop-log-enable"')
@@ -277,7 +277,7 @@ def test_half_written_file_is_looked_at_again_when_it_is_whole(
 
 
 def test_change_of_equal_size_within_one_time_stamp_is_seen(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     path = tmp_path / "a.droplogcfg"
     for value in (b"1", b"0") * 20:
@@ -288,7 +288,7 @@ def test_change_of_equal_size_within_one_time_stamp_is_seen(
 
 
 def test_first_good_file_counts_until_it_is_removed(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     write(tmp_path, "b.droplogcfg", ON)
     write(tmp_path, "c.droplogcfg", {"drop-log-mode": "flow-based"})
@@ -310,7 +310,7 @@ def test_first_good_file_counts_until_it_is_removed(
 
 
 def test_other_names_and_directories_are_ignored(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     for name in (".a.droplogcfg", ".droplogcfg", "a.droplogcfg.tmp", "droplogcfg"):
         write(tmp_path, name, ON)
@@ -322,7 +322,7 @@ def test_other_names_and_directories_are_ignored(
 
 @pytest.mark.parametrize("kind", ["droplogcfg", "dropflowcfg"])
 def test_what_is_no_regular_file_is_refused_and_not_opened(
-    tmp_path: Path, directory: ControlDirectory[Filter], kind: str
+    tmp_path: Path, directory: ControlDirectory[FilterSpec], kind: str
 ) -> None:
     os.mkfifo(tmp_path / f"a.{kind}")
     (tmp_path / f"b.{kind}").symlink_to("/dev/zero")
@@ -362,7 +362,7 @@ FLOW = {
 }
 
 
-def test_flow_file_says_all(tmp_path: Path, directory: ControlDirectory[Filter]) -> None:
+def test_flow_file_says_all(tmp_path: Path, directory: ControlDirectory[FilterSpec]) -> None:
     write(tmp_path, "a.dropflowcfg", FLOW)
     assert directory.poll()
     expected = FlowSpec(
@@ -422,7 +422,10 @@ def test_flow_file_says_all(tmp_path: Path, directory: ControlDirectory[Filter])
     ],
 )
 def test_wrong_flow_file_is_refused_and_its_last_good_state_stays(
-    tmp_path: Path, directory: ControlDirectory[Filter], change: dict[str, object], expected: str
+    tmp_path: Path,
+    directory: ControlDirectory[FilterSpec],
+    change: dict[str, object],
+    expected: str,
 ) -> None:
     write(tmp_path, "a.dropflowcfg", FLOW)
     assert directory.poll()
@@ -433,7 +436,7 @@ def test_wrong_flow_file_is_refused_and_its_last_good_state_stays(
 
 
 def test_uuid_that_stands_twice_is_that_of_the_first_file_by_name(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     write(tmp_path, "b.dropflowcfg", {"uuid": "two"})
     write(tmp_path, "a.dropflowcfg", {"uuid": "one", "tunnel-id": 1})
@@ -450,7 +453,7 @@ def test_uuid_that_stands_twice_is_that_of_the_first_file_by_name(
 
 
 def test_no_more_flow_files_count_than_allowed(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     for number in range(MAX_FILES + 2):
         (tmp_path / f"{number:04}.dropflowcfg").write_text(json.dumps({"uuid": f"{number:04}"}))
@@ -465,7 +468,7 @@ def test_no_more_flow_files_count_than_allowed(
 
 
 def test_notices_that_nobody_takes_are_bounded_and_counted(
-    tmp_path: Path, directory: ControlDirectory[Filter]
+    tmp_path: Path, directory: ControlDirectory[FilterSpec]
 ) -> None:
     for round_ in range(2):
         for number in range(600):

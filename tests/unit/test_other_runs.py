@@ -6,7 +6,7 @@ import pytest
 
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.flow_stats import Effect, Event, Flow, Update
-from ryu_droplog.reconcile.other_runs import SLACK, Others
+from ryu_droplog.reconcile.other_runs import SLACK, OtherRuns
 
 OWN, DEAD, OTHER, THIRD = 0x111100, 0x222200, 0x333300, 0x444400
 TELLS_US = bytes.fromhex(
@@ -30,8 +30,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def others(clock: Clock) -> Others:
-    return Others({OWN, DEAD}, DEFAULT, clock)
+def others(clock: Clock) -> OtherRuns:
+    return OtherRuns({OWN, DEAD}, DEFAULT, clock)
 
 
 def number(run: int, table: int = 0, addition: int = 1) -> int:
@@ -47,17 +47,17 @@ def update(event: int, run: int, instructions: bytes = TELLS_US) -> Update:
     return Update(event, 0, 0, number(run), instructions)
 
 
-def state(others: Others) -> dict[int, bool]:
+def state(others: OtherRuns) -> dict[int, bool]:
     return {other.run: other.at_work for other in others.seen}
 
 
-def test_runs_that_are_known_to_be_dead_are_so_at_once(others: Others) -> None:
+def test_runs_that_are_known_to_be_dead_are_so_at_once(others: OtherRuns) -> None:
     assert {OWN, DEAD} == others.see([flow(OWN, 60), flow(DEAD, 60)], [DEAD])
     assert not others.seen
     assert others.due() is None
 
 
-def test_flows_of_others_are_of_no_run(others: Others) -> None:
+def test_flows_of_others_are_of_no_run(others: OtherRuns) -> None:
     effect = Effect(acts=True)
     theirs = Flow(0, 0, number(OTHER), b"", 0, 0, effect, NORMAL, 60)
     assert not others.see([theirs], [])
@@ -67,7 +67,7 @@ def test_flows_of_others_are_of_no_run(others: Others) -> None:
 
 
 def test_run_that_shows_no_sign_is_dead_after_its_longest_lease(
-    others: Others, clock: Clock
+    others: OtherRuns, clock: Clock
 ) -> None:
     there = [flow(OTHER, 30), flow(OTHER, 90, table=1)]
     assert not others.see(there, [OTHER])
@@ -83,7 +83,7 @@ def test_run_that_shows_no_sign_is_dead_after_its_longest_lease(
 
 @pytest.mark.parametrize("event", [Event.ADDED, Event.MODIFIED])
 def test_run_that_adds_or_renews_a_flow_is_at_work(
-    others: Others, clock: Clock, event: int
+    others: OtherRuns, clock: Clock, event: int
 ) -> None:
     assert not others.see([flow(OTHER, 30)], [])
     clock.now += 20
@@ -92,7 +92,9 @@ def test_run_that_adds_or_renews_a_flow_is_at_work(
     assert clock.now + 30 + SLACK == others.due()
 
 
-def test_flow_that_stands_longer_than_its_lease_was_renewed(others: Others, clock: Clock) -> None:
+def test_flow_that_stands_longer_than_its_lease_was_renewed(
+    others: OtherRuns, clock: Clock
+) -> None:
     """Open vSwitch does not tell of a renewal that changes no action."""
     assert not others.see([flow(OTHER, 30)], [])
     clock.now += 30 + SLACK / 2
@@ -103,7 +105,7 @@ def test_flow_that_stands_longer_than_its_lease_was_renewed(others: Others, cloc
     assert {OTHER: True} == state(others)
 
 
-def test_flow_that_is_new_was_added_by_a_run_at_work(others: Others, clock: Clock) -> None:
+def test_flow_that_is_new_was_added_by_a_run_at_work(others: OtherRuns, clock: Clock) -> None:
     assert not others.see([flow(OTHER, 30)], [])
     clock.now += 10
     assert not others.see([flow(OTHER, 30, addition=2)], [])
@@ -111,7 +113,7 @@ def test_flow_that_is_new_was_added_by_a_run_at_work(others: Others, clock: Cloc
 
 
 def test_no_flow_that_has_a_lease_is_ever_left_by_a_run_that_is_called_dead(
-    others: Others, clock: Clock
+    others: OtherRuns, clock: Clock
 ) -> None:
     """At the very moment at which it is due, too."""
     assert not others.see([flow(OTHER, 30), flow(OTHER, 20, table=1)], [])
@@ -123,13 +125,13 @@ def test_no_flow_that_has_a_lease_is_ever_left_by_a_run_that_is_called_dead(
         assert {OTHER: True} == state(others)
 
 
-def test_flow_without_a_lease_says_nothing(others: Others, clock: Clock) -> None:
+def test_flow_without_a_lease_says_nothing(others: OtherRuns, clock: Clock) -> None:
     assert not others.see([flow(OTHER, 0)], [])
     clock.now += DEFAULT + SLACK
     assert {OTHER} == others.see([flow(OTHER, 0)], [])
 
 
-def test_run_at_work_that_dies_is_dead_a_lease_later(others: Others, clock: Clock) -> None:
+def test_run_at_work_that_dies_is_dead_a_lease_later(others: OtherRuns, clock: Clock) -> None:
     others.see([flow(OTHER, 30)], [OTHER])
     for _ in range(10):
         clock.now += 20
@@ -139,13 +141,13 @@ def test_run_at_work_that_dies_is_dead_a_lease_later(others: Others, clock: Cloc
     assert {OTHER} == others.see([], [OTHER])
 
 
-def test_run_that_leaves_nothing_is_forgotten(others: Others) -> None:
+def test_run_that_leaves_nothing_is_forgotten(others: OtherRuns) -> None:
     others.see([flow(OTHER, 30), flow(THIRD, 30)], [OTHER])
     assert not others.see([flow(THIRD, 30)], [])
     assert [THIRD] == list(state(others))
 
 
-def test_run_that_comes_later_is_at_work(others: Others, clock: Clock) -> None:
+def test_run_that_comes_later_is_at_work(others: OtherRuns, clock: Clock) -> None:
     assert not others.see([], [])
     assert others.note(update(Event.ADDED, OTHER))
     assert {OTHER: True} == state(others)
@@ -154,13 +156,13 @@ def test_run_that_comes_later_is_at_work(others: Others, clock: Clock) -> None:
     assert clock.now + 3 + SLACK == others.due()
 
 
-def test_end_of_a_flow_is_no_sign_of_life(others: Others) -> None:
+def test_end_of_a_flow_is_no_sign_of_life(others: OtherRuns) -> None:
     assert not others.note(update(Event.DELETED, OTHER)), "nothing was known of it"
     others.see([flow(OTHER, 30)], [])
     assert others.note(update(Event.DELETED, OTHER))
     assert {OTHER: False} == state(others)
 
 
-def test_news_of_runs_that_are_dead_change_nothing(others: Others) -> None:
+def test_news_of_runs_that_are_dead_change_nothing(others: OtherRuns) -> None:
     assert others.note(update(Event.MODIFIED, OWN)), "it is of this program all the same"
     assert not others.seen

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drops import drop, origin
+from drops import drop, location
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, syn, tcp, udp, vlan
 
 from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, Origin
+from ryu_droplog.model.drop import Drop, Location
 from ryu_droplog.sinks import packet_events
 from ryu_droplog.sinks.packet_events import ARRAY, HELD, PacketEvents, packet_event
 
 NOW = 1708415956.845663
 PATIENCE = 10.0
 LABEL = "Acc-SEC_GROUP_IN_TABLE MISS"
-WHERE = Origin("br-access", 4, "SEC_GROUP_IN_TABLE", "MISS", LABEL, TableBook())
+WHERE = Location("br-access", 4, "SEC_GROUP_IN_TABLE", "MISS", LABEL, TableBook())
 EXAMPLE = (
     b'{"TimeStamp":"Tue Feb 20 07:59:16 UTC 2024","DropReason":"Acc-SEC_GROUP_IN_TABLE MISS",'
     b'"SourceMac":"00:22:bd:f8:19:ff","DestinationMac":"0a:58:0a:02:00:c3","EtherType":"IPv4",'
@@ -41,7 +41,7 @@ def wait_until(look: Callable[[], bool]) -> bool:
     return look()
 
 
-def numbered(number: int, where: Origin = WHERE) -> Drop:
+def numbered(number: int, where: Location = WHERE) -> Drop:
     """A drop that is known again by its source port."""
     return drop(ethernet(IPV4, ipv4(*V4, 17, udp(number, 53))), where, NOW)
 
@@ -94,7 +94,7 @@ class Narrow(PacketEvents):
         return sock
 
 
-LONG = Origin("br-int", 4, "t", "DENY", f"t DENY {'x' * 4000}", TableBook())
+LONG = Location("br-int", 4, "t", "DENY", f"t DENY {'x' * 4000}", TableBook())
 
 
 def read_numbers(connection: socket.socket, count: int) -> list[list[int]]:
@@ -217,7 +217,7 @@ def test_cut_tag_is_the_type_that_is_known() -> None:
 
 def test_odd_label_is_still_json() -> None:
     label = 'a "b" \\x20 \u00e9 DENY'
-    where = Origin("br-int", 4, "t", "DENY", label, TableBook())
+    where = Location("br-int", 4, "t", "DENY", label, TableBook())
     assert label == json.loads(packet_event(drop(syn(), where, NOW)))["DropReason"]
 
 
@@ -246,9 +246,9 @@ def test_many_drops_are_arrays_of_ten_back_to_back(listener: Listener, sink: Pac
 
 
 def test_permit_is_never_sent(listener: Listener, sink: PacketEvents) -> None:
-    permitted = origin(reason="PERMIT")
+    permitted = location(reason="PERMIT")
     sink.put([numbered(1, permitted)])
-    sink.put([numbered(2), numbered(3, permitted), numbered(4, origin(reason="DENY"))])
+    sink.put([numbered(2), numbered(3, permitted), numbered(4, location(reason="DENY"))])
     sink.put([])
     assert [[2, 4]] == read_numbers(listener.accept(), 2)
     assert settled(sink, 2)
@@ -257,7 +257,7 @@ def test_permit_is_never_sent(listener: Listener, sink: PacketEvents) -> None:
 
 def test_permits_take_no_room_in_the_queue(path: Path) -> None:
     sink = PacketEvents(str(path), threading)
-    sink.put([numbered(number, origin(reason="PERMIT")) for number in range(100)])
+    sink.put([numbered(number, location(reason="PERMIT")) for number in range(100)])
     sink.put([numbered(number) for number in range(HELD)])
     assert (0, HELD) == (sink.refused, sink.waiting)
 
@@ -373,7 +373,7 @@ def test_listener_that_resets_is_reached_again(listener: Listener, sink: PacketE
 
 def test_listener_that_never_reads_holds_nobody_up(listener: Listener, sink: PacketEvents) -> None:
     """What its buffer has room for is written; then `HELD` wait, and the rest is refused."""
-    big = Origin("br-int", 4, "t", "DENY", f"t DENY {'x' * 60_000}", TableBook())
+    big = Location("br-int", 4, "t", "DENY", f"t DENY {'x' * 60_000}", TableBook())
     put = 0
     while not sink.refused:
         sink.put([numbered(put % 65536, big)])
@@ -434,7 +434,7 @@ def test_descriptors_do_not_grow_while_nobody_listens(path: Path, sink: PacketEv
 def test_books_of_the_tables_are_not_touched(path: Path) -> None:
     sink = PacketEvents(str(path), threading, retry=0.02)
     book = TableBook()
-    where = origin(book=book)
+    where = location(book=book)
     repeated = numbered(99, where)
     repeated.repeated = 7
     sink.put([numbered(number, where) for number in range(HELD + 5)])

@@ -1,11 +1,11 @@
-"""What a programmer tells of tables and flows that are not watched."""
+"""What a reconciler tells of tables and flows that are not watched."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ryu_droplog.pipelines.loader import AUTO, load_pipelines
-from ryu_droplog.reconcile.desired_state import Key, Standing, Wanted
+from ryu_droplog.reconcile.desired_state import DesiredFlow, DesiredState, FlowKey
 from ryu_droplog.reconcile.plan_report import coming, describe, news
 from ryu_droplog.reconcile.planner import NO_FLOW_LEADS_THERE, Plan, TablePlan, Verdict
 
@@ -25,8 +25,8 @@ def name(table_id: int) -> str:
     return f"TABLE_{table_id}"
 
 
-def paused() -> Standing:
-    standing = Standing(Wanted(Key(0, 0), 0, b""))
+def paused() -> DesiredState:
+    standing = DesiredState(DesiredFlow(FlowKey(0, 0), 0, b""))
     standing.stands(5.0)
     standing.put_off(10.0, "was removed")
     return standing
@@ -46,7 +46,7 @@ def test_table_that_the_pipeline_does_not_name_never_comes() -> None:
 
 
 def test_flow_that_gave_way_is_told_with_reason_age_and_next_try() -> None:
-    standing = {Key(0, 0): paused()}
+    standing = {FlowKey(0, 0): paused()}
     [row, *others] = describe(PLAN, standing, (), 10.4)["tables"]
     assert ("was removed", 0.4, 0.6) == (
         row["refusal"],
@@ -61,10 +61,10 @@ def test_flow_that_is_wanted_again_keeps_its_pause_and_its_reason() -> None:
     standing = paused()
     standing.leave()
     assert standing.retry is None
-    assert "refusal" not in describe(PLAN, {Key(0, 0): standing}, (), 10.2)["tables"][0]
+    assert "refusal" not in describe(PLAN, {FlowKey(0, 0): standing}, (), 10.2)["tables"][0]
     standing.want(standing.wanted, 10.3)
     assert 11.0 == standing.retry
-    [row, *_] = describe(PLAN, {Key(0, 0): standing}, (), 10.4)["tables"]
+    [row, *_] = describe(PLAN, {FlowKey(0, 0): standing}, (), 10.4)["tables"]
     assert ("was removed", 0.1) == (row["refusal"], row["missing_seconds"])
     standing.wait(10.5, "another ryu_droplog has a flow there")
     assert standing.retry is None

@@ -67,7 +67,7 @@ def test_total_is_the_sum_of_the_counters(tables: list[dict[str, int]]) -> None:
     }
 
 
-# Words
+# OpflexNames
 
 
 def test_nothing_dropped_is_no_line() -> None:

@@ -19,7 +19,7 @@ import pytest
 from frames import IPV4, ethernet, ipv4, udp
 
 from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, Origin
+from ryu_droplog.model.drop import Drop, Location
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import line
@@ -28,7 +28,7 @@ from ryu_droplog.sinks.syslog import Syslog
 from ryu_droplog.sinks.text import File, StandardOutput
 
 LABEL = "Acc-SEC_GROUP_IN_TABLE MISS"
-ORIGIN = Origin("br-int", 4, "SEC_GROUP_IN_TABLE", "MISS", LABEL, TableBook())
+ORIGIN = Location("br-int", 4, "SEC_GROUP_IN_TABLE", "MISS", LABEL, TableBook())
 PATIENCE = 5.0
 
 

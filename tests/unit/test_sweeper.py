@@ -1,6 +1,6 @@
 """What other runs have on a bridge: what is removed, what is left, what is in the way.
 
-The channel and the meters stand in for a switch's, which functional/test_two_runs.py has.
+The connection and the meters stand in for a switch's, which functional/test_two_runs.py has.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import pytest
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.flow_stats import Effect, Event, Flow, Update, effect_of
 from ryu_droplog.openflow.requests import first_meter
-from ryu_droplog.reconcile.desired_state import Key, Wanted
-from ryu_droplog.reconcile.explicit_drops import ExplicitDrop, Way
-from ryu_droplog.reconcile.owner_flow_rewrite import Tellers
+from ryu_droplog.reconcile.desired_state import DesiredFlow, FlowKey
+from ryu_droplog.reconcile.explicit_drops import CaptureMethod, ExplicitDrop
+from ryu_droplog.reconcile.owner_flow_rewrite import OwnerFlowRewrite
 from ryu_droplog.reconcile.planner import Plan
 from ryu_droplog.reconcile.sweeper import Sweeper, left_by
 
@@ -69,7 +69,7 @@ class Meters:
         pass
 
 
-class Channel:
+class Connection:
     """Takes everything, and answers nothing."""
 
     def exchange(self, messages: list[Any], answer_time: float = 0.0) -> list[Any]:
@@ -78,23 +78,25 @@ class Channel:
 
 @pytest.fixture
 def sweeper() -> Sweeper:
-    channel: Any = Channel()
+    connection: Any = Connection()
     meters: Any = Meters()
-    made = Sweeper(channel, "br0", OWN, (), 60.0, meters, Tellers(channel), clock=lambda: 100.0)
+    made = Sweeper(
+        connection, "br0", OWN, (), 60.0, meters, OwnerFlowRewrite(connection), clock=lambda: 100.0
+    )
     made.look(EVERYTHING, first=True)
     return made
 
 
 def test_place_of_another_run_is_left_to_it(sweeper: Sweeper) -> None:
     why = "another ryu_droplog (generation 0x222200) has a flow there"
-    assert why == sweeper.in_the_way(Wanted(Key(0, 0), 0, b""))
-    assert not sweeper.in_the_way(Wanted(Key(2, 0), 0, b""))
+    assert why == sweeper.in_the_way(DesiredFlow(FlowKey(0, 0), 0, b""))
+    assert not sweeper.in_the_way(DesiredFlow(FlowKey(2, 0), 0, b""))
 
 
 def test_flow_that_tells_another_run_is_not_taken_from_it(sweeper: Sweeper) -> None:
-    drops = [ExplicitDrop(one, Way.MODIFY, "") for one in (changed(OTHER), DROP)]
+    drops = [ExplicitDrop(one, CaptureMethod.MODIFY, "") for one in (changed(OTHER), DROP)]
     spared = sweeper.spare(Plan(False, [], drops))
-    assert [Way.COUNT, Way.MODIFY] == [drop.way for drop in spared.explicit]
+    assert [CaptureMethod.COUNT, CaptureMethod.MODIFY] == [drop.method for drop in spared.explicit]
     assert "it tells another ryu_droplog (generation 0x222200)" == spared.explicit[0].why
 
 

@@ -20,7 +20,7 @@ from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.processing.chain import Chain
 from ryu_droplog.sinks.text import File
-from ryu_droplog.sources.packet_in import Classifier
+from ryu_droplog.sources.packet_in import PacketInReader
 
 BATCH = 64
 """PacketIns that the reader hands on at once."""
@@ -54,8 +54,8 @@ class ChainWay:
         self.sink = File(Path(path), threading)
         self.ledger = Ledger()
         pipeline = load_pipelines(None)[PIPELINE]
-        classifier = Classifier("br-bench", PREFIX, pipeline, GENERATION, self.ledger)
-        self._chain = Chain(classifier, self.ledger, None, [self.sink])
+        reader = PacketInReader("br-bench", PREFIX, pipeline, GENERATION, self.ledger)
+        self._chain = Chain(reader, self.ledger, None, [self.sink])
         self.sink.start()
 
     def take(self, messages: list[bytes]) -> None:

@@ -25,15 +25,15 @@ from benchmarks.chain import (
     packet_ins,
 )
 from benchmarks.report import Figure, Report, Section, yardstick
-from ryu_droplog.config.filter_spec import DEFAULTS, Filter, parse_filter
+from ryu_droplog.config.filter_spec import DEFAULTS, FilterSpec, parse_filter
 from ryu_droplog.model import cookie
 from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet import ethernet
 from ryu_droplog.packet import packet_in as packetin
 from ryu_droplog.pipelines.loader import load_pipelines
-from ryu_droplog.processing.filter import Prune
-from ryu_droplog.sources.packet_in import Classifier
+from ryu_droplog.processing.filter import FilterSet
+from ryu_droplog.sources.packet_in import PacketInReader
 
 FILTERS = 100
 SEED = 5
@@ -55,7 +55,7 @@ def run(report: Report, quick: bool) -> None:
     )
 
 
-def varied(count: int, seed: int) -> list[Filter]:
+def varied(count: int, seed: int) -> list[FilterSpec]:
     """So many filters of many shapes: prefixes of many lengths, masks of MACs, protocols, ports."""
     random = Random(seed)
 
@@ -96,23 +96,23 @@ class Decoding:
 
     def __init__(self) -> None:
         pipeline = load_pipelines(None)[PIPELINE]
-        self._classifier = Classifier("br-bench", PREFIX, pipeline, GENERATION, Ledger())
+        self._reader = PacketInReader("br-bench", PREFIX, pipeline, GENERATION, Ledger())
 
-    def kept(self, batch: list[bytes], prune: Prune | None) -> list[Drop]:
+    def kept(self, batch: list[bytes], prune: FilterSet | None) -> list[Drop]:
         """What goes on its way, as the chain would find it."""
-        find_origin = self._classifier.origin
+        find_origin = self._reader.location
         drops = []
         for message in batch:
             packet_in = packetin.parse(message)
-            origin = find_origin(packet_in)
-            if origin is None:
+            location = find_origin(packet_in)
+            if location is None:
                 continue
-            drop = ethernet.decode(packet_in.frame, 0.0, origin, packet_in.metadata)
+            drop = ethernet.decode(packet_in.frame, 0.0, location, packet_in.metadata)
             if prune is None or prune.match(drop) is None:
                 drops.append(drop)
         return drops
 
-    def microseconds(self, work: list[list[bytes]], prune: Prune | None) -> float:
+    def microseconds(self, work: list[list[bytes]], prune: FilterSet | None) -> float:
         """Microseconds a drop. Raises RuntimeError when one was left out."""
         begin = time.perf_counter()
         kept = sum(len(self.kept(batch, prune)) for batch in work)
@@ -123,7 +123,7 @@ class Decoding:
         return spent / total * 1e6
 
 
-def _messages(kind: str, filters: Sequence[Filter]) -> list[bytes]:
+def _messages(kind: str, filters: Sequence[FilterSpec]) -> list[bytes]:
     """PacketIns of a kind that fit none of the filters."""
     if kind != STRANGERS:
         return packet_ins(kind)
@@ -131,17 +131,19 @@ def _messages(kind: str, filters: Sequence[Filter]) -> list[bytes]:
     messages = [
         frames.packet_in(one, ours, TABLE) for one in frames.strangers(CHAIN_DROPS, SEED + 1)
     ]
-    decoding, prune = Decoding(), Prune([*DEFAULTS, *filters])
+    decoding, prune = Decoding(), FilterSet([*DEFAULTS, *filters])
     unfit = [message for message in messages if decoding.kept([message], prune)]
     if len(unfit) < len(messages) * (1 - _FITTING):
         raise RuntimeError(f"only {len(unfit)} of {len(messages)} random packets fit no filter")
     return unfit
 
 
-def _measure(section: Section, kind: str, messages: list[bytes], filters: Sequence[Filter]) -> None:
+def _measure(
+    section: Section, kind: str, messages: list[bytes], filters: Sequence[FilterSpec]
+) -> None:
     work = batches(messages, CHAIN_DROPS)
     decoding = Decoding()
-    prunes = Prune(DEFAULTS), Prune([*DEFAULTS, *filters])
+    prunes = FilterSet(DEFAULTS), FilterSet([*DEFAULTS, *filters])
     chain: list[float] = []
     speed: list[float] = []
     added: tuple[list[float], list[float]] = [], []

@@ -55,7 +55,7 @@ class Arrival:
         self.unsent = bytearray(self.handshake.greeting())
 
 
-class Entrance:
+class Handshakes:
     """A listening socket, and the connections that came in and are not through yet."""
 
     def __init__(
