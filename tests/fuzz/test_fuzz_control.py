@@ -18,7 +18,7 @@ from ryu_droplog.model.drop import Arp, Drop, IPv4, IPv6, Location, Tcp, Udp
 from ryu_droplog.openflow.capture_match import MAX_MATCHES, matches
 from ryu_droplog.openflow.oxm_match import fields, overlap
 from ryu_droplog.packet.ethernet import decode
-from ryu_droplog.processing.capture_filter import Capture
+from ryu_droplog.processing.capture_filter import CaptureFilter
 
 ORIGIN = Location("br-int", 4, "TABLE_4", "MISS", "TABLE_4 MISS", TableBook())
 
@@ -203,7 +203,7 @@ def test_drop_that_fits_is_matched(pair: tuple[FlowSpec, Drop], others: list[Flo
     spec, drop = pair
     known = as_the_switch_sees(drop)
     for specs in ([spec], [*others, spec]):
-        assert Capture(specs).fits(drop)
+        assert CaptureFilter(specs).fits(drop)
         assert any(
             all(known.get(field) == value for field, (value, _, _) in fields(match).items())
             for match in matches(specs)
@@ -213,7 +213,7 @@ def test_drop_that_fits_is_matched(pair: tuple[FlowSpec, Drop], others: list[Flo
 @given(SPECS, drops())
 @settings(max_examples=800, deadline=None)
 def test_drop_fits_as_each_specification_says(specs: list[FlowSpec], drop: Drop) -> None:
-    assert any(_fits(spec, drop) for spec in specs) == Capture(specs).fits(drop)
+    assert any(_fits(spec, drop) for spec in specs) == CaptureFilter(specs).fits(drop)
 
 
 def _fits(spec: FlowSpec, drop: Drop) -> bool:

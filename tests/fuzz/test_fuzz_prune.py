@@ -11,8 +11,8 @@ from test_fuzz_packet import FRAMES, ORIGIN, mutated
 
 from ryu_droplog.config.filter_spec import (
     DEFAULTS,
-    Filter,
     FilterError,
+    FilterSpec,
     fields,
     only,
     parse_filter,
@@ -38,7 +38,7 @@ def among(numbers: Numbers | None, number: int) -> bool:
     return numbers is None or any(low <= number <= high for low, high in numbers)
 
 
-def holds(one: Filter, drop: Drop) -> bool:
+def holds(one: FilterSpec, drop: Drop) -> bool:
     """Field by field, as the documentation says it."""
     source = target = b""
     if isinstance(drop.l3, Arp):
@@ -60,7 +60,7 @@ def holds(one: Filter, drop: Drop) -> bool:
     )
 
 
-def naive(filters: list[Filter], drop: Drop) -> str | None:
+def naive(filters: list[FilterSpec], drop: Drop) -> str | None:
     return next((one.name for one in filters if holds(one, drop)), None)
 
 
@@ -101,7 +101,7 @@ def numbers(known: list[int]) -> st.SearchStrategy[Numbers]:
 
 
 @st.composite
-def cases(draw: st.DrawFn, frames: st.SearchStrategy[bytes]) -> tuple[list[Filter], Drop]:
+def cases(draw: st.DrawFn, frames: st.SearchStrategy[bytes]) -> tuple[list[FilterSpec], Drop]:
     """A drop, and filters of which many hold for one field of it or another."""
     drop = decode(draw(frames), 0.0, ORIGIN, b"")
     ips = [bytes(4), bytes(16)]
@@ -129,11 +129,11 @@ def cases(draw: st.DrawFn, frames: st.SearchStrategy[bytes]) -> tuple[list[Filte
         # Few fields as a rule: of many, one would nearly always not hold.
         keys = draw(st.sets(st.sampled_from(list(values)), min_size=1, max_size=3))
         wanted = {key: draw(values[key]) for key in sorted(keys)}
-        filters.append(Filter(str(number), **wanted))
+        filters.append(FilterSpec(str(number), **wanted))
     return filters, drop
 
 
-def check(filters: list[Filter], drop: Drop) -> None:
+def check(filters: list[FilterSpec], drop: Drop) -> None:
     assert naive(filters, drop) == FilterSet(filters).match(drop)
     for one in filters:
         expected = one.name if holds(one, drop) else None
@@ -142,7 +142,7 @@ def check(filters: list[Filter], drop: Drop) -> None:
 
 @given(cases(st.one_of(st.binary(max_size=80), mutated(FRAMES))))
 @settings(max_examples=300, deadline=None)
-def test_tables_say_what_a_look_at_each_field_says(case: tuple[list[Filter], Drop]) -> None:
+def test_tables_say_what_a_look_at_each_field_says(case: tuple[list[FilterSpec], Drop]) -> None:
     check(*case)
 
 

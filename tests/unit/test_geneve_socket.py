@@ -15,7 +15,7 @@ from drops import Kept
 from frames import IPV4, ethernet, ipv4, syn, udp
 
 from ryu_droplog.config.endpoint import UdpEndpoint
-from ryu_droplog.config.settings import Throttle as Fold
+from ryu_droplog.config.settings import Deduplication
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.pipelines.loader import load_pipelines
@@ -45,7 +45,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 class Bed:
     """A geneve_socket with a sink that runs, and somebody who sends to it."""
 
-    def __init__(self, host: str = "127.0.0.1", fold: Fold | None = None) -> None:
+    def __init__(self, host: str = "127.0.0.1", fold: Deduplication | None = None) -> None:
         self.sink = Kept()
         self.sink.start()
         self.endpoint = UdpEndpoint(host, free_port(host))
@@ -112,7 +112,7 @@ def test_window_ends_in_time_when_the_time_of_day_is_set(
     step: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The drops have the new time of day, and their number comes no later than ever."""
-    bed = Bed(fold=Fold(1.0, 100))
+    bed = Bed(fold=Deduplication(1.0, 100))
     try:
         bed.geneve_socket.start()
         bed.send(datagram(1))
@@ -316,7 +316,7 @@ def test_buffer_of_a_reception_is_as_large_as_may_be(bed: Bed) -> None:
 
 
 def test_repeats_are_folded_and_booked() -> None:
-    bed = Bed(fold=Fold(window=3600.0, entries=100))
+    bed = Bed(fold=Deduplication(window=3600.0, entries=100))
     bed.geneve_socket.start()
     bed.send(*[datagram(1)] * 50, *[datagram(2)] * 50)
     assert bed.all_came(100)
