@@ -10,13 +10,10 @@ the time of a named tuple or a dataclass, and the garbage collector need not loo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from ryu_droplog.model.accounting import TableBook
+from ryu_droplog.model.location import Location
 
 
 class Arp(Struct, frozen=True, gc=False):
@@ -95,54 +92,6 @@ L3 = Arp | IPv4 | IPv6
 L4 = Icmp | Tcp | Udp
 
 
-Explainer = Callable[["Drop"], Mapping[str, "str | int"]]
-"""Why a packet was dropped and whose it was, by key, in the order in which they are shown.
-
-Called by the sinks whose format has room for it, in their threads: it must not wait, nor raise.
-"""
-
-
-class DropFlow(NamedTuple):
-    """A flow of the bridge's owner that drops, and what the owner calls it."""
-
-    cookie: int
-    """64 bits."""
-    priority: int
-    """0 to 65535."""
-    match: str
-    """As `ovs-ofctl dump-flows` shows it; empty for a catch-all."""
-    names: Mapping[str, str] = MappingProxyType({})
-    """In the owner's words: for OVN `datapath`, `stage`, `acl`. Empty where nothing is known."""
-
-
-class Location(NamedTuple):
-    """Where a drop happened, shared by its drops.
-
-    One object for each (bridge, table, reason), and one for each explicit drop that is logged.
-    """
-
-    bridge: str
-    """Name of the bridge, as Open vSwitch knows it."""
-    table_id: int
-    """OpenFlow table number, 0 to 254."""
-    table: str
-    """Name of the table in its pipeline, or `TABLE_<id>`."""
-    reason: str
-    """`MISS`, `DENY` or `PERMIT`."""
-    label: str
-    """The drop reason as the line shows it: `Acc-SEC_GROUP_IN_TABLE MISS`."""
-    book: TableBook
-    """Where the table's drops are counted."""
-    tenants: str = ""
-    """Behind the label in a drop line, where tenants are asked for: ` STID=a DTID=b`."""
-    named: bool = True
-    """False when neither the pipeline nor the bridge has a name for the table."""
-    explain: Explainer | None = None
-    """What the packet's registers and conntrack state say of it, in its owner's words."""
-    flow: DropFlow | None = None
-    """The owner's flow that dropped the packet; None: nothing matched, or a catch-all dropped."""
-
-
 Arrival = tuple[Location, bytes, bytes]
 """Where a packet was dropped, what the switch knew of it (OXM fields), and its frame."""
 
@@ -177,4 +126,10 @@ class Drop(Struct, gc=False):
     """True when the frame, or the IP packet by its own length, ended inside a header that should
     have been printed."""
     repeated: int = 0
-    """How many more like it came within the throttle's window; 0: this is a drop of its own."""
+    """How many more like it came within the window of deduplication; 0: this is a drop of its own."""
+
+
+Explain = Callable[[Drop], Mapping[str, "str | int"]]
+"""Why a packet was dropped and whose it was, in its owner's words: by key, in the order in which
+they are shown; empty where nothing is known. Never waits, never raises, in any thread.
+"""

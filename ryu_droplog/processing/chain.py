@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+import traceback
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks, TableBook
 from ryu_droplog.model.drop import Arrival, Drop
 from ryu_droplog.model.errors import MalformedMessage
+from ryu_droplog.model.location import Location
 from ryu_droplog.packet import ethernet
 from ryu_droplog.processing.dedup import Deduplicator
+from ryu_droplog.processing.shares import Share, shares
 
 COMPLAINT_PAUSE = 60.0
-"""Seconds between two complaints about messages that contradict themselves; all are counted."""
+"""Seconds between two complaints about messages that contradict themselves, or about mistakes of
+this program; all are counted."""
 SHOWN = 64
 """Bytes of such a message that are shown."""
 
 
 class Reader(Protocol):
-    """Names drops: a `PacketInReader` for PacketIns, `GeneveLogReader` for datagrams."""
+    """Names drops: a `PacketInReader`, or a `GeneveLogReader` for datagrams."""
 
     def read(self, message: bytes) -> Arrival | None:
         """Take a message apart; None when it tells of no drop. Raises MalformedMessage."""
 
 
 class DropFilter(Protocol):
-    """Leaves drops out: a `FilterSet`, a `Capture`."""
+    """Leaves drops out: a `FilterSet`, a `CaptureFilter`."""
 
     def match(self, drop: Drop) -> str | None:
         """Why the drop is left out; None: it is not."""
@@ -35,107 +39,174 @@ class DropFilter(Protocol):
 class Taker(Protocol):
     """Takes drops at the end of the way: a sink."""
 
-    def put(self, drops: Sequence[Drop]) -> None:
-        """Take them; never waits."""
+    def put(self, drops: Sequence[Drop], by_table: Sequence[Share]) -> None:
+        """Take them, counted by table; never waits, and counts itself what it cannot take."""
 
 
 class Chain:
-    """read - frame - filters - throttle - sinks, for one source of drops.
+    """read - decode - filters - deduplication - sinks, for one source of drops.
 
-    Every drop is counted where its way ends: here, or by the sink. Runs in one thread, its
-    intake's; filters, throttle and sinks may be replaced by another one at any time.
+    Every drop is counted where its way ends: here, or by the sink. A mistake in this program costs
+    the one message that met it. Runs in one thread, its ingress queue's; filters, deduplicator and
+    sinks may be replaced by others at any time.
     """
 
     def __init__(
         self,
         reader: Reader,
-        ledger: Ledger,
-        throttle: Deduplicator | None,
+        books: SourceBooks,
+        deduplicator: Deduplicator | None,
         sinks: Sequence[Taker],
         filters: Sequence[DropFilter] = (),
     ) -> None:
-        """`throttle` is this chain's own; None: repeats are not folded."""
+        """`deduplicator` is this chain's own; None: each drop is handed on."""
         self._reader = reader
-        self._ledger = ledger
-        self._throttle = throttle
+        self._books = books
+        self._deduplicator = deduplicator
         self._sinks = sinks
         self._filters = filters
-        self._next_throttle = throttle
-        self._next_complaint = 0.0
-        self.complaints: deque[str] = deque(maxlen=1)
+        self._next_deduplicator = deduplicator
+        self._next_complaint: dict[type[Exception], float] = {}
+        self.handed_on: Counter[Taker] = Counter()
+        """Packets that were handed on, by sink: a term of the sink's equation."""
+        self.complaints: deque[str] = deque(maxlen=2)
         """What was wrong with a message, for whoever may log."""
 
     def change(
-        self, throttle: Deduplicator | None, sinks: Sequence[Taker], filters: Sequence[DropFilter]
+        self,
+        deduplicator: Deduplicator | None,
+        sinks: Sequence[Taker],
+        filters: Sequence[DropFilter],
     ) -> None:
-        """Go on with others; what an earlier throttle holds back is sent to the new sinks.
+        """Go on with others; what waits in an earlier deduplicator is sent to the new sinks.
 
         From any thread. A batch that is on its way ends as it began.
         """
-        self._sinks, self._filters, self._next_throttle = sinks, filters, throttle
+        self._sinks, self._filters, self._next_deduplicator = sinks, filters, deduplicator
 
     def take(self, messages: Sequence[bytes], read_at: float, now: float) -> None:
-        """Send a batch of messages on its way; never waits, never raises on their content.
+        """Send a batch of messages on its way; never waits, never raises.
 
         :param read_at: when they were read, in seconds since the epoch: the time that is written
         :param now: the same moment by the clock of `tick`
         """
-        self._change_throttle()
-        ledger = self._ledger
-        read = self._reader.read
-        filters = self._filters
-        drops = []
-        for message in messages:
-            try:
-                arrival = read(message)
-            except MalformedMessage as error:
-                ledger.malformed += 1
-                self._complain(error, message, now)
-                continue
-            if arrival is None:
-                ledger.strangers += 1
-                continue
-            location, metadata, raw = arrival
-            drop = ethernet.decode(raw, read_at, location, metadata)
-            book = location.book
-            book.received += 1
-            if drop.truncated:
-                ledger.truncated += 1
-            if not location.named:
-                ledger.unnamed += 1
-            for leave_out in filters:
-                name = leave_out.match(drop)
-                if name is not None:
-                    book.pruned += 1
-                    ledger.pruned_by[name] += 1
-                    break
-            else:
-                drops.append(drop)
-        self._pass_on(self._fold(drops, now))
+        self._change_deduplicator()
+        self._hand_on(self._without_repeats(self._decode(messages, read_at, now), now))
 
     def tick(self, now: float) -> None:
-        """Close the throttle's windows that have ended by `now`, seconds of a clock never set."""
-        self._change_throttle()
-        if self._throttle is not None:
-            self._pass_on(self._throttle.expire(now))
+        """Close the windows that have ended by `now`, seconds of a clock that is never set."""
+        self._change_deduplicator()
+        if self._deduplicator is not None:
+            self._hand_on(self._deduplicator.expire(now))
 
-    def _change_throttle(self) -> None:
-        if self._throttle is not self._next_throttle:
-            held, self._throttle = self._throttle, self._next_throttle
-            if held is not None:
-                self._pass_on(held.expire(float("inf")))
+    def deduplicated(self) -> Counter[int]:
+        """Drops in open windows, by the number of their table's book, measured."""
+        waiting: Counter[int] = Counter()
+        if self._deduplicator is not None:
+            for drop, repeated in self._deduplicator.waiting():
+                waiting[drop.location.key[1]] += repeated
+        return waiting
 
-    def _fold(self, drops: list[Drop], now: float) -> list[Drop]:
-        if self._throttle is None:
+    def _decode(self, messages: Sequence[bytes], read_at: float, now: float) -> list[Drop]:
+        drops: list[Drop] = []
+        waiting = iter(messages)
+        # One time around, and one more for each mistake in this program.
+        while not self._decode_some(waiting, drops, read_at, now):
+            pass
+        return drops
+
+    def _decode_some(
+        self, waiting: Iterator[bytes], drops: list[Drop], read_at: float, now: float
+    ) -> bool:
+        """Decode what waits up to the first mistake of ours, which is counted; True: all of it."""
+        books, tables = self._books, self._books.tables
+        read, filters = self._reader.read, self._filters
+        decode = ethernet.decode
+        last: Location | None = None
+        book = TableBook()  # replaced at once: there is no location before the first message
+        counted = False
+        message = b""
+        try:
+            for message in waiting:
+                counted = False
+                try:
+                    arrival = read(message)
+                except MalformedMessage as error:
+                    books.malformed += 1
+                    self._complain(error, message, now)
+                    continue
+                if arrival is None:
+                    books.unrecognised += 1
+                    continue
+                location, metadata, raw = arrival
+                if location is not last:
+                    last, book = location, tables[location.key[1]]
+                book.received += 1
+                counted = True
+                drop = decode(raw, read_at, location, metadata)
+                if drop.truncated:
+                    books.truncated += 1
+                if not location.named:
+                    books.unnamed += 1
+                for drop_filter in filters:
+                    name = drop_filter.match(drop)
+                    if name is not None:
+                        books.filtered_by[name] += 1
+                        book.filtered += 1
+                        break
+                else:
+                    drops.append(drop)
+        except Exception as error:
+            if counted:
+                book.failed += 1
+            else:
+                books.failed += 1
+            self._complain(error, message, now)
+            return False
+        return True
+
+    def _without_repeats(self, drops: list[Drop], now: float) -> list[Drop]:
+        if self._deduplicator is None:
             return drops
-        return [kept for drop in drops for kept in self._throttle.take(drop, now)]
+        take = self._deduplicator.take
+        kept: list[Drop] = []
+        for drop in drops:
+            try:
+                kept += take(drop, now)
+            except Exception as error:
+                self._books.tables[drop.location.key[1]].failed += 1
+                self._complain(error, drop.frame, now)
+        return kept
 
-    def _pass_on(self, drops: Sequence[Drop]) -> None:
-        if drops:
-            for sink in self._sinks:
-                sink.put(drops)
+    def _hand_on(self, drops: Sequence[Drop]) -> None:
+        if not drops:
+            return
+        by_table = shares(drops)
+        total = 0
+        for share in by_table:
+            self._books.tables[share.key[1]].handed_on += share.packets
+            total += share.packets
+        for sink in self._sinks:
+            self.handed_on[sink] += total
+            sink.put(drops, by_table)
 
-    def _complain(self, error: MalformedMessage, message: bytes, now: float) -> None:
-        if now >= self._next_complaint:
-            self._next_complaint = now + COMPLAINT_PAUSE
-            self.complaints.append(f"{error}; it begins with {message[:SHOWN].hex(' ', -4)}")
+    def _change_deduplicator(self) -> None:
+        if self._deduplicator is not self._next_deduplicator:
+            held, self._deduplicator = self._deduplicator, self._next_deduplicator
+            if held is not None:
+                self._hand_on(held.expire(float("inf")))
+
+    def _complain(self, error: Exception, message: bytes, now: float) -> None:
+        """Tell of it, unless one of its kind was told of a short time ago."""
+        kind = MalformedMessage if isinstance(error, MalformedMessage) else Exception
+        if now < self._next_complaint.get(kind, 0.0):
+            return
+        self._next_complaint[kind] = now + COMPLAINT_PAUSE
+        text = f"{error}; it begins with {message[:SHOWN].hex(' ', -4)}"
+        if kind is Exception:
+            trace = "".join(traceback.format_exception(error)).rstrip()
+            text = (
+                "a packet could not be handled, and is counted as failed; it begins with"
+                f" {message[:SHOWN].hex(' ', -4)}: {trace}"
+            )
+        self.complaints.append(text)

@@ -7,7 +7,7 @@ is the time of day, which an administrator or NTP may move: it is written, and m
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -26,7 +26,7 @@ class _Window:
 
 
 class Deduplicator:
-    """Folds the repeats of a drop."""
+    """Makes one record of the repeats of a drop."""
 
     def __init__(self, window: float, entries: int = ENTRIES) -> None:
         """`window` in seconds, counted from the first drop; `entries` from 1."""
@@ -46,9 +46,9 @@ class Deduplicator:
         key = flow_key(drop)
         window = self._windows.get(key)
         if window is not None and now < window.ends:
-            window.repeated += 1
-            window.last = drop
             self._windows.move_to_end(key)
+            window.last = drop
+            window.repeated += 1
             return []
         ended = []
         if window is not None:
@@ -69,6 +69,10 @@ class Deduplicator:
             if self._is_open(key, window):
                 ended += _end(self._windows.pop(key))
         return ended
+
+    def waiting(self) -> Iterator[tuple[Drop, int]]:
+        """The last drop of each window that is open, and how many repeats it stands for."""
+        return ((window.last, window.repeated) for window in self._windows.values())
 
     def _is_open(self, key: Hashable, window: _Window) -> bool:
         return self._windows.get(key) is window

@@ -10,11 +10,12 @@ import time
 import traceback
 from _queue import Empty, SimpleQueue
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks
 
 QUEUE_SIZE = 200_000
 QUEUE_BYTES = 64 * 1024 * 1024
@@ -38,8 +39,8 @@ class _Batch(NamedTuple):
     """Seconds of the intake's clock."""
 
 
-class Way(Protocol):
-    """What is behind an ingress_queue: a chain."""
+class Stage(Protocol):
+    """What is behind an ingress queue: a chain."""
 
     def take(self, messages: Sequence[bytes], read_at: float, now: float) -> None:
         """Send PacketIns on their way, which came at `read_at` by the time of day."""
@@ -54,24 +55,29 @@ class IngressQueue:
     def __init__(
         self,
         name: str,
-        way: Way,
-        ledger: Ledger,
+        chain: Stage,
+        books: SourceBooks,
         threads: ModuleType,
         queue_size: int = QUEUE_SIZE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it; `clock` is never set."""
-        self._way = way
-        self._ledger = ledger
+        self._chain = chain
+        self._books = books
         self._queue_size = queue_size
         self._clock = clock
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
+        self._sizes: deque[int] = deque()
+        """Of the batches that wait, or are with the chain."""
         self._accepted = 0
         self._taken = 0
         self._bytes_accepted = 0
         self._bytes_taken = 0
         self.notices: deque[str] = deque(maxlen=NOTICES)
         """What the user should know, for whoever may log: this thread may not."""
+        self._counting: Any = threads.Lock()
+        self._busy: Any = threads.Lock()
+        """Held while a batch is with the chain."""
         self._ending = threads.Event()
         self._thread = threads.Thread(target=self._run, name=f"chain-{name}", daemon=True)
         self._thread.start()
@@ -80,21 +86,33 @@ class IngressQueue:
         """Take PacketIns, or refuse and count them when the queue is full; never waits.
 
         One thread calls this, the reader of the bridge; `read_at` is when it read them, in
-        seconds since the epoch: what is written. What is measured, the throttle's windows, is
-        measured by a clock of the intake's own, because the time of day may be set.
+        seconds since the epoch: what is written. What is measured, the windows of deduplication, is
+        measured by a clock of the queue's own, because the time of day may be set.
         """
         size = sum(map(len, messages))
-        room = self._queue_size - (self._accepted - self._taken)
-        if self._bytes_accepted - self._bytes_taken + size > QUEUE_BYTES:
-            room = 0
-        if len(messages) > room:
-            self._ledger.overrun += len(messages) - room
-            messages = messages[:room]
-            size = sum(map(len, messages))
-        if messages:
-            self._accepted += len(messages)
-            self._bytes_accepted += size
-            self._queue.put(_Batch(messages, size, read_at, self._clock()))
+        with self._counting:
+            self._books.arrived += len(messages)
+            room = self._queue_size - (self._accepted - self._taken)
+            if self._bytes_accepted - self._bytes_taken + size > QUEUE_BYTES:
+                room = 0
+            if len(messages) > room:
+                self._books.refused += len(messages) - room
+                messages = messages[:room]
+                size = sum(map(len, messages))
+            if messages:
+                self._accepted += len(messages)
+                self._bytes_accepted += size
+                self._sizes.append(len(messages))
+                self._queue.put(_Batch(messages, size, read_at, self._clock()))
+
+    @contextmanager
+    def held(self) -> Iterator[int]:
+        """Let nothing in and nothing on meanwhile; gives how many messages wait, measured.
+
+        Books that are read within belong together. Waits for the batch that is on its way.
+        """
+        with self._busy, self._counting:
+            yield sum(self._sizes)
 
     def settle(self, seconds: float) -> bool:
         """Wait until what was put so far is through the chain; False if the time is over first."""
@@ -113,13 +131,21 @@ class IngressQueue:
         self._thread.join(seconds)
 
     def _take(self, batch: _Batch) -> None:
-        try:
-            self._way.take(batch.messages, batch.read_at, batch.came)
-        except Exception:  # a mistake of ours costs one batch, and not the thread
-            self._ledger.malformed += len(batch.messages)
-            self.notices.append(f"PacketIns could not be handled: {traceback.format_exc()}")
+        with self._busy:
+            try:
+                self._chain.take(batch.messages, batch.read_at, batch.came)
+            except Exception:  # the thread goes on; what the chain has not counted is unexplained
+                self.notices.append(f"PacketIns could not be handled: {traceback.format_exc()}")
+            self._sizes.popleft()
         self._taken += len(batch.messages)
         self._bytes_taken += batch.size
+
+    def _tick(self, now: float) -> None:
+        with self._busy:
+            try:
+                self._chain.tick(now)
+            except Exception:
+                self.notices.append(f"windows could not be closed: {traceback.format_exc()}")
 
     def _run(self) -> None:
         next_tick = self._clock()
@@ -130,7 +156,7 @@ class IngressQueue:
                 pass
             else:
                 if batch is None:
-                    self._way.tick(float("inf"))
+                    self._tick(float("inf"))
                     return
                 self._take(batch)
                 if self._queue.empty():
@@ -138,4 +164,4 @@ class IngressQueue:
             now = self._clock()
             if now >= next_tick:
                 next_tick = now + TICK
-                self._way.tick(now)
+                self._tick(now)

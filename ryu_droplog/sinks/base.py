@@ -1,28 +1,53 @@
-"""What every sink has in common: a bounded queue, and a thread of its own that empties it."""
+"""What every sink has in common: a bounded queue, books, and a thread of its own.
+
+A sink of your own is a subclass of `DropSink` (one drop at a time) or `BatchSink` (many at once);
+docs/extending.md has a whole one.
+"""
 
 from __future__ import annotations
 
 import time
 import traceback
-from _queue import Empty, SimpleQueue
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop
+from ryu_droplog.config.sink_spec import SinkSpec
+from ryu_droplog.model.accounting import SinkBook, SinkReading
+from ryu_droplog.model.drop import Drop, Explain
+from ryu_droplog.model.location import TableKey
+from ryu_droplog.processing.filter import FilterSet
+from ryu_droplog.processing.shares import Share, divide, shares
+from ryu_droplog.sinks.queue import Batch, BatchQueue, packets
 from ryu_droplog.text.phrases import timestamp, were
 
-QUEUE_SIZE = 100_000
-"""Drops that wait for a sink at most; what comes while it is full is refused, and counted."""
 LINGER = 0.01
 """Seconds between two writes: many small ones would keep the reader from its work."""
 TRY_AGAIN = 2.0
 """Seconds between two tries of a sink that cannot write, while nothing comes."""
 NOTICES = 100
 """Notices that wait to be read at most; the oldest go first."""
+MISTAKE_PAUSE = 60.0
+"""Seconds between two tracebacks of mistakes in one sink; all are counted."""
+
+
+def explain_nothing(drop: Drop) -> Mapping[str, str | int]:
+    """Know nothing of a drop."""
+    return {}
+
+
+class SinkContext(NamedTuple):
+    """What the program gives to each sink."""
+
+    threads: ModuleType
+    """The `threading` module as it was before eventlet changed it: a sink's thread is a real one
+    under either hub of os-ken, so that a slow disk never holds up who reads from the switch."""
+    explain: Explain = explain_nothing
+    """What the bridge's owner noted of a drop."""
 
 
 class Failure(NamedTuple):
@@ -34,90 +59,166 @@ class Failure(NamedTuple):
     """The same by the monotonic clock."""
     text: str
     missing: int
-    """Lines that were missing before."""
+    """Drops that were missing before."""
 
 
-class _Share(NamedTuple):
-    """Successive lines of one table: so many drops, or one line that stands for its repeats."""
+class Outcome(NamedTuple):
+    """What became of some drops."""
 
-    book: TableBook
-    lines: int
-    repeated: int
-    """0, or how many drops the one line stands for."""
-
-
-class _Batch(NamedTuple):
-    lines: Sequence[Any]
-    shares: Sequence[_Share]
+    written: Sequence[Share]
+    failed: Sequence[Share]
 
 
 class Sink(ABC):
-    """A place where drops go.
+    """A place where drops go; fails alone.
 
-    `put` never waits. The thread is a real one under either hub of os-ken, so that a slow disk
-    never holds up whoever reads from the switch; that is why this module uses the queue of C,
-    which eventlet does not replace, and takes `threading` from its caller.
+    `put` never waits. Drops are filtered and encoded in the thread that puts them (see `encode`)
+    and written in the sink's own.
     """
 
-    keeps_books = True
-    """Whether a drop's way ends here for the books; one sink of a chain keeps them."""
+    Options: ClassVar[type[Any]]
+    """Schema of the keys that this type of sink has beside the common ones."""
+    LOGS: ClassVar[bool] = True
+    """Whether what it writes is a log of drops: the first such sink is what the books of a table
+    call logged."""
+    BATCH: ClassVar[int] = 10_000
+    """Drops that are written at once, at most; a batch of the chain is not divided."""
+    ENCODES_EARLY: ClassVar[bool] = False
+    """Whether `encode` is called by the thread that puts. Drops that are encoded while they are
+    still in the processor's cache, and forgotten at once, cost a fifth less than drops that another
+    thread encodes later; but an encoder that waits would hold up all other sinks."""
 
-    def __init__(self, name: str, threads: ModuleType, queue_size: int = QUEUE_SIZE) -> None:
-        """`threads` is the `threading` module as it was before eventlet changed it."""
-        self.name = name
+    def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
+        """`spec.options` is an instance of `Options`. Opens nothing yet: that is for `start`."""
+        self.name = spec.name
+        self.spec = spec
+        self.explain = context.explain
         self.written = 0
-        """Lines that were written."""
+        """Records that were written; one that stands for repeats is one."""
         self.failed = 0
-        """Lines that could not be written."""
+        """Records that could not be encoded or written."""
         self.refused = 0
-        """Lines that came while the queue was full."""
+        """Records that came while the queue was full, or that had to go for others then."""
+        self.filtered = 0
+        """Records that the sink's own filters left out."""
         self.notices: deque[str] = deque(maxlen=NOTICES)
         """What the user should know, for whoever may log: this thread may not."""
         self.broken = False
         """True when nobody will ever read what is written (a closed pipe)."""
         self.failure: Failure | None = None
         """Why it cannot write now, if so."""
-        self._queue_size = queue_size
-        self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
-        self._accepted = 0
-        self._lock = threads.Lock()
-        self._ending = threads.Event()
-        self._abandoned = threads.Event()
-        """Set when the time for what waits is over: `write` gives up what it waits for."""
-        self._thread = threads.Thread(target=self._run, name=f"sink-{name}", daemon=True)
+        self.ending: Any = context.threads.Event()
+        """Set when the sink is to end: what waits is still written."""
+        self.abandoned: Any = context.threads.Event()
+        """Set when the time for what waits is over: give up what you wait for."""
+        self._filters = FilterSet(spec.filters) if spec.filters else None
+        self._queue = BatchQueue(spec.queue.drops, spec.queue.overflow, context.threads)
+        self._lock = self._queue.condition
+        self._books: dict[TableKey, SinkBook] = {}
+        self._coming = 0
+        """Drops that have their place in the queue, and are still being encoded."""
+        self._in_flight: Sequence[Batch] = ()
+        self._flying = 0
+        """Drops in flight: being written."""
+        self._next_mistake = 0.0
+        name = f"sink-{self.name}"
+        self._thread = context.threads.Thread(target=self._run, name=name, daemon=True)
+
+    # What a type of sink may do in its own way
 
     def start(self) -> None:
         """Begin to write. Raises ConfigError where the destination cannot be opened at all."""
         self._thread.start()
 
-    def put(self, drops: Sequence[Drop]) -> None:
-        """Take drops, or refuse and count them when the queue is full; never waits."""
+    def encode(self, drop: Drop) -> Any:
+        """What `write` or `write_drop` is to get for a drop. What it raises costs this drop."""
+        return drop
+
+    @abstractmethod
+    def deliver(self, batches: Sequence[Batch]) -> Outcome:
+        """Write the batches, and say what became of their drops; see the two subclasses."""
+
+    def try_again(self) -> None:  # noqa: B027  not every sink can tell without a drop
+        """Look whether what could not be written to can be again, in the sink's own thread."""
+
+    def finish(self) -> None:  # noqa: B027  not every sink holds something
+        """Let go of what the sink holds, in the sink's own thread."""
+
+    # For the chains
+
+    def put(self, drops: Sequence[Drop], by_table: Sequence[Share] | None = None) -> None:
+        """Take drops; never waits, and counts what it cannot take.
+
+        `by_table` are their shares, where they are known.
+        """
+        if by_table is None:
+            by_table = shares(drops)
+        if self._filters is not None:
+            drops, by_table = self._filter(self._filters, drops)
         with self._lock:
-            room = self._queue_size - self.waiting
-            if len(drops) > room:
-                self._refuse(drops[room:])
-                drops = drops[:room]
-            self._accepted += len(drops)
-        if drops:
-            self._queue.put(_Batch(self.render(drops), _shares(drops)))
+            busy = self._coming + self._flying
+            room, removed = self._queue.room_for(len(drops), busy)
+            for batch in removed:
+                self._count("refused", batch.by_table)
+            if room < len(drops):
+                late = len(drops) - room
+                if self._queue.overflow == "oldest":  # of what comes, the oldest, too
+                    gone, by_table = divide(by_table, late)
+                    drops = drops[late:]
+                else:
+                    by_table, gone = divide(by_table, room)
+                    drops = drops[:room]
+                self._count("refused", gone)
+            self._coming += room
+        if not room:
+            return
+        items: Sequence[Any] = drops
+        failed: Sequence[Share]
+        if self.ENCODES_EARLY:
+            items, by_table, failed = self._encode(drops, by_table)
+        else:
+            failed = ()
+        with self._lock:
+            self._coming -= room
+            self._count("failed", failed)
+            if items:
+                self._queue.put(Batch(items, by_table))
 
     def close(self, seconds: float) -> int:
         """Write what waits, for so many seconds at most; returns how many drops were left over."""
-        self._queue.put(None)
-        self._ending.set()
+        with self._lock:
+            self.ending.set()
+            self._lock.notify()
         if self._thread.ident is not None:
             self._thread.join(seconds)
         left = self.waiting
-        self._abandoned.set()
+        self.abandoned.set()
         return left
+
+    # For whoever asks how it is
 
     @property
     def waiting(self) -> int:
-        """Lines in the queue, or being written."""
-        return self._accepted - self.written - self.failed
+        """Records in the queue, or being written."""
+        with self._lock:
+            return self._queue.length + self._coming + self._flying
+
+    def books(self, handed_on: int) -> SinkReading:
+        """All that is counted, at one moment; `handed_on` is what all chains have handed on."""
+        with self._lock:
+            in_flight = packets(self._in_flight)
+            return SinkReading(
+                self.name,
+                handed_on,
+                {key: replace(book) for key, book in self._books.items()},
+                packets(self._queue.batches) + in_flight,
+                in_flight.total(),
+                0,
+                0,
+            )
 
     def state(self) -> dict[str, Any]:
-        """For `status`: what became of the lines, and why it cannot write now, if so."""
+        """For `status`: what became of the records, and why it cannot write now, if so."""
         held, failure = self.failure, None
         if held is not None:
             failure = {
@@ -130,59 +231,12 @@ class Sink(ABC):
             "written": self.written,
             "failed": self.failed,
             "refused": self.refused,
+            "filtered": self.filtered,
             "waiting": self.waiting,
             "failure": failure,
         }
 
-    def _run(self) -> None:
-        ended = False
-        while not ended:
-            taken = [self._next()]
-            taken += [self._queue.get() for _ in range(self._queue.qsize())]
-            ended = None in taken
-            batches = [batch for batch in taken if batch is not None]
-            lines = [line for batch in batches for line in batch.lines]
-            if lines:
-                written = self._write(lines)
-                self._account([share for batch in batches for share in batch.shares], written)
-                self._ending.wait(LINGER)
-        self.finish()
-
-    def _next(self) -> _Batch | None:
-        """What comes next; until then a sink that cannot write looks whether it can again."""
-        while True:
-            try:
-                return self._queue.get(timeout=TRY_AGAIN if self.failure else None)
-            except Empty:
-                self.try_again()
-
-    def _write(self, lines: Sequence[Any]) -> int:
-        try:
-            return self.write(lines)
-        except Exception:  # a mistake of ours costs one batch, and not the thread
-            self.note(traceback.format_exc())
-            return 0
-
-    def _account(self, shares: Sequence[_Share], written: int) -> None:
-        """The first `written` lines were written, the rest were not."""
-        for book, lines, repeated in shares:
-            good = min(lines, written)
-            written -= good
-            if not self.keeps_books:
-                pass
-            elif repeated:
-                book.folded += repeated * good
-                book.failed += repeated * (lines - good)
-            else:
-                book.logged += good
-                book.failed += lines - good
-            self.written += good
-            self.failed += lines - good
-
-    def _refuse(self, drops: Sequence[Drop]) -> None:
-        self.refused += len(drops)
-        for drop in drops if self.keeps_books else ():
-            drop.location.book.refused += drop.repeated or 1
+    # For subclasses
 
     def note(self, failure: str | None) -> None:
         """For `write`: say once that writing fails and why, and once that it works again."""
@@ -196,39 +250,162 @@ class Sink(ABC):
             self.failure = Failure(time.time(), time.monotonic(), failure, missing)
             self.notices.append(f"{self.name}: cannot write: {failure}; counting the drops")
 
-    def render(self, drops: Sequence[Drop]) -> Sequence[Any]:
-        """What `write` is to get, one line a drop; in the thread of whoever calls `put`.
+    def mistake(self, what: str) -> None:
+        """Say what this type of sink did wrong, once a minute at most."""
+        now = time.monotonic()
+        if now >= self._next_mistake:
+            self._next_mistake = now + MISTAKE_PAUSE
+            self.notices.append(f"{self.name}: {what}")
 
-        Drops that are spelt while they are still in the processor's cache, and forgotten at once,
-        cost a fifth less than drops that another thread spells later.
-        """
-        return drops
+    def _encode(
+        self, drops: Sequence[Drop], by_table: Sequence[Share]
+    ) -> tuple[list[Any], Sequence[Share], Sequence[Share]]:
+        """What is to be written, its shares, and those of the drops that cannot be encoded."""
+        encode = self.encode
+        items: list[Any] = []
+        failed: list[Drop] = []
+        for drop in drops:
+            try:
+                items.append(encode(drop))
+            except Exception:
+                failed.append(drop)
+                self.mistake(f"a drop cannot be encoded: {traceback.format_exc().rstrip()}")
+        if failed:
+            lost = set(map(id, failed))
+            by_table = shares(drop for drop in drops if id(drop) not in lost)
+        return items, by_table, shares(failed)
+
+    def _filter(
+        self, filters: FilterSet, drops: Sequence[Drop]
+    ) -> tuple[Sequence[Drop], Sequence[Share]]:
+        kept: list[Drop] = []
+        filtered: list[Drop] = []
+        failed: list[Drop] = []
+        for drop in drops:
+            try:
+                (kept if filters.match(drop) is None else filtered).append(drop)
+            except Exception:
+                failed.append(drop)
+                self.mistake(f"a drop cannot be filtered: {traceback.format_exc().rstrip()}")
+        with self._lock:
+            self._count("filtered", shares(filtered))
+            self._count("failed", shares(failed))
+        return kept, shares(kept)
+
+    def _count(self, outcome: str, by_table: Sequence[Share]) -> None:
+        """With the lock held."""
+        records = 0
+        for share in by_table:
+            book = self._books.get(share.key)
+            if book is None:
+                book = self._books[share.key] = SinkBook()
+            setattr(book, outcome, getattr(book, outcome) + share.packets)
+            if outcome == "written":
+                book.repeats += share.repeated
+            records += share.drops
+        setattr(self, outcome, getattr(self, outcome) + records)
+
+    def _run(self) -> None:
+        while True:
+            batches = self._take()
+            if not batches:
+                break
+            try:
+                outcome = self.deliver(batches)
+            except Exception:  # the thread goes on
+                self.mistake(f"a mistake in writing: {traceback.format_exc().rstrip()}")
+                outcome = Outcome((), [share for batch in batches for share in batch.by_table])
+            with self._lock:
+                self._count("written", outcome.written)
+                self._count("failed", outcome.failed)
+                self._in_flight, self._flying = (), 0
+            self.ending.wait(LINGER)
+        self._guarded(self.finish)
+
+    def _take(self) -> list[Batch]:
+        """What comes next; none at the end. Until then a sink that cannot write tries again."""
+        while True:
+            with self._lock:
+                if not self._queue.batches and not self.ending.is_set():
+                    self._lock.wait(TRY_AGAIN if self.failure else None)
+                batches = self._queue.take(self.BATCH)
+                self._in_flight = batches
+                self._flying = sum(len(batch.items) for batch in batches)
+                if batches or (self.ending.is_set() and not self._coming):
+                    return batches
+            if self.failure:
+                self._guarded(self.try_again)
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception:
+            self.mistake(f"a mistake: {traceback.format_exc().rstrip()}")
+
+    def _late(self, batches: Sequence[Batch]) -> tuple[list[Any], list[Share], list[Share]]:
+        """What is to be written, its shares, and the shares of what could not be encoded."""
+        if self.ENCODES_EARLY:
+            return (
+                [item for batch in batches for item in batch.items],
+                [share for batch in batches for share in batch.by_table],
+                [],
+            )
+        items: list[Any] = []
+        good: list[Share] = []
+        failed: list[Share] = []
+        for batch in batches:
+            waiting = iter(batch.items)
+            for share in batch.by_table:
+                encoded, ahead, behind = self._encode(list(islice(waiting, share.drops)), [share])
+                items += encoded
+                good += ahead
+                failed += behind
+        return items, good, failed
+
+
+class BatchSink(Sink):
+    """Writes many drops at once: the first so many of them, or all."""
 
     @abstractmethod
-    def write(self, lines: Sequence[Any]) -> int:
-        """Write what was rendered, in the sink's own thread; returns how many lines were written.
+    def write(self, items: Sequence[Any]) -> int:
+        """Write what was encoded, in the sink's own thread; returns how many were written.
 
-        Those that were not are the last ones. Raises nothing.
+        Those that were not are the last ones; what it raises costs all of them. It may wait, but
+        should give up once `abandoned` is set.
         """
 
-    def try_again(self) -> None:  # noqa: B027  not every sink can tell without a drop
-        """Look whether what could not be written to can be again, in the sink's own thread."""
+    def deliver(self, batches: Sequence[Batch]) -> Outcome:
+        items, by_table, failed = self._late(batches)
+        written = self.write(items) if items else 0
+        if not isinstance(written, int) or not 0 <= written <= len(items):
+            self.mistake(f"write() said that {written!r} of {len(items)} drops were written")
+            written = 0
+        good, bad = divide(by_table, written)
+        return Outcome(good, [*bad, *failed])
 
-    def finish(self) -> None:  # noqa: B027  not every sink holds something
-        """Let go of what the sink holds, in the sink's own thread."""
 
+class DropSink(Sink):
+    """Writes one drop at a time."""
 
-def _shares(drops: Sequence[Drop]) -> list[_Share]:
-    shares = []
-    book, lines = drops[0].location.book, 0
-    for drop in drops:
-        if drop.repeated:
-            shares += [_Share(book, lines, 0), _Share(drop.location.book, 1, drop.repeated)]
-            lines = 0
-        elif drop.location.book is book:
-            lines += 1
-        else:
-            shares.append(_Share(book, lines, 0))
-            book, lines = drop.location.book, 1
-    shares.append(_Share(book, lines, 0))
-    return shares
+    @abstractmethod
+    def write_drop(self, item: Any) -> None:
+        """Write one, in the sink's own thread; what it raises costs this one.
+
+        It may wait, but should give up once `abandoned` is set.
+        """
+
+    def deliver(self, batches: Sequence[Batch]) -> Outcome:
+        items, by_table, failed = self._late(batches)
+        written: list[Share] = []
+        waiting = iter(items)
+        for share in by_table:
+            single = share._replace(drops=1)
+            for item in islice(waiting, share.drops):
+                try:
+                    self.write_drop(item)
+                except Exception:
+                    failed.append(single)
+                    self.mistake(f"a drop was not written: {traceback.format_exc().rstrip()}")
+                else:
+                    written.append(single)
+        return Outcome(written, failed)
