@@ -278,10 +278,10 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             self._errors.drain(SAY_TIME)
 
     def _tell(self) -> dict[str, Any]:
-        works = self._supervisor
-        for source in works.sources():
+        supervisor = self._supervisor
+        for source in supervisor.sources():
             source.read_counters(READING_TIME)
-        geneve_socket = works.geneve_socket
+        geneve_socket = supervisor.geneve_socket
         return {
             "pid": os.getpid(),
             "configuration": {
@@ -289,13 +289,14 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
                 "enable": self.settings.enable,
                 "refused": self._trouble,
             },
-            "clean_up": works.clean_up_state(),
-            "listen": works.listening(),
-            "bridges": works.bridges(),
+            "clean_up": supervisor.clean_up_state(),
+            "listen": supervisor.listening(),
+            "bridges": supervisor.bridges(),
             "receive": {geneve_socket.name: geneve_socket.state()}
             if geneve_socket is not None
             else {},
-            "sinks": {sink.name: sink.state() for sink in works.sinks.values()},
+            "sinks": {sink.name: sink.state() for sink in supervisor.sinks.values()},
+            "unexplained": supervisor.unexplained(),
         }
 
     # Signals

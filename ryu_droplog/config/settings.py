@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
 from ryu_droplog.config.capture_spec import FlowSpec
 from ryu_droplog.config.endpoint import Endpoint, TcpEndpoint, UdpEndpoint
 from ryu_droplog.config.filter_spec import DEFAULTS, FilterSpec
+from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 
 ANY_BRIDGE = "*"
 """Name of a bridge entry that stands for any switch that connects to `listen`."""
@@ -131,6 +132,13 @@ class Events(Struct, frozen=True):
     """Absolute path of the file with credentials; None: the cluster's own, or the user's."""
 
 
+class _Options(NamedTuple):
+    encode: str = "opflex"
+    path: str = ""
+    to: str = ""
+    socket: str = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What droplog.yaml says, defaults filled in and all of it checked."""
 
@@ -166,6 +174,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     format: str = "opflex"
     """How a drop is written: `opflex`, `extended` or `json`."""
     events: Events = Events()
+
+    @property
+    def sinks(self) -> tuple[SinkSpec, ...]:
+        """Where drops go."""
+        found = []
+        encode = self.format
+        if self.output is None:
+            found.append(SinkSpec("standard output", "stdout", _Options(encode=encode)))
+        elif self.output == SYSLOG:
+            found.append(SinkSpec("syslog", "syslog", _Options(encode=encode, to="/dev/log")))
+        else:
+            options = _Options(encode=encode, path=self.output)
+            found.append(SinkSpec(self.output, "file", options))
+        if not self.disable_events:
+            path = self.events.socket
+            name = f"packet events to {path}"
+            queue = QueueSpec(30)
+            found.append(SinkSpec(name, "packet-events", _Options(socket=path), queue=queue))
+        return tuple(found)
 
     @property
     def alike(self) -> list[tuple[str, ...]]:

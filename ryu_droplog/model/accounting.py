@@ -172,7 +172,7 @@ class SinkReading(NamedTuple):
 
     name: str
     handed_on: int
-    """By the chains, counted there."""
+    """By the chains, since it joined."""
     tables: dict[TableKey, SinkBook]
     """Copies."""
     queued: dict[TableKey, int]
@@ -199,8 +199,9 @@ class SinkReading(NamedTuple):
             return
         total, queued = self.total(), sum(self.queued.values())
         yield (
-            f"{self.handed_on} handed on + {self.recovered} recovered, but {total.filtered} filtered"
-            f" + {total.refused} refused + {total.failed} failed + {total.expired} expired"
+            f"{self.handed_on} handed on + {self.recovered} recovered, but"
+            f" {total.filtered} filtered + {total.refused} refused + {total.failed} failed"
+            f" + {total.expired} expired"
             f" + {total.written} written + {queued} queued or in flight + {self.spooled} spooled"
             f" are {total.ended + queued + self.spooled}"
         )

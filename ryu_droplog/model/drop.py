@@ -126,7 +126,7 @@ class Drop(Struct, gc=False):
     """True when the frame, or the IP packet by its own length, ended inside a header that should
     have been printed."""
     repeated: int = 0
-    """How many more like it came within the window of deduplication; 0: this is a drop of its own."""
+    """How many more like it came within the window of deduplication; 0: it stands for itself."""
 
 
 Explain = Callable[[Drop], Mapping[str, "str | int"]]

@@ -36,12 +36,9 @@ class OpflexNames(NamedTuple):
         """The name of the policy whose flow has this cookie; empty where it is not known."""
         return self.policies.get(cookie & _ID_MASK, "")
 
-    def tenants_text(self, source_group: int, destination_group: int) -> str:
-        """` STID=<tenant> DTID=<tenant>`, or nothing where nobody asks."""
-        if self.tenants is None:
-            return ""
-        source = self.tenants.get(source_group, "N/A")
-        return f" STID={source} DTID={self.tenants.get(destination_group, 'N/A')}"
+    def tenant(self, group: int) -> str | None:
+        """The tenant of a group; empty where it is not known, None where nobody asks."""
+        return None if self.tenants is None else self.tenants.get(group, "")
 
 
 NO_NAMES = OpflexNames()

@@ -6,7 +6,8 @@ cut is said to be cut, and what a packet claims about itself is never a reason t
 
 from __future__ import annotations
 
-from ryu_droplog.model.drop import L3, L4, Arp, Drop, Icmp, IPv4, IPv6, Location, Tcp, Udp
+from ryu_droplog.model.drop import L3, L4, Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
+from ryu_droplog.model.location import Location
 from ryu_droplog.packet import headers
 
 # Every layer hands back its own header, the protocol, the header behind it, and whether it was cut.

@@ -67,8 +67,6 @@ class Chain:
         self._filters = filters
         self._next_deduplicator = deduplicator
         self._next_complaint: dict[type[Exception], float] = {}
-        self.handed_on: Counter[Taker] = Counter()
-        """Packets that were handed on, by sink: a term of the sink's equation."""
         self.complaints: deque[str] = deque(maxlen=2)
         """What was wrong with a message, for whoever may log."""
 
@@ -182,12 +180,9 @@ class Chain:
         if not drops:
             return
         by_table = shares(drops)
-        total = 0
         for share in by_table:
             self._books.tables[share.key[1]].handed_on += share.packets
-            total += share.packets
         for sink in self._sinks:
-            self.handed_on[sink] += total
             sink.put(drops, by_table)
 
     def _change_deduplicator(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from ryu_droplog.cleanup.cleanup_process import Footprint
-from ryu_droplog.model.drop import DropFlow
+from ryu_droplog.model.location import DropFlow
 from ryu_droplog.openflow.flow_stats import Flow
 from ryu_droplog.pipelines.loader import Pipeline
 

@@ -1,4 +1,4 @@
-"""What the switch counts of our flows and meters, added up in the ledger.
+"""What the switch counts of our flows and meters, added up in the books.
 
 A flow's counter starts anew whenever the flow is added again, a meter's whenever the meter is; the
 books go on. A flow's last count comes with its FLOW_REMOVED, whoever removed it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.reconcile.explicit_drops import Place
 
 
@@ -28,20 +28,20 @@ class DropCount(NamedTuple):
 class Counters:
     """Readings of counters that start from 0 now and then, turned into sums that do not."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, books: SourceBooks) -> None:
+        self._books = books
         self._flows: dict[int, int] = {}
         self._meters: dict[int, int] = {}
         self._drops: dict[Place, tuple[int, int]] | None = None
 
     def flow(self, cookie: int, table_id: int, name: str, packets: int) -> None:
         """The flow with this cookie has counted so many packets since it was added."""
-        book = self._ledger.book(table_id, name)
+        book = self._books.book(table_id, name)
         book.counted += _increase(self._flows, cookie, packets)
 
     def meter(self, table_id: int, name: str, packets: int) -> None:
         """The table's meter has dropped so many packets since it was made."""
-        book = self._ledger.book(table_id, name)
+        book = self._books.book(table_id, name)
         book.metered += _increase(self._meters, table_id, packets)
 
     def explicit(self, drops: Iterable[DropCount], name: Callable[[int], str]) -> None:
@@ -58,7 +58,7 @@ class Counters:
             last_cookie, last = before.get(place, (cookie, 0))
             increase = packets - last if cookie == last_cookie and packets >= last else packets
             if increase:
-                book = self._ledger.book(place.table_id, name(place.table_id))
+                book = self._books.book(place.table_id, name(place.table_id))
                 if tells:
                     book.counted += increase
                 else:

@@ -77,7 +77,7 @@ class Meters:
         return tables
 
     def read(self, answer_time: float = ANSWER_TIME) -> None:
-        """Bring the ledger up to date; the switch has `answer_time` seconds."""
+        """Bring the books up to date; the switch has `answer_time` seconds."""
         drops = meter_drops(self._connection, sorted(self._held), answer_time)
         for meter_id, packets in drops.items():
             table_id = meter_id - self._base

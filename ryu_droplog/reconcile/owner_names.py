@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from ryu_droplog.concurrency.background_question import BackgroundQuestion
-from ryu_droplog.model.drop import DropFlow
+from ryu_droplog.model.location import DropFlow
 from ryu_droplog.openflow.flow_stats import Flow, is_ours
 from ryu_droplog.openflow.oxm_match import text as match_text
 from ryu_droplog.reconcile.context import ReconcilerContext

@@ -517,7 +517,7 @@ class Reconciler:
         self._count_remains()
 
     def _read_counters(self, answer_time: float = ANSWER_TIME) -> set[int]:
-        """Bring the ledger up to date; returns the cookies of our flows that are there."""
+        """Bring the books up to date; returns the cookies of our flows that are there."""
         theirs = {drop.flow.cookie for drop in self._plan.explicit if drop.flow.instructions}
         theirs |= {flow.cookie for flow in self._rewritten.places.values()}
 

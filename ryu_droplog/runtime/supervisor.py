@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
 from ryu_droplog.cleanup.cleanup_client import CleanUpClient
 from ryu_droplog.concurrency.threads import Group
 from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint
-from ryu_droplog.config.settings import ANY_BRIDGE, SYSLOG, Bridge, Settings
+from ryu_droplog.config.settings import ANY_BRIDGE, Bridge, Settings
 from ryu_droplog.connections.connector import Connector, find
 from ryu_droplog.connections.listener import Listener
 from ryu_droplog.connections.reach import CONNECTED, GONE, OFF, Reach
@@ -21,22 +19,22 @@ from ryu_droplog.locks.bridge_claims import Claims
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.openflow.connection import Connection
+from ryu_droplog.owners.explain import opflex
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import OpflexNames, PolicyNames
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.processing.capture_filter import CaptureFilter
 from ryu_droplog.processing.chain import DropFilter
 from ryu_droplog.processing.filter import FilterSet
 from ryu_droplog.reconcile.reconciler import Reconciler
+from ryu_droplog.runtime.books import BooksCheck, Reading, read
+from ryu_droplog.runtime.sink_set import SinkSet
 from ryu_droplog.sinks.base import Sink
-from ryu_droplog.sinks.formats import FORMATS
-from ryu_droplog.sinks.packet_events import PacketEvents
-from ryu_droplog.sinks.syslog import Syslog
-from ryu_droplog.sinks.text import File, StandardOutput
+from ryu_droplog.sources.base import Route
 from ryu_droplog.sources.bridge import BridgeSource, never_connected
 from ryu_droplog.sources.bridges import BridgeSources
 from ryu_droplog.sources.geneve_log import senders
 from ryu_droplog.sources.geneve_socket import GeneveSocket
-from ryu_droplog.text.phrases import were
 
 LOG = logging.getLogger(__name__)
 
@@ -44,8 +42,6 @@ FLOW_BASED = "drop-log-mode flow-based"
 """Name, in the books, of what leaves out drops that no flow file asks for."""
 CLOSE_TIME = 5.0
 """Seconds that a sink has to write what still waits when it is no longer needed."""
-RETIRED = 10
-"""Sinks that are no longer needed whose last notices are waited for."""
 
 
 class Supervisor:
@@ -53,8 +49,9 @@ class Supervisor:
 
     def __init__(self, run_directory: str, generation: int, threads: ModuleType) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
-        self.sinks: dict[str, Sink] = {}
-        """By what they are for: `lines`, `events`."""
+        self._explanations = Explanations()
+        self._sinks = SinkSet(threads, self._explanations.explain)
+        self._books_check = BooksCheck()
         self._settings: Settings | None = None
         self._pipelines: Mapping[str, Pipeline] = {}
         self._generation = generation
@@ -67,10 +64,8 @@ class Supervisor:
         """Of each bridge that is configured and to be connected."""
         self._listener: Listener | None = None
         self._geneve_socket: GeneveSocket | None = None
-        self._filters: Sequence[DropFilter] = ()
         self._policies: PolicyNames | None = None
         self._running = Group()
-        self._retired: deque[Sink] = deque(maxlen=RETIRED)
 
     def change(self, settings: Settings, pipelines: Mapping[str, Pipeline]) -> None:
         """Go over to these settings, as a whole: raises DropLogError, and all stays as it was."""
@@ -84,27 +79,35 @@ class Supervisor:
             self._claims.prepare()
         fresh: list[Sink | GeneveSocket] = []
         try:
-            sinks = self._new_sinks(settings, fresh)
-            geneve_socket = self._new_reception(settings, pipelines, sinks, fresh)
+            wanted = settings.sinks if settings.enable or self.sinks else ()
+            sinks = self._sinks.prepare(wanted, fresh)
+            route = self._route(settings, sinks)
+            geneve_socket = self._new_geneve_socket(settings, pipelines, route, fresh)
             listener = self._new_listener(settings)
         except Exception:
             for part in fresh:
                 part.close(CLOSE_TIME)
             raise
         self._settings, self._pipelines = settings, pipelines
-        retired = [sink for sink in self.sinks.values() if sink not in sinks.values()]
-        self.sinks = sinks
-        self._filters = _filters(settings)
+        retired = self._sinks.use(sinks)
         self._bridge_sources.change(self._is_listed, settings.arrivals)
         self._use(geneve_socket)
         self._use_listener(listener)
         self._use_connectors()
         for source in self.sources():
-            source.redirect(settings.throttle, list(sinks.values()), self._filters)
-        if retired:
-            self._retired += retired
-            self._threads.Thread(target=self._retire, args=(retired,), daemon=True).start()
+            source.redirect(route)
+        self._sinks.retire(retired, self._settle)
         self.learn_opflex_names(anew=True)
+
+    @property
+    def sinks(self) -> Mapping[str, Sink]:
+        """Where drops go, by name."""
+        return self._sinks.by_name
+
+    def unexplained(self) -> dict[str, int]:
+        """Packets that the books miss, by source or sink: 0, or what was confirmed last."""
+        names = [part.name for part in (*self.sources(), *self.sinks.values())]
+        return {name: self._books_check.unexplained.get(name, 0) for name in names}
 
     @property
     def bridge_sources(self) -> Mapping[str, BridgeSource]:
@@ -155,9 +158,10 @@ class Supervisor:
             warning = reach.warning()
             if warning:
                 yield logging.WARNING, f"{name}: {warning}"
-        for sink in [*self.sinks.values(), *self._retired]:
-            while sink.notices:
-                yield logging.WARNING, sink.notices.popleft()
+        for text in self._sinks.notices():
+            yield logging.WARNING, text
+        for text in self._books_check.look(self._read_books):
+            yield logging.ERROR, text
 
     def tend(self) -> None:
         """See to the clean-up process; to be called a few times a second."""
@@ -206,7 +210,7 @@ class Supervisor:
         clean = self._clean_up.close()
         for source in self.sources():
             source.close(CLOSE_TIME)
-        self._close(list(self.sinks.values()))
+        self._sinks.close()
         return clean
 
     def clean_up_state(self) -> dict[str, Any]:
@@ -215,37 +219,11 @@ class Supervisor:
 
     # Parts: what stays is the same object
 
-    def _new_sinks(self, settings: Settings, fresh: list[Any]) -> dict[str, Sink]:
-        old = self._settings
-        same = old is not None and (old.output, old.format) == (settings.output, settings.format)
-        sinks: dict[str, Sink] = {}
-        if not settings.enable and not self.sinks:
-            return sinks
-        sinks["lines"] = self.sinks["lines"] if same and self.sinks else self._lines(settings)
-        if not settings.disable_events:
-            held = self.sinks.get("events")
-            same = old is not None and old.events.socket == settings.events.socket
-            path = settings.events.socket
-            sinks["events"] = held if held and same else PacketEvents(path, self._threads)
-        for sink in sinks.values():
-            if sink not in self.sinks.values():
-                sink.start()
-                fresh.append(sink)
-        return sinks
-
-    def _lines(self, settings: Settings) -> Sink:
-        form = FORMATS[settings.format]
-        if settings.output is None:
-            return StandardOutput(self._threads, form.full)
-        if settings.output == SYSLOG:
-            return Syslog(self._threads, form=form.bare)
-        return File(Path(settings.output), self._threads, form.redirected)
-
-    def _new_reception(
+    def _new_geneve_socket(
         self,
         settings: Settings,
         pipelines: Mapping[str, Pipeline],
-        sinks: Mapping[str, Sink],
+        route: Route,
         fresh: list[Any],
     ) -> GeneveSocket | None:
         if settings.receive is None or not settings.enable:
@@ -253,14 +231,9 @@ class Supervisor:
         held = self._geneve_socket
         if held is not None and held.endpoint == settings.receive:
             return held
-        made = GeneveSocket(
-            settings.receive,
-            senders(pipelines, settings.by_pipeline),
-            settings.throttle,
-            list(sinks.values()),
-            _filters(settings),
-            self._threads,
-        )
+        names = senders(pipelines, settings.by_pipeline)
+        made = GeneveSocket(settings.receive, names, route, self._threads)
+        self._explanations.set(made.name, opflex)
         fresh.append(made)
         return made
 
@@ -368,8 +341,8 @@ class Supervisor:
                 self._pipelines,
                 settings,
                 self._generation,
-                list(self.sinks.values()),
-                self._filters,
+                self._route(self._settings or settings, self.sinks),
+                self._explanations,
                 self._clean_up,
                 self._threads,
             )
@@ -391,19 +364,17 @@ class Supervisor:
         names = self._policies.names if self._policies else {}
         return OpflexNames(names, self._settings.opflex.shown_tenants)
 
-    # Sinks that are no longer needed
+    def _route(self, settings: Settings, sinks: Mapping[str, Sink]) -> Route:
+        """Where drops go while these settings hold."""
+        return Route(settings.throttle, list(sinks.values()), _filters(settings), self._sinks.log)
 
-    def _retire(self, sinks: list[Sink]) -> None:
-        """Close them when nothing is on its way to them any more; in a thread of its own."""
+    def _settle(self) -> None:
+        """Wait until what came so far is with the sinks."""
         for source in self.sources():
             source.ingress_queue.settle(CLOSE_TIME)
-        self._close(sinks)
 
-    def _close(self, sinks: list[Sink]) -> None:
-        for sink in sinks:
-            left = sink.close(CLOSE_TIME)
-            if left:
-                sink.notices.append(f"{sink.name}: {were(left, 'drop')} not written in time")
+    def _read_books(self) -> Reading:
+        return read(self.sources(), self.sinks.values())
 
 
 class _Uncalled:

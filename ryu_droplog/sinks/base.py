@@ -111,10 +111,13 @@ class Sink(ABC):
         """Set when the sink is to end: what waits is still written."""
         self.abandoned: Any = context.threads.Event()
         """Set when the time for what waits is over: give up what you wait for."""
-        self._filters = FilterSet(spec.filters) if spec.filters else None
+        self._filters = FilterSet(spec.filters)
+        self._chooses = bool(spec.filters) or type(self).wants is not Sink.wants
         self._queue = BatchQueue(spec.queue.drops, spec.queue.overflow, context.threads)
         self._lock = self._queue.condition
         self._books: dict[TableKey, SinkBook] = {}
+        self._handed_on = 0
+        """Packets that `put` was called with."""
         self._coming = 0
         """Drops that have their place in the queue, and are still being encoded."""
         self._in_flight: Sequence[Batch] = ()
@@ -129,6 +132,10 @@ class Sink(ABC):
     def start(self) -> None:
         """Begin to write. Raises ConfigError where the destination cannot be opened at all."""
         self._thread.start()
+
+    def wants(self, drop: Drop) -> bool:
+        """Whether this type of sink takes the drop at all; what it does not is filtered."""
+        return True
 
     def encode(self, drop: Drop) -> Any:
         """What `write` or `write_drop` is to get for a drop. What it raises costs this drop."""
@@ -153,9 +160,15 @@ class Sink(ABC):
         """
         if by_table is None:
             by_table = shares(drops)
-        if self._filters is not None:
-            drops, by_table = self._filter(self._filters, drops)
+        handed_on = sum(share.packets for share in by_table)
+        filtered: Sequence[Share] = ()
+        failed: Sequence[Share] = ()
+        if self._chooses:
+            drops, by_table, filtered, failed = self._filter(drops)
         with self._lock:
+            self._handed_on += handed_on
+            self._count("filtered", filtered)
+            self._count("failed", failed)
             busy = self._coming + self._flying
             room, removed = self._queue.room_for(len(drops), busy)
             for batch in removed:
@@ -173,11 +186,9 @@ class Sink(ABC):
         if not room:
             return
         items: Sequence[Any] = drops
-        failed: Sequence[Share]
+        failed = ()
         if self.ENCODES_EARLY:
             items, by_table, failed = self._encode(drops, by_table)
-        else:
-            failed = ()
         with self._lock:
             self._coming -= room
             self._count("failed", failed)
@@ -203,15 +214,25 @@ class Sink(ABC):
         with self._lock:
             return self._queue.length + self._coming + self._flying
 
-    def books(self, handed_on: int) -> SinkReading:
-        """All that is counted, at one moment; `handed_on` is what all chains have handed on."""
+    def reading(self, source: str | None = None) -> SinkReading:
+        """The books at one moment; with a `source`, its tables alone.
+
+        While a chain is in `put` some drops are on neither side of the equation: it holds when the
+        chains are held (`IngressQueue.held`).
+        """
         with self._lock:
             in_flight = packets(self._in_flight)
+            waiting = packets(self._queue.batches)
+            waiting.update(in_flight)
             return SinkReading(
                 self.name,
-                handed_on,
-                {key: replace(book) for key, book in self._books.items()},
-                packets(self._queue.batches) + in_flight,
+                self._handed_on,
+                {
+                    key: replace(book)
+                    for key, book in self._books.items()
+                    if source is None or key[0] == source
+                },
+                waiting,
                 in_flight.total(),
                 0,
                 0,
@@ -276,21 +297,20 @@ class Sink(ABC):
         return items, by_table, shares(failed)
 
     def _filter(
-        self, filters: FilterSet, drops: Sequence[Drop]
-    ) -> tuple[Sequence[Drop], Sequence[Share]]:
+        self, drops: Sequence[Drop]
+    ) -> tuple[list[Drop], list[Share], list[Share], list[Share]]:
+        """The drops that are kept and their shares, and the shares of filtered and failed ones."""
+        match = self._filters.match
         kept: list[Drop] = []
         filtered: list[Drop] = []
         failed: list[Drop] = []
         for drop in drops:
             try:
-                (kept if filters.match(drop) is None else filtered).append(drop)
+                (kept if self.wants(drop) and match(drop) is None else filtered).append(drop)
             except Exception:
                 failed.append(drop)
                 self.mistake(f"a drop cannot be filtered: {traceback.format_exc().rstrip()}")
-        with self._lock:
-            self._count("filtered", shares(filtered))
-            self._count("failed", shares(failed))
-        return kept, shares(kept)
+        return kept, shares(kept), shares(filtered), shares(failed)
 
     def _count(self, outcome: str, by_table: Sequence[Share]) -> None:
         """With the lock held."""

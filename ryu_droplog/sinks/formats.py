@@ -10,17 +10,24 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
+from ryu_droplog.model.drop import Arp, Drop, Explain, Icmp, IPv4, IPv6, Tcp, Udp
 from ryu_droplog.packet import headers
 from ryu_droplog.packet.ethernet import icmpv6
 from ryu_droplog.packet.packet_in import context
 from ryu_droplog.sinks import line
-from ryu_droplog.sinks.line import IPV4_TEXT, IPV6_TEXT, MAC_TEXT, zoned_timestamp
+from ryu_droplog.sinks.line import (
+    DROP_REASON_TEXT,
+    HEAD_TEXT,
+    IPV4_TEXT,
+    IPV6_TEXT,
+    MAC_TEXT,
+    zoned_timestamp,
+)
 
 
 class Format(NamedTuple):
@@ -34,20 +41,38 @@ class Format(NamedTuple):
     """For syslog, which has its own time."""
 
 
-def as_json(drop: Drop) -> str:
+Encoding = Literal["opflex", "extended", "json"]
+"""Names of the formats, as the configuration has them."""
+
+
+def text_format(name: Encoding, explain: Explain) -> Format:
+    """The format with this name; `explain` says what the owner noted of a packet."""
+    if name == "json":
+        spell = partial(as_json, explain=explain)
+        return Format(spell, spell, spell)
+    if name == "extended":
+        return Format(
+            partial(_extended_full, explain=explain),
+            partial(_extended_redirected, explain=explain),
+            partial(_extended_bare, explain=explain),
+        )
+    return Format(line.full, line.redirected, line.bare)
+
+
+def as_json(drop: Drop, explain: Explain) -> str:
     """One JSON object on one line, keys in the order of docs/formats.md, absent ones left out.
 
     In ASCII, as every line: what an owner calls a network may be in any language, and a sink
     spells what is left of that in a way that JSON does not know.
     """
-    told = _told(drop)
+    told = _told(drop, explain)
     try:
         return _ENCODER.encode(told).decode("ascii")
     except UnicodeError:
         return json.dumps(told, separators=(",", ":"))
 
 
-def additions(drop: Drop) -> str:
+def additions(drop: Drop, explain: Explain) -> str:
     """What the extended line says behind the OpFlex one: ` KEY=value`, quoted where need be.
 
     The bridge is the last of them: it is the only one that every line has.
@@ -56,7 +81,7 @@ def additions(drop: Drop) -> str:
     found = icmpv6(drop)
     if found is not None:
         told["icmp6_type"], told["icmp6_code"] = found
-    told.update(_explanation(drop))
+    told.update(explain(drop))
     flow = drop.location.flow
     if flow is not None:
         told.update(
@@ -78,25 +103,17 @@ def _bridge_text(name: str) -> str:
     return f" BRIDGE={_quoted(name, _PLAIN)}"
 
 
-def _extended_full(drop: Drop) -> str:
-    return f"[{zoned_timestamp(drop.time)}] [info] [ryu_droplog] {_extended_bare(drop)}"
+def _extended_full(drop: Drop, explain: Explain) -> str:
+    return f"[{zoned_timestamp(drop.time)}] [info] [ryu_droplog] {_extended_bare(drop, explain)}"
 
 
-def _extended_redirected(drop: Drop) -> str:
-    return f"[{zoned_timestamp(drop.time)}] {_extended_bare(drop)}"
+def _extended_redirected(drop: Drop, explain: Explain) -> str:
+    return f"[{zoned_timestamp(drop.time)}] {_extended_bare(drop, explain)}"
 
 
-def _extended_bare(drop: Drop) -> str:
-    location = drop.location
-    return f"{location.label}{location.tenants} {line.packet_text(drop, additions(drop))}"
+def _extended_bare(drop: Drop, explain: Explain) -> str:
+    return f"{HEAD_TEXT[drop.location]} {line.packet_text(drop, additions(drop, explain))}"
 
-
-FORMATS: Mapping[str, Format] = {
-    "opflex": Format(line.full, line.redirected, line.bare),
-    "extended": Format(_extended_full, _extended_redirected, _extended_bare),
-    "json": Format(as_json, as_json, as_json),
-}
-"""By the name that the configuration has for them."""
 
 _ENCODER = msgspec.json.Encoder()
 _PLAIN = re.compile(r"[!#-<>-\[\]-~]+")
@@ -127,11 +144,7 @@ def _iso_second(second: int) -> tuple[str, str]:
     return f"{local:%Y-%m-%dT%H:%M:%S}", local.isoformat()[19:]
 
 
-def _explanation(drop: Drop) -> Mapping[str, str | int]:
-    return drop.location.explain(drop) if drop.location.explain is not None else {}
-
-
-def _told(drop: Drop) -> dict[str, Any]:
+def _told(drop: Drop, explain: Explain) -> dict[str, Any]:
     location = drop.location
     told: dict[str, Any] = {
         "time": _iso(drop.time),
@@ -139,7 +152,9 @@ def _told(drop: Drop) -> dict[str, Any]:
         "table": location.table,
         "table_id": location.table_id,
         "reason": location.reason,
-        "drop_reason": location.label,
+        "drop_reason": DROP_REASON_TEXT[location],
+        "source_tenant": location.source_tenant or None,
+        "destination_tenant": location.destination_tenant or None,
         "in_port": context(drop.metadata).in_port or None,
         "smac": MAC_TEXT[drop.smac] if drop.smac else None,
         "dmac": MAC_TEXT[drop.dmac] if drop.dmac else None,
@@ -149,7 +164,7 @@ def _told(drop: Drop) -> dict[str, Any]:
         **_transport(drop),
         "truncated": drop.truncated or None,
         "repeated": drop.repeated or None,
-        "owner": dict(_explanation(drop)) or None,
+        "owner": dict(explain(drop)) or None,
     }
     flow = location.flow
     if flow is not None:

@@ -1,6 +1,6 @@
 """The drop line: the text of a drop as the OpFlex agent writes it.
 
-Pure: a Drop in, text out. Every text is printable ASCII (as far as the location's label is) and
+Pure: a Drop in, text out. Every text is printable ASCII (as far as the location's names are) and
 ends without a newline.
 """
 
@@ -12,10 +12,13 @@ from functools import lru_cache, partial
 from socket import AF_INET, AF_INET6, inet_ntop
 
 from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
+from ryu_droplog.model.location import Location
 from ryu_droplog.packet import headers
 
 ADDRESS_CACHE_SIZE = 16_384
 """How many addresses of each kind (MAC, IPv4, IPv6) keep their text."""
+LOCATION_CACHE_SIZE = 16_384
+"""How many locations keep their text."""
 
 _MICROSECONDS = 1_000_000  # in a second
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -78,6 +81,33 @@ IPV6_TEXT = AddressTexts(partial(inet_ntop, AF_INET6))
 section 5 recommends and the OpFlex agent prints it."""
 
 
+class LocationTexts(dict[Location, str]):
+    """Text of locations, each spelt once; when it is full, it is emptied."""
+
+    def __init__(self, spell: Callable[[Location], str]) -> None:
+        super().__init__()
+        self._spell = spell
+
+    def __missing__(self, location: Location) -> str:
+        if len(self) >= LOCATION_CACHE_SIZE:
+            self.clear()
+        text = self[location] = self._spell(location)
+        return text
+
+
+def _with_tenants(location: Location) -> str:
+    """The drop reason, and the tenants where they are asked for: ` STID=a DTID=b`."""
+    if location.source_tenant is None or location.destination_tenant is None:
+        return location.drop_reason
+    source, destination = location.source_tenant or "N/A", location.destination_tenant or "N/A"
+    return f"{location.drop_reason} STID={source} DTID={destination}"
+
+
+DROP_REASON_TEXT = LocationTexts(lambda location: location.drop_reason)
+"""`Acc-SEC_GROUP_IN_TABLE MISS`."""
+HEAD_TEXT = LocationTexts(_with_tenants)
+"""What stands before the packet in every line."""
+
 _ETHERNET_TEXT: dict[bytes, str] = {}
 """Text of Ethernet headers by their bytes, tags included; when it is full, it is emptied."""
 _TAGS_CACHED = 2
@@ -88,7 +118,7 @@ def packet_text(drop: Drop, more: str = "") -> str:
     """Spell the packet, layer by layer; each layer begins with a space.
 
     What was cut is left out, and ` TRUNCATED` stands in its place. The line that ends a window of
-    the throttle closes with ` REPEATED=<n>`; `more` stands before that.
+    deduplication closes with ` REPEATED=<n>`; `more` stands before that.
     """
     l3, l4 = drop.l3, drop.l4
     text = f"{_ethernet_text(drop)}{_TEXT_OF[type(l3)](l3)}{_TEXT_OF[type(l4)](l4)}"
@@ -99,19 +129,18 @@ def packet_text(drop: Drop, more: str = "") -> str:
 
 def full(drop: Drop) -> str:
     """Write the line of the program's own log: time, severity, location, drop reason, packet."""
-    head, location = f"[{timestamp(drop.time)}] [info] [ryu_droplog]", drop.location
-    return f"{head} {location.label}{location.tenants} {packet_text(drop)}"
+    head = f"[{timestamp(drop.time)}] [info] [ryu_droplog]"
+    return f"{head} {HEAD_TEXT[drop.location]} {packet_text(drop)}"
 
 
 def redirected(drop: Drop) -> str:
     """Write the line of a file of drops alone: time, drop reason, packet."""
-    location = drop.location
-    return f"[{timestamp(drop.time)}] {location.label}{location.tenants} {packet_text(drop)}"
+    return f"[{timestamp(drop.time)}] {HEAD_TEXT[drop.location]} {packet_text(drop)}"
 
 
 def bare(drop: Drop) -> str:
     """Write the line for syslog, which has its own time and severity: drop reason, packet."""
-    return f"{drop.location.label}{drop.location.tenants} {packet_text(drop)}"
+    return f"{HEAD_TEXT[drop.location]} {packet_text(drop)}"
 
 
 @lru_cache(maxsize=4)

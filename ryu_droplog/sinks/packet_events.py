@@ -12,16 +12,18 @@ from _socket import socket as Socket
 from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct as Layout
-from types import ModuleType
 
 import msgspec
 from msgspec import Struct
+from pydantic import Field
 
+from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Arp, Drop, IPv4, Tcp, Udp
 from ryu_droplog.model.errors import why
+from ryu_droplog.plugins.sink_options import SinkOptions
 from ryu_droplog.sinks import line
-from ryu_droplog.sinks.base import Sink
-from ryu_droplog.sinks.line import IPV4_TEXT, IPV6_TEXT, MAC_TEXT
+from ryu_droplog.sinks.base import BatchSink, SinkContext
+from ryu_droplog.sinks.line import DROP_REASON_TEXT, IPV4_TEXT, IPV6_TEXT, MAC_TEXT
 
 ARRAY = 10
 """Events in an array, at most."""
@@ -57,7 +59,7 @@ def packet_event(drop: Drop) -> bytes:
     """One JSON object, without a newline, keys in the order of `PacketEvent`."""
     event = PacketEvent(
         _time_text(int(drop.time)),
-        drop.location.label,
+        DROP_REASON_TEXT[drop.location],
         MAC_TEXT[drop.smac] if drop.smac else "",
         MAC_TEXT[drop.dmac] if drop.dmac else "",
         line.ethertype_name(drop.ethertype) if drop.ethertype >= 0 else "",
@@ -80,30 +82,36 @@ def _time_text(second: int) -> str:
     return time.strftime("%a %b %d %H:%M:%S %Z %Y", time.localtime(second))
 
 
-class PacketEvents(Sink):
+class PacketEvents(BatchSink):
     """The client of a listener for packet events; a permitted packet is none."""
 
-    keeps_books = False
+    LOGS = False
+    ENCODES_EARLY = True
 
-    def __init__(self, path: str, threads: ModuleType, retry: float = RETRY) -> None:
-        """`path` is the listener's socket; `retry` in seconds."""
-        super().__init__(f"packet events to {path}", threads, HELD)
-        self._path = path
+    class Options(SinkOptions):
+        """Where the listener is."""
+
+        socket: str = Field(description="path of the listener's Unix stream socket")
+
+    def __init__(self, spec: SinkSpec, context: SinkContext, retry: float = RETRY) -> None:
+        """`retry` in seconds."""
+        super().__init__(spec, context)
+        self._path: str = spec.options.socket
         self._retry = retry
         self._socket: Socket | None = None
 
-    def put(self, drops: Sequence[Drop]) -> None:
-        super().put([drop for drop in drops if drop.location.reason != "PERMIT"])
+    def wants(self, drop: Drop) -> bool:
+        return drop.location.reason != "PERMIT"
 
-    def render(self, drops: Sequence[Drop]) -> list[bytes]:
-        return [packet_event(drop) for drop in drops]
+    def encode(self, drop: Drop) -> bytes:
+        return packet_event(drop)
 
-    def write(self, lines: Sequence[bytes]) -> int:
+    def write(self, items: Sequence[bytes]) -> int:
         """Send arrays until all are through; gives up only when the program stops."""
-        for start in range(0, len(lines), ARRAY):
-            if not self._deliver(b"[" + b",".join(lines[start : start + ARRAY]) + b"]"):
+        for start in range(0, len(items), ARRAY):
+            if not self._deliver(b"[" + b",".join(items[start : start + ARRAY]) + b"]"):
                 return start
-        return len(lines)
+        return len(items)
 
     def _deliver(self, array: bytes) -> bool:
         """Send an array whole; one that was cut begins anew, for nobody could read it."""
@@ -115,7 +123,7 @@ class PacketEvents(Sink):
             except OSError as error:
                 self.finish()
                 self.note(why(error))
-                if self._ending.wait(self._retry):
+                if self.ending.wait(self._retry):
                     return False
             else:
                 self.note(None)
@@ -138,7 +146,7 @@ class PacketEvents(Sink):
             try:
                 sent += sock.send(array[sent:])
             except BlockingIOError:  # it does not read
-                if self._ending.is_set():
+                if self.ending.is_set():
                     raise
 
     def finish(self) -> None:

@@ -7,15 +7,18 @@ import logging
 import os
 import socket
 from _socket import socket as Socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from logging.handlers import SysLogHandler
-from types import ModuleType
 
+from pydantic import Field
+
+from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import why
-from ryu_droplog.sinks import line
-from ryu_droplog.sinks.base import Sink
+from ryu_droplog.plugins.sink_options import SinkOptions
+from ryu_droplog.sinks.base import BatchSink, SinkContext
+from ryu_droplog.sinks.formats import Encoding, text_format
 
 SOCKET = "/dev/log"
 
@@ -45,26 +48,28 @@ class _Handler(SysLogHandler):
         raise  # logging calls this while the error is being handled
 
 
-class Syslog(Sink):
+class Syslog(BatchSink):
     """Lines without time and severity, facility daemon, severity info."""
 
-    def __init__(
-        self,
-        threads: ModuleType,
-        address: str = SOCKET,
-        form: Callable[[Drop], str] = line.bare,
-    ) -> None:
-        """`address` is the path of the daemon's Unix socket."""
-        super().__init__("syslog", threads)
-        self._address = address
-        self._form = form
+    ENCODES_EARLY = True
+
+    class Options(SinkOptions):
+        """Where the daemon is, and what is sent to it."""
+
+        to: str = Field(SOCKET, description="path of the daemon's Unix socket")
+        encode: Encoding = Field("opflex", description="how a drop is written")
+
+    def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
+        super().__init__(spec, context)
+        self._address: str = spec.options.to
+        self._form = text_format(spec.options.encode, context.explain).bare
         self._handler: _Handler | None = None
 
-    def render(self, drops: Sequence[Drop]) -> list[str]:
-        return [_ascii(self._form(drop)) for drop in drops]
+    def encode(self, drop: Drop) -> str:
+        return _ascii(self._form(drop))
 
-    def write(self, lines: Sequence[str]) -> int:
-        for position, text in enumerate(lines):
+    def write(self, items: Sequence[str]) -> int:
+        for position, text in enumerate(items):
             try:
                 self._send(text)
             except OSError as error:
@@ -72,7 +77,7 @@ class Syslog(Sink):
                 self.note(f"{self._address}: {why(error)}")
                 return position
         self.note(None)
-        return len(lines)
+        return len(items)
 
     def start(self) -> None:
         """Begin to write; where the daemon is not there yet, that is said, and tried again."""

@@ -9,23 +9,28 @@ import stat
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 
+from pydantic import Field
+
+from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError, why
-from ryu_droplog.sinks import line
+from ryu_droplog.plugins.sink_options import SinkOptions
 from ryu_droplog.sinks.appending import ends_in_mid_line, open_to_append
-from ryu_droplog.sinks.base import LINGER, Sink
+from ryu_droplog.sinks.base import LINGER, BatchSink, SinkContext
+from ryu_droplog.sinks.formats import Encoding, text_format
 
 DIRECTORY_MODE = 0o750
 _STDOUT = 1
 
 
-class _Lines(Sink):
+class _Lines(BatchSink):
     """Writes lines to a file descriptor, which may be one that does not block."""
 
-    def __init__(self, name: str, threads: ModuleType, form: Callable[[Drop], str]) -> None:
-        super().__init__(name, threads)
+    ENCODES_EARLY = True
+
+    def __init__(self, spec: SinkSpec, context: SinkContext, form: Callable[[Drop], str]) -> None:
+        super().__init__(spec, context)
         self._form = form
         self._dangling = False
         """Whether the last line was cut."""
@@ -38,12 +43,11 @@ class _Lines(Sink):
     def nobody_reads(self) -> None:
         """What is written there has no reader any more."""
 
-    def render(self, drops: Sequence[Drop]) -> list[str]:
-        form = self._form
-        return [f"{form(drop)}\n" for drop in drops]
+    def encode(self, drop: Drop) -> str:
+        return f"{self._form(drop)}\n"
 
-    def write(self, lines: Sequence[str]) -> int:
-        data = "".join(lines).encode("ascii", "backslashreplace")
+    def write(self, items: Sequence[str]) -> int:
+        data = "".join(items).encode("ascii", "backslashreplace")
         begin, done, failure = 0, 0, None
         try:
             descriptor = self.descriptor()
@@ -71,7 +75,7 @@ class _Lines(Sink):
             try:
                 return posix.write(descriptor, data)
             except BlockingIOError:
-                if self._abandoned.wait(LINGER):
+                if self.abandoned.wait(LINGER):
                     raise
 
 
@@ -81,8 +85,13 @@ class StandardOutput(_Lines):
     The descriptor is shared with others, so whether it blocks stays as it is.
     """
 
-    def __init__(self, threads: ModuleType, form: Callable[[Drop], str] = line.full) -> None:
-        super().__init__("standard output", threads, form)
+    class Options(SinkOptions):
+        """Standard output has no keys of its own but for the encoding."""
+
+        encode: Encoding = Field("opflex", description="how a drop is written")
+
+    def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
+        super().__init__(spec, context, text_format(spec.options.encode, context.explain).full)
 
     def descriptor(self) -> int:
         return _STDOUT
@@ -97,11 +106,16 @@ class File(_Lines):
     It may be a FIFO: its readers may come and go, and nothing here waits for them.
     """
 
-    def __init__(
-        self, path: Path, threads: ModuleType, form: Callable[[Drop], str] = line.redirected
-    ) -> None:
-        super().__init__(str(path), threads, form)
-        self._path = path
+    class Options(SinkOptions):
+        """Where the file is, and what stands in it."""
+
+        path: str = Field(description="the file, absolute or below log_directory")
+        encode: Encoding = Field("opflex", description="how a drop is written")
+
+    def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
+        form = text_format(spec.options.encode, context.explain).redirected
+        super().__init__(spec, context, form)
+        self._path = Path(spec.options.path)
         self._descriptor = -1
         self._identity = (-1, -1)
 

@@ -2,50 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ryu_droplog.config.settings import Deduplication
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks, SourceReading
 from ryu_droplog.processing import report
 from ryu_droplog.processing.chain import Chain, DropFilter, Reader, Taker
 from ryu_droplog.processing.dedup import Deduplicator
 from ryu_droplog.processing.ingress_queue import IngressQueue
+from ryu_droplog.sinks.log_books import LogBooks
+
+
+class Route(NamedTuple):
+    """Where the drops of a source go."""
+
+    deduplication: Deduplication | None
+    """None: each drop is handed on."""
+    sinks: Sequence[Taker]
+    filters: Sequence[DropFilter]
+    log: LogBooks
+    """What became of the drops in the log."""
 
 
 class Source:
     """One source of drops, for as long as the program runs."""
 
     def __init__(
-        self,
-        name: str,
-        reader: Reader,
-        ledger: Ledger,
-        deduplication: Deduplication | None,
-        sinks: Sequence[Taker],
-        filters: Sequence[DropFilter],
-        threads: ModuleType,
+        self, name: str, reader: Reader, books: SourceBooks, route: Route, threads: ModuleType
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
         self.name = name
-        self.ledger = ledger
-        self._deduplication = deduplication
-        self._deduplicator = _deduplicator(deduplication)
-        self._chain = Chain(reader, ledger, self._deduplicator, sinks, filters)
-        self.ingress_queue = IngressQueue(name, self._chain, ledger, threads)
-        self._reported = report.snapshot(ledger)
+        self._books = books
+        self._route = route
+        self._deduplicator = _deduplicator(route.deduplication)
+        self._chain = Chain(reader, books, self._deduplicator, route.sinks, route.filters)
+        self.ingress_queue = IngressQueue(name, self._chain, books, threads)
+        self._reported = self._snapshot()
 
-    def redirect(
-        self,
-        deduplication: Deduplication | None,
-        sinks: Sequence[Taker],
-        filters: Sequence[DropFilter],
-    ) -> None:
+    def redirect(self, route: Route) -> None:
         """Send drops another way from now on; windows that are open go on where nothing changed."""
-        if deduplication != self._deduplication:
-            self._deduplication, self._deduplicator = deduplication, _deduplicator(deduplication)
-        self._chain.change(self._deduplicator, sinks, filters)
+        if route.deduplication != self._route.deduplication:
+            self._deduplicator = _deduplicator(route.deduplication)
+        self._route = route
+        self._chain.change(self._deduplicator, route.sinks, route.filters)
 
     def notices(self) -> Iterator[str]:
         """What the user should know, each once."""
@@ -63,27 +67,56 @@ class Source:
 
     def report(self) -> str | None:
         """What has come to the books since the last report, in a line; None: nothing."""
-        before, self._reported = self._reported, report.snapshot(self.ledger)
+        before, self._reported = self._reported, self._snapshot()
         return report.in_words(self.name, before, self._reported)
 
     def state(self) -> dict[str, Any]:
         """The books, for `status`."""
-        return state(self.ledger)
+        return _state(self._books, self._snapshot())
+
+    @contextmanager
+    def held(self) -> Iterator[SourceReading]:
+        """The books at one moment; nothing goes on meanwhile."""
+        with self.ingress_queue.held() as waiting:
+            books = self._books
+            yield SourceReading(
+                self.name,
+                {number: replace(table) for number, table in list(books.tables.items())},
+                dict(books.names),
+                books.arrived,
+                books.refused,
+                books.missed,
+                books.unrecognised,
+                books.malformed,
+                books.failed,
+                waiting,
+                self._chain.deduplicated(),
+            )
+
+    def _snapshot(self) -> dict[str, dict[str, Any]]:
+        with self.held() as reading:
+            return report.snapshot(reading, *self._route.log.of(self.name))
 
 
-def state(ledger: Ledger) -> dict[str, Any]:
-    """All numbers of a ledger, for `status`."""
+def without_drops() -> dict[str, Any]:
+    """What `state` says of a source from which nothing ever came."""
+    reading = SourceReading("", {}, {}, 0, 0, 0, 0, 0, 0, 0, Counter())
+    return _state(SourceBooks(), report.snapshot(reading, {}, {}))
+
+
+def _state(books: SourceBooks, snapshot: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "books": report.snapshot(ledger),
-        "overrun": ledger.overrun,
-        "missed": ledger.missed,
-        "malformed": ledger.malformed,
-        "strangers": ledger.strangers,
-        "truncated": ledger.truncated,
-        "unnamed": ledger.unnamed,
-        "pruned_by": dict(ledger.pruned_by),
+        "books": snapshot,
+        "overrun": books.refused,
+        "missed": books.missed,
+        "malformed": books.malformed,
+        "failed": books.failed,
+        "strangers": books.unrecognised,
+        "truncated": books.truncated,
+        "unnamed": books.unnamed,
+        "pruned_by": dict(books.filtered_by),
     }
 
 
-def _deduplicator(deduplication: Deduplication | None) -> Deduplicator | None:
-    return Deduplicator(deduplication.window, deduplication.entries) if deduplication else None
+def _deduplicator(wanted: Deduplication | None) -> Deduplicator | None:
+    return Deduplicator(wanted.window, wanted.entries) if wanted else None

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
 
 from ryu_droplog.cleanup.cleanup_client import CleanUpClient
 from ryu_droplog.cleanup.cleanup_process import Footprint
 from ryu_droplog.config.settings import Bridge, Settings
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.openflow.connection import Connection
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.processing.chain import DropFilter, Taker
 from ryu_droplog.reconcile.counters import Counters
 from ryu_droplog.reconcile.reconciler import Reconciler
-from ryu_droplog.sources import base
-from ryu_droplog.sources.base import Source
+from ryu_droplog.sources.base import Route, Source, without_drops
 from ryu_droplog.sources.bridge_context import BridgeContext
 from ryu_droplog.sources.packet_in import PacketInReader
 
@@ -27,7 +26,7 @@ NOT_YET = {"pipeline": "", "tables": [], "explicit": [], "coming": [], "other_ru
 
 def never_connected() -> dict[str, Any]:
     """What `BridgeSource.state` would say of a bridge that was never connected."""
-    return {"connected": False, **NOT_YET, **base.state(Ledger())}
+    return {"connected": False, **NOT_YET, **without_drops()}
 
 
 class BridgeSource(Source):
@@ -40,21 +39,21 @@ class BridgeSource(Source):
         pipelines: Mapping[str, Pipeline],
         settings: Settings,
         generation: int,
-        sinks: Sequence[Taker],
-        filters: Sequence[DropFilter],
+        route: Route,
+        explanations: Explanations,
         clean_up: CleanUpClient,
         threads: ModuleType,
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
-        ledger = Ledger()
+        books = SourceBooks()
         self._bridge = bridge
         self._settings = settings
         self._generation = generation
-        self._counters = Counters(ledger)
+        self._counters = Counters(books)
         pipeline = pipelines[bridge.pipeline]
-        self._reader = PacketInReader(name, bridge.prefix, pipeline, generation, ledger)
-        super().__init__(name, self._reader, ledger, settings.throttle, sinks, filters, threads)
-        self._context = BridgeContext(name, bridge, pipelines, self._reader, clean_up)
+        self._reader = PacketInReader(name, bridge.prefix, pipeline, generation, books)
+        super().__init__(name, self._reader, books, route, threads)
+        self._context = BridgeContext(name, bridge, pipelines, self._reader, explanations, clean_up)
         self._reconciler: Reconciler | None = None
 
     def begin(self, connection: Connection, dead: Collection[int] = ()) -> Reconciler:

@@ -16,12 +16,14 @@ from ryu_droplog.config.endpoint import (
     rundir_of,
 )
 from ryu_droplog.config.settings import Bridge
-from ryu_droplog.model.drop import DropFlow, Explainer
+from ryu_droplog.model.drop import Explain
+from ryu_droplog.model.location import DropFlow
 from ryu_droplog.openflow.flow_stats import Flow
 from ryu_droplog.ovsdb.miss_controller import miss_question
 from ryu_droplog.ovsdb.southbound import Southbound
 from ryu_droplog.owners import explain
 from ryu_droplog.owners.detection import recognise
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.pipelines.loader import AUTO, Pipeline
 from ryu_droplog.sources.packet_in import PacketInReader
 
@@ -37,12 +39,14 @@ class BridgeContext:
         bridge: Bridge,
         pipelines: Mapping[str, Pipeline],
         reader: PacketInReader,
+        explanations: Explanations,
         clean_up: CleanUpClient,
     ) -> None:
         self._name = name
         self._pipelines = pipelines
         self._choose = bridge.pipeline == AUTO
         self._reader = reader
+        self._explanations = explanations
         self._ports: dict[int, str] = {}
         rundir = rundir_of(bridge.endpoint)
         self._southbound = Southbound(rundir) if rundir else None
@@ -50,7 +54,7 @@ class BridgeContext:
         self.register_clean_up = _clean_up_for(clean_up, name, bridge.endpoint)
         self.asks_on_miss = miss_question(name, bridge.endpoint)
         self._pipeline = pipelines[bridge.pipeline]
-        reader.learn_pipeline(self._pipeline, self._explainer())
+        self._learn_pipeline()
 
     def pipeline(self, flows: Sequence[Flow]) -> Pipeline:
         """The configured one; where that is `auto`, the one of the owner whose flows these are.
@@ -63,7 +67,7 @@ class BridgeContext:
             if owner.sureness != "unknown" and found is not None and found is not self._pipeline:
                 LOG.info("%s: owner: %s", self._name, owner.in_words())
                 self._pipeline = found
-                self._reader.learn_pipeline(found, self._explainer())
+                self._learn_pipeline()
         return self._pipeline
 
     def change(self, bridge: Bridge, pipelines: Mapping[str, Pipeline]) -> None:
@@ -74,7 +78,7 @@ class BridgeContext:
         found = pipelines.get(name, pipelines[bridge.pipeline])
         if found != self._pipeline:
             self._pipeline = found
-            self._reader.learn_pipeline(found, self._explainer())
+            self._learn_pipeline()
 
     def learn_names(self, names: Mapping[int, str]) -> None:
         """Take the table names that the bridge itself has."""
@@ -104,7 +108,11 @@ class BridgeContext:
         """What OVN calls the logical flow."""
         return self._southbound.names(cookie) if self._southbound is not None else {}
 
-    def _explainer(self) -> Explainer | None:
+    def _learn_pipeline(self) -> None:
+        self._reader.learn_pipeline(self._pipeline)
+        self._explanations.set(self._name, self._explainer())
+
+    def _explainer(self) -> Explain | None:
         if self._pipeline.explain == "neutron":
             return partial(explain.neutron, port_names=self._ports)
         if self._pipeline.explain == "opflex":

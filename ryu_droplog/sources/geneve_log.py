@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.model.drop import Arrival, Explainer, Location
+from ryu_droplog.model.accounting import SourceBooks
+from ryu_droplog.model.drop import Arrival
+from ryu_droplog.model.location import Location
 from ryu_droplog.owners.opflex_names import NO_NAMES, OpflexNames
 from ryu_droplog.packet import geneve
 from ryu_droplog.packet.packet_in import drop_record
@@ -33,14 +34,12 @@ class Sender(NamedTuple):
 
 
 class GeneveLogReader:
-    """Reads the datagrams of one receiver; its ledger has a book for each bridge and table."""
+    """Reads the datagrams of one source; its books have one for each bridge and table."""
 
-    def __init__(
-        self, senders: Mapping[int, Sender], ledger: Ledger, explain: Explainer | None = None
-    ) -> None:
+    def __init__(self, source: str, senders: Mapping[int, Sender], books: SourceBooks) -> None:
         """`senders` by VNI, and by `OTHER` what stands for all that have none."""
-        self._ledger = ledger
-        self._explain = explain
+        self._source = source
+        self._books = books
         self._senders: Mapping[int, Sender] = {}
         self._opflex_names = NO_NAMES
         self._locations: dict[int, Locations] = {}
@@ -53,8 +52,7 @@ class GeneveLogReader:
             return
         locations = {}
         for vni, sender in senders.items():
-            locations[vni] = Locations(*sender, self._ledger, first_book=vni * TABLES)
-            locations[vni].learn_pipeline(sender.pipeline, self._explain)
+            locations[vni] = Locations(self._source, *sender, self._books, first_book=vni * TABLES)
             locations[vni].learn_opflex_names(self._opflex_names)
         self._senders, self._locations, self._known = senders, locations, {}
 

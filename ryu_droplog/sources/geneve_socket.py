@@ -9,20 +9,17 @@ from __future__ import annotations
 import socket
 import time
 from _socket import socket as Socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from struct import Struct
 from types import ModuleType
 from typing import Any
 
 from ryu_droplog.config.endpoint import UdpEndpoint
-from ryu_droplog.config.settings import Deduplication
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.errors import ConfigError, why
-from ryu_droplog.owners import explain
 from ryu_droplog.owners.opflex_names import OpflexNames
-from ryu_droplog.processing.chain import DropFilter, Taker
-from ryu_droplog.sources.base import Source
+from ryu_droplog.sources.base import Route, Source
 from ryu_droplog.sources.geneve_log import GeneveLogReader, Sender
 
 BUFFER = 128 * 1024 * 1024
@@ -47,9 +44,7 @@ class GeneveSocket(Source):
         self,
         endpoint: UdpEndpoint,
         senders: Mapping[int, Sender],
-        deduplication: Deduplication | None,
-        sinks: Sequence[Taker],
-        filters: Sequence[DropFilter],
+        route: Route,
         threads: ModuleType,
     ) -> None:
         """Open the socket; raises ConfigError where that is not possible.
@@ -58,11 +53,9 @@ class GeneveSocket(Source):
         """
         self.endpoint = endpoint
         self._socket = _open(endpoint)
-        ledger = Ledger()
-        self._logs = GeneveLogReader(senders, ledger, explain.opflex)
-        super().__init__(
-            f"geneve {endpoint}", self._logs, ledger, deduplication, sinks, filters, threads
-        )
+        name, books = f"geneve {endpoint}", SourceBooks()
+        self._logs = GeneveLogReader(name, senders, books)
+        super().__init__(name, self._logs, books, route, threads)
         self._stopping = False
         self._thread = threads.Thread(target=self._run, name=f"receive-{endpoint}", daemon=True)
 
@@ -133,7 +126,7 @@ class GeneveSocket(Source):
             info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
         except OSError:  # it is closed, and was counted then
             return
-        self.ledger.missed = _MEMINFO.unpack(info)[-1]
+        self._books.missed = _MEMINFO.unpack(info)[-1]
 
 
 def _open(endpoint: UdpEndpoint) -> Socket:

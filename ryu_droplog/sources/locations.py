@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.model.drop import DropFlow, Explainer, Location
+from msgspec.structs import replace
+
+from ryu_droplog.model.accounting import SourceBooks
+from ryu_droplog.model.location import DropFlow, Location
 from ryu_droplog.owners.opflex_names import NO_NAMES, OpflexNames
 from ryu_droplog.packet.packet_in import DropRecord
 from ryu_droplog.pipelines.loader import Pipeline
@@ -24,35 +26,36 @@ class Locations:
 
     def __init__(
         self,
+        source: str,
         bridge: str,
         prefix: str | None,
         pipeline: Pipeline,
-        ledger: Ledger,
+        books: SourceBooks,
         first_book: int | None = None,
     ) -> None:
-        """`prefix` is the bridge's own, or None: the pipeline's.
+        """`prefix` is the bridge's own, or None: the pipeline's; `source` has the `books`.
 
-        Where several bridges share a ledger, `first_book` is the number of the book of this one's
+        Where several bridges share the books, `first_book` is the number of the book of this one's
         table 0, and the books' names have the prefix, too.
         """
+        self._source = source
         self._bridge = bridge
         self._prefix = prefix
         self._pipeline = pipeline
-        self._ledger = ledger
+        self._books = books
         self._first_book = first_book
-        self._explain: Explainer | None = None
         self._names: Mapping[int, str] = {}
         self._opflex_names = NO_NAMES
-        self._locations: dict[tuple[int, str, str, str], Location] = {}
+        self._locations: dict[tuple[int, str, str, str | None, str | None], Location] = {}
 
     def learn_names(self, names: Mapping[int, str]) -> None:
         """Take the table names that the bridge itself has; the pipeline's go first."""
         self._names = dict(names)
         self._locations = {}
 
-    def learn_pipeline(self, pipeline: Pipeline, explain: Explainer | None) -> None:
-        """Take another pipeline, and what explains its drops."""
-        self._pipeline, self._explain = pipeline, explain
+    def learn_pipeline(self, pipeline: Pipeline) -> None:
+        """Take another pipeline."""
+        self._pipeline = pipeline
         self._locations = {}
 
     def learn_prefix(self, prefix: str | None) -> None:
@@ -69,48 +72,54 @@ class Locations:
         """Of a drop that the OpFlex agent's flows recorded on its way to `drop_table`."""
         table_id = drop_table if record.table_id is None else record.table_id
         reason = REASONS.get(record.reason or 0, "MISS")
-        policy = (
-            self._opflex_names.policy(record.policy) if record.policy and reason != "MISS" else ""
-        )
-        tenants = self._opflex_names.tenants_text(record.source_group, record.destination_group)
+        names = self._opflex_names
+        policy = names.policy(record.policy) if record.policy and reason != "MISS" else ""
         return self._location(
-            table_id if table_id < TABLES else drop_table, reason, policy, tenants
+            table_id if table_id < TABLES else drop_table,
+            reason,
+            policy,
+            names.tenant(record.source_group),
+            names.tenant(record.destination_group),
         )
 
     def of_table(self, table_id: int, reason: str) -> Location:
         """Of a drop in a table, 0 to 255."""
-        return self._location(table_id, reason, "", self._opflex_names.tenants_text(0, 0))
+        nobody = self._opflex_names.tenant(0)
+        return self._location(table_id, reason, "", nobody, nobody)
 
     def explicit(self, table_id: int, drop: DropFlow) -> Location:
         """Of an explicit drop: by stage and ACL where the owner has names for these."""
         where = self.of_table(table_id, "DENY")
-        name = word(drop.names.get("stage") or where.table)
-        acl = word(drop.names.get("acl") or "")
-        label = f"{self._own_prefix()}{name} DENY{f' {acl}' if acl else ''}"
-        return where._replace(table=name, label=label, flow=drop)
+        stage, acl = drop.names.get("stage") or where.table, drop.names.get("acl") or ""
+        return replace(where, table=word(stage), policy=word(acl), flow=drop)
 
-    def _location(self, table_id: int, reason: str, policy: str, tenants: str) -> Location:
-        key = table_id, reason, policy, tenants
+    def _location(
+        self,
+        table_id: int,
+        reason: str,
+        policy: str,
+        source_tenant: str | None,
+        destination_tenant: str | None,
+    ) -> Location:
+        key = table_id, reason, policy, source_tenant, destination_tenant
         location = self._locations.get(key)
         if location is None:
             if len(self._locations) >= LOCATIONS:
                 self._locations.clear()
-            name = self._pipeline.table_name(table_id, self._names)
-            shown = f"{self._own_prefix()}{name}"
-            if self._first_book is None:
-                book = self._ledger.book(table_id, name)
-            else:
-                book = self._ledger.book(self._first_book + table_id, shown)
+            name, prefix = self._pipeline.table_name(table_id, self._names), self._own_prefix()
+            book = table_id + (self._first_book or 0)
+            self._books.book(book, name if self._first_book is None else f"{prefix}{name}")
             location = self._locations[key] = Location(
-                bridge=self._bridge,
-                table_id=table_id,
-                table=name,
-                reason=reason,
-                label=f"{shown} {reason}{f' {policy}' if policy else ''}",
-                book=book,
-                tenants=tenants,
+                (self._source, book),
+                self._bridge,
+                table_id,
+                name,
+                reason,
+                prefix,
+                policy,
+                source_tenant,
+                destination_tenant,
                 named=table_id in self._pipeline.tables or table_id in self._names,
-                explain=self._explain,
             )
         return location
 

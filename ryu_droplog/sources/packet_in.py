@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ryu_droplog.model import cookie
-from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.model.drop import Arrival, DropFlow, Explainer, Location
+from ryu_droplog.model.accounting import SourceBooks
+from ryu_droplog.model.drop import Arrival
+from ryu_droplog.model.location import DropFlow, Location
 from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.packet.packet_in import PacketIn, drop_record, parse
 from ryu_droplog.pipelines.loader import Pipeline
@@ -25,13 +26,13 @@ class PacketInReader:
         prefix: str | None,
         pipeline: Pipeline,
         generation: int,
-        ledger: Ledger,
+        books: SourceBooks,
     ) -> None:
         """`prefix` is the bridge's own, or None: the pipeline's.
 
         `generation` is this run's; packet-ins from flows of other runs are not ours to log.
         """
-        self._locations = Locations(bridge, prefix, pipeline, ledger)
+        self._locations = Locations(bridge, bridge, prefix, pipeline, books)
         self._generation = generation
         self._by_cookie: dict[int, Location] = {}
         self._drops: Mapping[tuple[int, int], DropFlow] = {}
@@ -44,9 +45,9 @@ class PacketInReader:
         self._locations.learn_names(names)
         self._by_cookie = {}
 
-    def learn_pipeline(self, pipeline: Pipeline, explain: Explainer | None) -> None:
-        """Take another pipeline, and what explains its drops."""
-        self._locations.learn_pipeline(pipeline, explain)
+    def learn_pipeline(self, pipeline: Pipeline) -> None:
+        """Take another pipeline."""
+        self._locations.learn_pipeline(pipeline)
         self._by_cookie = {}
 
     def learn_prefix(self, prefix: str | None) -> None:

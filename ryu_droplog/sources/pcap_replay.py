@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import click
 
 from ryu_droplog.config.settings import Settings
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import DropLogError, MalformedMessage, why
 from ryu_droplog.owners import explain
@@ -21,7 +21,8 @@ from ryu_droplog.packet.encapsulated_udp import Datagram, datagram
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.processing.chain import Chain
 from ryu_droplog.processing.filter import FilterSet
-from ryu_droplog.sinks.formats import FORMATS
+from ryu_droplog.processing.shares import Share
+from ryu_droplog.sinks.formats import Encoding, text_format
 from ryu_droplog.sinks.packet_events import packet_event
 from ryu_droplog.sources.geneve_log import GeneveLogReader, senders
 from ryu_droplog.sources.pcap_file import CaptureError, Packet, packets
@@ -30,6 +31,8 @@ from ryu_droplog.text.phrases import count
 PORTS = (headers.GENEVE_PORT, headers.DROP_LOG_PORT)
 """UDP ports whose datagrams are looked at."""
 _PORTS = "port " + " or ".join(map(str, PORTS))
+SOURCE = "capture"
+"""Name of the source of all drops."""
 EVENT = "event"
 """The format of packet events, beside those of the log."""
 STEP = 1000
@@ -55,7 +58,7 @@ class Replay:
         live: bool,
     ) -> None:
         """`form` is a format's name; `live`: every line is written at once."""
-        self.ledger = Ledger()
+        self.books = SourceBooks()
         self.packets = 0
         self.others = 0
         """Packets that are no datagrams to one of `PORTS`."""
@@ -67,18 +70,19 @@ class Replay:
         self.permitted = 0
         self.complaints: list[str] = []
         """The first of what was wrong with datagrams."""
-        logs = GeneveLogReader(
-            senders(pipelines, settings.by_pipeline), self.ledger, explain.opflex
-        )
+        names = senders(pipelines, settings.by_pipeline)
+        logs = GeneveLogReader(SOURCE, names, self.books)
         opflex = settings.opflex
         policies = PolicyNames(opflex.ids_directory)
         policies.poll()
         logs.learn_opflex_names(OpflexNames(policies.names, opflex.shown_tenants))
         filters = [FilterSet(settings.prune)] if prune and settings.prune else []
-        self._chain = Chain(logs, self.ledger, None, [self], filters)
+        self._chain = Chain(logs, self.books, None, [self], filters)
         self._events = form == EVENT
         self._spell = (
-            (lambda drop: packet_event(drop).decode()) if self._events else FORMATS[form].full
+            (lambda drop: packet_event(drop).decode())
+            if self._events
+            else text_format(cast(Encoding, form), explain.opflex).full
         )
         self._live = live
         self._waiting: list[str] = []
@@ -109,7 +113,7 @@ class Replay:
         finally:
             self._flush()
 
-    def put(self, drops: Sequence[Drop]) -> None:
+    def put(self, drops: Sequence[Drop], by_table: Sequence[Share]) -> None:
         """The chain's sink."""
         for drop in drops:
             if self._events and drop.location.reason == "PERMIT":
@@ -123,13 +127,13 @@ class Replay:
 
     def summary(self) -> str:
         """What became of all packets, in a line."""
-        ledger = self.ledger
-        told = [(n, f"left out by {name}") for name, n in ledger.pruned_by.most_common()]
+        books = self.books
+        told = [(n, f"left out by {name}") for name, n in books.filtered_by.most_common()]
         told += [
             (self.permitted, "permitted packets, which are no events"),
-            (ledger.malformed, "datagrams that contradict themselves"),
+            (books.malformed, "datagrams that contradict themselves"),
             (self.cut, "datagrams whose capture ends before it tells the table of a drop"),
-            (ledger.strangers, "geneve datagrams without a drop log"),
+            (books.unrecognised, "geneve datagrams without a drop log"),
             (self.others, "other packets"),
         ]
         rest = "".join(f", {number} {words}" for number, words in told if number)
@@ -139,7 +143,7 @@ class Replay:
     @property
     def nothing(self) -> str | None:
         """What to say when no drop log was among all packets; None when there was one."""
-        if self.packets > self.others + self.ledger.strangers:
+        if self.packets > self.others + self.books.unrecognised:
             return None
         cut = f"; {self.snapped} of them were cut by the capture" if self.snapped else ""
         where = f"Geneve in UDP to {_PORTS}"

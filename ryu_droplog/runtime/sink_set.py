@@ -1,0 +1,90 @@
+"""The sinks of the running program: made anew where their settings changed, closed when done."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from ryu_droplog.config.sink_spec import SinkSpec
+from ryu_droplog.model.drop import Explain
+from ryu_droplog.plugins.parts import SINKS
+from ryu_droplog.sinks.base import Sink, SinkContext
+from ryu_droplog.sinks.log_books import LogBooks
+from ryu_droplog.text.phrases import were
+
+CLOSE_TIME = 5.0
+"""Seconds that a sink has to write what still waits when it is no longer needed."""
+RETIRED = 10
+"""Sinks that are no longer needed whose last notices are waited for."""
+
+
+class SinkSet:
+    """The sinks by their names, and what became of the drops in the log."""
+
+    def __init__(self, threads: ModuleType, explain: Explain) -> None:
+        """`threads` is `threading` as it was before eventlet changed it."""
+        self.by_name: Mapping[str, Sink] = {}
+        self.log = LogBooks()
+        self._threads = threads
+        self._context = SinkContext(threads, explain)
+        self._retired: deque[Sink] = deque(maxlen=RETIRED)
+
+    def prepare(self, specs: Sequence[SinkSpec], fresh: list[Any]) -> dict[str, Sink]:
+        """Sinks for these settings; those whose settings are the same stay.
+
+        New ones are started and added to `fresh`. Raises DropLogError where one cannot be.
+        """
+        sinks: dict[str, Sink] = {}
+        log = _log(self.by_name.values())
+        for spec in specs:
+            kind: type[Sink] = SINKS.get(spec.type)
+            held = self.by_name.get(spec.name)
+            is_log = kind.LOGS and not any(sink.LOGS for sink in sinks.values())
+            if held is None or held.spec != spec or is_log != (held is log):
+                held = kind(spec, self._context)
+                held.start()
+                fresh.append(held)
+            sinks[spec.name] = held
+        return sinks
+
+    def use(self, sinks: Mapping[str, Sink]) -> list[Sink]:
+        """Go on with these, which `prepare` made; returns those that are no longer needed."""
+        retired = [sink for sink in self.by_name.values() if sink not in sinks.values()]
+        before, log = _log(self.by_name.values()), _log(sinks.values())
+        if log is not None and log is not before:
+            self.log.begin(log)
+        self.by_name = sinks
+        return retired
+
+    def retire(self, sinks: Sequence[Sink], settle: Callable[[], None]) -> None:
+        """Close sinks in the background, after `settle`: when nothing is on its way to them."""
+        if not sinks:
+            return
+        self._retired += sinks
+
+        def close() -> None:
+            settle()
+            self.close(sinks)
+
+        self._threads.Thread(target=close, daemon=True).start()
+
+    def close(self, sinks: Sequence[Sink] | None = None) -> None:
+        """Have them write what waits, for `CLOSE_TIME` each; None: all."""
+        for sink in list(self.by_name.values()) if sinks is None else sinks:
+            left = sink.close(CLOSE_TIME)
+            self.log.end(sink)
+            if left:
+                sink.notices.append(f"{sink.name}: {were(left, 'drop')} not written in time")
+
+    def notices(self) -> Iterator[str]:
+        """What the user should know, each once."""
+        for sink in [*self.by_name.values(), *self._retired]:
+            while sink.notices:
+                yield sink.notices.popleft()
+
+
+def _log(sinks: Any) -> Sink | None:
+    """The first that writes a log of drops."""
+    return next((sink for sink in sinks if sink.LOGS), None)
