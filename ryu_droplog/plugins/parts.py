@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ryu_droplog.plugins.filter_key import FilterKey
 from ryu_droplog.plugins.registry import Registry
 
 SINKS: Registry[type[Any]] = Registry(
@@ -17,3 +18,23 @@ SINKS: Registry[type[Any]] = Registry(
     group="ryu_droplog.sinks",
 )
 """Where drops go. Each is a class with `Options`, a subclass of `SinkOptions`: its own keys."""
+
+FILTERS: Registry[FilterKey] = Registry(
+    "key of a filter",
+    {
+        "sip": "ryu_droplog.filters.ip:SIP",
+        "dip": "ryu_droplog.filters.ip:DIP",
+        "smac": "ryu_droplog.filters.mac:SMAC",
+        "dmac": "ryu_droplog.filters.mac:DMAC",
+        "ethertype": "ryu_droplog.filters.ethertype:ETHERTYPE",
+        "ip_proto": "ryu_droplog.filters.ip_proto:IP_PROTO",
+        "sport": "ryu_droplog.filters.port:SPORT",
+        "dport": "ryu_droplog.filters.port:DPORT",
+        "bridge": "ryu_droplog.filters.bridge:BRIDGE",
+        "table": "ryu_droplog.filters.table:TABLE",
+        "reason": "ryu_droplog.filters.reason:REASON",
+    },
+    group="ryu_droplog.filters",
+)
+"""What a filter may ask of a drop, in the order in which the documentation has it. Each is an
+object of a subclass of `FilterKey`."""
