@@ -17,3 +17,16 @@ SINKS: Registry[type[Any]] = Registry(
     group="ryu_droplog.sinks",
 )
 """Where drops go. Each is a class with `Options`, a subclass of `SinkOptions`: its own keys."""
+
+OWNERS: Registry[type[Any]] = Registry(
+    "owner",
+    {
+        "opflex": "ryu_droplog.owners.opflex:OpFlex",
+        "neutron": "ryu_droplog.owners.neutron:Neutron",
+        "ovn": "ryu_droplog.owners.ovn:Ovn",
+        "unknown": "ryu_droplog.owners.unknown:Unknown",
+    },
+    group="ryu_droplog.owners",
+)
+"""Whose bridge it may be. Each is a class without parameters, a subclass of `owners.base.Owner`.
+Of two that recognise a bridge with the same certainty the first one counts."""

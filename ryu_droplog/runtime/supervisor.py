@@ -21,6 +21,7 @@ from ryu_droplog.locks.bridge_claims import Claims
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.openflow.connection import Connection
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import OpflexNames, PolicyNames
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.processing.capture_filter import CaptureFilter
@@ -62,6 +63,7 @@ class Supervisor:
         self._claims = Claims(run_directory, generation)
         self._bridge_sources = BridgeSources(threads)
         self._clean_up = CleanUpClient()
+        self._explanations = Explanations()
         self._connectors: dict[str, tuple[Bridge, Connector]] = {}
         self._reaches: dict[str, tuple[Bridge, Reach]] = {}
         """Of each bridge that is configured and to be connected."""
@@ -150,6 +152,8 @@ class Supervisor:
         for source in self.sources():
             for text in source.notices():
                 yield logging.ERROR, f"{source.name}: {text}"
+        while self._explanations.notices:
+            yield logging.ERROR, self._explanations.notices.popleft()
         self._look_at_connectors()
         for name, (_, reach) in self._reaches.items():
             warning = reach.warning()
@@ -260,6 +264,7 @@ class Supervisor:
             list(sinks.values()),
             _filters(settings),
             self._threads,
+            self._explanations,
         )
         fresh.append(made)
         return made
@@ -371,6 +376,7 @@ class Supervisor:
                 list(self.sinks.values()),
                 self._filters,
                 self._clean_up,
+                self._explanations,
                 self._threads,
             )
             bridge_source.learn_opflex_names(self._opflex_names())

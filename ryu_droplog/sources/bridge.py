@@ -11,6 +11,7 @@ from ryu_droplog.cleanup.cleanup_process import Footprint
 from ryu_droplog.config.settings import Bridge, Settings
 from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.openflow.connection import Connection
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.processing.chain import DropFilter, Taker
@@ -43,6 +44,7 @@ class BridgeSource(Source):
         sinks: Sequence[Taker],
         filters: Sequence[DropFilter],
         clean_up: CleanUpClient,
+        explanations: Explanations,
         threads: ModuleType,
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
@@ -54,7 +56,7 @@ class BridgeSource(Source):
         pipeline = pipelines[bridge.pipeline]
         self._reader = PacketInReader(name, bridge.prefix, pipeline, generation, ledger)
         super().__init__(name, self._reader, ledger, settings.throttle, sinks, filters, threads)
-        self._context = BridgeContext(name, bridge, pipelines, self._reader, clean_up)
+        self._context = BridgeContext(name, bridge, pipelines, self._reader, clean_up, explanations)
         self._reconciler: Reconciler | None = None
 
     def begin(self, connection: Connection, dead: Collection[int] = ()) -> Reconciler:
@@ -74,6 +76,7 @@ class BridgeSource(Source):
     def forget(self) -> None:
         """Let the clean-up process know that nobody will speak of this bridge again."""
         self._context.register_clean_up(b"", Footprint())
+        self._context.close()
 
     def change(self, bridge: Bridge, pipelines: Mapping[str, Pipeline], settings: Settings) -> None:
         """Go on with other settings; what they leave as it was is not touched."""

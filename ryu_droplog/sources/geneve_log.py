@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.model.drop import Arrival, Explainer, Location
+from ryu_droplog.model.drop import Arrival, Location
+from ryu_droplog.owners.base import Names
+from ryu_droplog.owners.detection import owner_named
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import NO_NAMES, OpflexNames
 from ryu_droplog.packet import geneve
 from ryu_droplog.packet.packet_in import drop_record
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.sources.locations import TABLES, Locations
 
+OWNER = "opflex"
+"""Whose header this is: the owner that explains what it tells."""
 HEADERS = 16_384
 """Headers whose meaning is remembered at most; past that all are read anew."""
 VNIS = {1: "opflex-int", 2: "opflex-access"}
@@ -36,11 +41,17 @@ class GeneveLogReader:
     """Reads the datagrams of one receiver; its ledger has a book for each bridge and table."""
 
     def __init__(
-        self, senders: Mapping[int, Sender], ledger: Ledger, explain: Explainer | None = None
+        self,
+        senders: Mapping[int, Sender],
+        ledger: Ledger,
+        explanations: Explanations | None = None,
     ) -> None:
-        """`senders` by VNI, and by `OTHER` what stands for all that have none."""
+        """`senders` by VNI, and by `OTHER` what stands for all that have none.
+
+        `explanations` is told that the drops are the OpFlex agent's; None: they are of its own.
+        """
         self._ledger = ledger
-        self._explain = explain
+        self._explanations = Explanations() if explanations is None else explanations
         self._senders: Mapping[int, Sender] = {}
         self._opflex_names = NO_NAMES
         self._locations: dict[int, Locations] = {}
@@ -54,7 +65,8 @@ class GeneveLogReader:
         locations = {}
         for vni, sender in senders.items():
             locations[vni] = Locations(*sender, self._ledger, first_book=vni * TABLES)
-            locations[vni].learn_pipeline(sender.pipeline, self._explain)
+            self._explanations.set(sender.bridge, owner_named(OWNER), Names(), assumed=True)
+            locations[vni].learn_pipeline(sender.pipeline, self._explanations.explain)
             locations[vni].learn_opflex_names(self._opflex_names)
         self._senders, self._locations, self._known = senders, locations, {}
 

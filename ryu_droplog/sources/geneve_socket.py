@@ -19,7 +19,7 @@ from ryu_droplog.config.endpoint import UdpEndpoint
 from ryu_droplog.config.settings import Deduplication
 from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.model.errors import ConfigError, why
-from ryu_droplog.owners import explain
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.processing.chain import DropFilter, Taker
 from ryu_droplog.sources.base import Source
@@ -51,15 +51,17 @@ class GeneveSocket(Source):
         sinks: Sequence[Taker],
         filters: Sequence[DropFilter],
         threads: ModuleType,
+        explanations: Explanations | None = None,
     ) -> None:
         """Open the socket; raises ConfigError where that is not possible.
 
-        `threads` is `threading` as it was before eventlet changed it.
+        `threads` is `threading` as it was before eventlet changed it. `explanations` is told who
+        explains the drops; None: they are of its own.
         """
         self.endpoint = endpoint
         self._socket = _open(endpoint)
         ledger = Ledger()
-        self._logs = GeneveLogReader(senders, ledger, explain.opflex)
+        self._logs = GeneveLogReader(senders, ledger, explanations)
         super().__init__(
             f"geneve {endpoint}", self._logs, ledger, deduplication, sinks, filters, threads
         )

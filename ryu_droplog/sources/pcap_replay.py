@@ -14,7 +14,6 @@ from ryu_droplog.config.settings import Settings
 from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import DropLogError, MalformedMessage, why
-from ryu_droplog.owners import explain
 from ryu_droplog.owners.opflex_names import OpflexNames, PolicyNames
 from ryu_droplog.packet import geneve, headers
 from ryu_droplog.packet.encapsulated_udp import Datagram, datagram
@@ -67,9 +66,7 @@ class Replay:
         self.permitted = 0
         self.complaints: list[str] = []
         """The first of what was wrong with datagrams."""
-        logs = GeneveLogReader(
-            senders(pipelines, settings.by_pipeline), self.ledger, explain.opflex
-        )
+        logs = GeneveLogReader(senders(pipelines, settings.by_pipeline), self.ledger)
         opflex = settings.opflex
         policies = PolicyNames(opflex.ids_directory)
         policies.poll()
