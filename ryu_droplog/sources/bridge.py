@@ -40,8 +40,8 @@ class BridgeSource(Source):
         settings: Settings,
         generation: int,
         route: Route,
-        explanations: Explanations,
         clean_up: CleanUpClient,
+        explanations: Explanations,
         threads: ModuleType,
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
@@ -53,7 +53,7 @@ class BridgeSource(Source):
         pipeline = pipelines[bridge.pipeline]
         self._reader = PacketInReader(name, bridge.prefix, pipeline, generation, books)
         super().__init__(name, self._reader, books, route, threads)
-        self._context = BridgeContext(name, bridge, pipelines, self._reader, explanations, clean_up)
+        self._context = BridgeContext(name, bridge, pipelines, self._reader, clean_up, explanations)
         self._reconciler: Reconciler | None = None
 
     def begin(self, connection: Connection, dead: Collection[int] = ()) -> Reconciler:
@@ -73,6 +73,7 @@ class BridgeSource(Source):
     def forget(self) -> None:
         """Let the clean-up process know that nobody will speak of this bridge again."""
         self._context.register_clean_up(b"", Footprint())
+        self._context.close()
 
     def change(self, bridge: Bridge, pipelines: Mapping[str, Pipeline], settings: Settings) -> None:
         """Go on with other settings; what they leave as it was is not touched."""
