@@ -66,7 +66,7 @@ class ChainWay:
         self._chain.take(messages, time.time(), time.monotonic())
 
     def close(self) -> None:
-        """Wait until all is written. Raises RuntimeError when something was left out."""
+        """Wait until all is written. Raises RuntimeError when something is missing."""
         left = self.sink.close(WRITE_TIME)
         received = sum(table.received for table in self.books.tables.values())
         book = self.sink.reading().total()
