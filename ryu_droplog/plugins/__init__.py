@@ -1,0 +1,1 @@
+"""Parts that are found by name: sinks and whatever else can be added without a change elsewhere."""
