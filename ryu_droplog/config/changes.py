@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ryu_droplog.config.filter_spec import fields
 from ryu_droplog.config.settings import Bridge, Deduplication, ExplicitDrops, Settings
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.schema.yaml_file import join, show
+from ryu_droplog.schema.wording import join, show
 from ryu_droplog.text.printable import escape
 
 ABSENT = "absent"

@@ -16,7 +16,7 @@ from ryu_droplog.config.settings import (
     Settings,
 )
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.schema.yaml_file import show
+from ryu_droplog.schema.wording import show
 from ryu_droplog.text.phrases import count
 
 

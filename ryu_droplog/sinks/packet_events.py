@@ -13,12 +13,17 @@ from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct as Layout
 from types import ModuleType
+from typing import Annotated
 
 import msgspec
 from msgspec import Struct
+from pydantic import Field
 
 from ryu_droplog.model.drop import Arp, Drop, IPv4, Tcp, Udp
 from ryu_droplog.model.errors import why
+from ryu_droplog.plugins.sink_options import SinkOptions
+from ryu_droplog.schema.fields import checked_by
+from ryu_droplog.schema.socket_path import check_socket_path
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sinks.line import IPV4_TEXT, IPV6_TEXT, MAC_TEXT
@@ -82,6 +87,14 @@ def _time_text(second: int) -> str:
 
 class PacketEvents(Sink):
     """The client of a listener for packet events; a permitted packet is none."""
+
+    class Options(SinkOptions):
+        """The keys of such a sink."""
+
+        socket: Annotated[str, checked_by(check_socket_path)] = Field(
+            description="path of the Unix socket where the listener is",
+            examples=["/run/events.sock"],
+        )
 
     keeps_books = False
 

@@ -11,13 +11,25 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from logging.handlers import SysLogHandler
 from types import ModuleType
+from typing import Annotated
+
+from pydantic import Field
 
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import why
+from ryu_droplog.plugins.sink_options import LineOptions
+from ryu_droplog.schema.fields import checked_by
+from ryu_droplog.schema.socket_path import check_socket_path
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.base import Sink
 
 SOCKET = "/dev/log"
+
+
+def _check_address(text: str) -> None:
+    if not text.startswith("unix:"):
+        raise ValueError("unix:/absolute/path")
+    check_socket_path(text.removeprefix("unix:"))
 
 
 def _probe(address: str) -> None:
@@ -47,6 +59,19 @@ class _Handler(SysLogHandler):
 
 class Syslog(Sink):
     """Lines without time and severity, facility daemon, severity info."""
+
+    class Options(LineOptions):
+        """The keys of such a sink."""
+
+        to: Annotated[str, checked_by(_check_address)] = Field(
+            default=f"unix:{SOCKET}",
+            description="where the daemon takes lines: `unix:/absolute/path`",
+        )
+
+        @property
+        def address(self) -> str:
+            """Path of the daemon's Unix socket."""
+            return self.to.removeprefix("unix:")
 
     def __init__(
         self,

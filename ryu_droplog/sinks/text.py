@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from pydantic import Field
+
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError, why
+from ryu_droplog.plugins.sink_options import LineOptions, LogPath
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.appending import ends_in_mid_line, open_to_append
 from ryu_droplog.sinks.base import LINGER, Sink
@@ -81,6 +84,9 @@ class StandardOutput(_Lines):
     The descriptor is shared with others, so whether it blocks stays as it is.
     """
 
+    class Options(LineOptions):
+        """The keys of such a sink."""
+
     def __init__(self, threads: ModuleType, form: Callable[[Drop], str] = line.full) -> None:
         super().__init__("standard output", threads, form)
 
@@ -96,6 +102,16 @@ class File(_Lines):
 
     It may be a FIFO: its readers may come and go, and nothing here waits for them.
     """
+
+    class Options(LineOptions):
+        """The keys of such a sink."""
+
+        path: LogPath = Field(
+            description="the file, absolute or inside `log_directory`", examples=["drop.log"]
+        )
+
+        def file(self) -> str:
+            return self.path
 
     def __init__(
         self, path: Path, threads: ModuleType, form: Callable[[Drop], str] = line.redirected
