@@ -84,7 +84,7 @@ def options_of(name: str) -> type[SinkOptions]:
 def keys_of(name: str) -> type[SinkKeys]:
     """All keys of a sink of this type; raises as `options_of`."""
     options = options_of(name)
-    bases: Any = SinkKeys, options  # mypy knows bases of one type alone
+    bases: Any = options, SinkKeys  # the keys of every sink come first; mypy knows one type
     model: type[SinkKeys] = create_model(f"{options.__qualname__}Keys", __base__=bases)
     return model
 

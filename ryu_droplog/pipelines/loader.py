@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -83,6 +84,7 @@ def load_pipelines(user_directory: str | None) -> dict[str, Pipeline]:
     return dict(sorted(by_name.items()))
 
 
+@lru_cache(maxsize=32)  # a command asks for the same files more than once, and so does a reload
 def parse_pipeline(text: str, source: str) -> Pipeline:
     """The pipeline that `text` describes, the content of the YAML file `source`.
 

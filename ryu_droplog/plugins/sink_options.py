@@ -30,7 +30,7 @@ class SinkOptions(BaseModel):
     every sink.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     def file(self) -> str | None:
         """Absolute path of the file that such a sink writes, for `check-config`; None: none."""

@@ -27,8 +27,11 @@ from ryu_droplog.schema.yaml_document import Document, Item, key_text
 
 M = TypeVar("M", bound=BaseModel)
 
-STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
-"""For models of files: read-only, no key that is not declared, and no value of another type."""
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+"""For models of files: read-only, no key that is not declared, and no value of another type.
+
+What checks a model is built when the model is first used: it takes longer than reading a file.
+"""
 
 
 _MISSING = "missing"

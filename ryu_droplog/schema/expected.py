@@ -52,9 +52,13 @@ def kind_of(annotation: Any) -> Kind:
 
 def members(kind: Kind) -> list[Kind]:
     """The types of which a union takes one; a type that is no union is its only member."""
-    if get_origin(kind.type) in (Union, types.UnionType):
-        return [each for arg in get_args(kind.type) for each in members(kind_of(arg))]
+    if _is_union(kind):
+        return [each for argument in arguments(kind) for each in members(argument)]
     return [kind]
+
+
+def _is_union(kind: Kind) -> bool:
+    return get_origin(kind.type) in (Union, types.UnionType)
 
 
 def model_of(kind: Kind) -> type[BaseModel] | None:
@@ -79,7 +83,7 @@ def mapping_of(kind: Kind) -> Kind | None:
 
 
 def arguments(kind: Kind) -> list[Kind]:
-    """What a generic type has between its brackets: a mapping, its keys and its values."""
+    """The types in a union, or what a generic type has between its brackets."""
     return [kind_of(argument) for argument in get_args(kind.type)]
 
 
@@ -101,11 +105,10 @@ def expected(kind: Kind) -> str:
     quantity = quantity_of(kind)
     if quantity is not None:
         return quantity.text
-    parts = members(kind)
-    if len(parts) > 1 or parts[0] is not kind:
-        return " or ".join(dict.fromkeys(expected(part) for part in parts))
+    if _is_union(kind):
+        return " or ".join(dict.fromkeys(expected(part) for part in arguments(kind)))
     if get_origin(kind.type) is Literal:
-        return alternatives(get_args(kind.type))
+        return alternatives(value or '""' for value in get_args(kind.type))
     model = model_of(kind)
     if model is not None:
         return f"a mapping with the keys {', '.join(model.model_fields)}"
