@@ -90,7 +90,7 @@ class Sink(ABC):
 
     def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
         """`spec.options` is an instance of `Options`. Opens nothing yet: that is for `start`."""
-        self.name = spec.name
+        self.name = spec.title or spec.name
         self.spec = spec
         self.explain = context.explain
         self.written = 0

@@ -53,7 +53,7 @@ class ChainWay:
     """The program's own way, wired as the application does it."""
 
     def __init__(self, path: str) -> None:
-        spec = SinkSpec("lines", "file", File.Options(path=path, encode="opflex"))
+        spec = SinkSpec("lines", "file", options=File.Options(path=path, encode="opflex"))
         self.sink = File(spec, SinkContext(threading))
         self.books = SourceBooks()
         pipeline = load_pipelines(None)[PIPELINE]
