@@ -117,7 +117,7 @@ def examine(
         adds=adds,
         costs=_costs(settings, seen, adds),
         tables=reports,
-        findings=findings(Case(bridge, settings, pipeline, recognition, seen, made, absent)),
+        findings=findings(Case(bridge, settings, recognition, seen, made, absent)),
     )
 
 
