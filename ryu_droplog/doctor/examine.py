@@ -118,7 +118,7 @@ def examine(
         adds=adds,
         costs=_costs(settings, seen, adds),
         tables=reports,
-        findings=findings(Case(bridge, settings, pipeline, recognition, seen, plan, absent)),
+        findings=findings(Case(bridge, settings, recognition, seen, plan, absent)),
     )
 
 

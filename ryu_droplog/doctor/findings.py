@@ -14,8 +14,8 @@ from ryu_droplog.doctor.checkup import Checkup
 from ryu_droplog.model.cookie import SIGNATURE, generation_text
 from ryu_droplog.openflow.oxm_match import text as match_text
 from ryu_droplog.owners.base import Recognition
-from ryu_droplog.owners.detection import by_table, owned_pipelines, owner_of
-from ryu_droplog.pipelines.loader import AUTO, Pipeline
+from ryu_droplog.owners.detection import owned_pipelines, owners_warnings
+from ryu_droplog.pipelines.loader import AUTO
 from ryu_droplog.reconcile.explicit_drops import CaptureMethod, ExplicitDrop
 from ryu_droplog.reconcile.other_runs import run_of
 from ryu_droplog.reconcile.owner_flow_rewrite import tells
@@ -42,7 +42,6 @@ class Case:
 
     bridge: Bridge
     settings: Settings
-    pipeline: Pipeline
     owner: Recognition
     seen: Checkup
     plan: Plan
@@ -188,7 +187,7 @@ def _about_tables(case: Case) -> Iterator[Finding]:
         yield _warning(f"{count(len(blind) - NAMED, 'more table')} cannot be watched: see below")
     if case.seen.snapshot.packet_in_on_miss:
         yield _note("a controller of the bridge's own takes its misses: they are not logged here")
-    yield from map(_warning, owner_of(case.pipeline).warnings(by_table(case.seen.snapshot.flows)))
+    yield from map(_warning, owners_warnings(case.seen.snapshot.flows))
 
 
 def _about_explicit(case: Case) -> Iterator[Finding]:

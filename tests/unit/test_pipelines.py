@@ -331,3 +331,11 @@ def _can_build_wheels() -> bool:
         return False
     release = int(metadata.version("setuptools").partition(".")[0])
     return release >= 71 or importlib.util.find_spec("wheel") is not None
+
+
+def test_owner_that_is_not_there_is_refused_with_those_that_are() -> None:
+    assert "" == parse_pipeline("pipeline: p\ndiscover: true", "p.yaml").explain
+    assert "ovn" == parse_pipeline("pipeline: p\ndiscover: true\nexplain: ovn", "p.yaml").explain
+    said = mistake_in("pipeline: p\ndiscover: true\nexplain: acme")
+    assert said.startswith("p.yaml: explain: got ")
+    assert "opflex, neutron, ovn, unknown" in said
