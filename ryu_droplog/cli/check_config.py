@@ -22,7 +22,7 @@ from ryu_droplog.pipelines.loader import load_pipelines
     "path", metavar="[FILE]", required=False, callback=lambda c, p, value: choose(value)
 )
 def check_config(path: str | None) -> None:
-    """Say what the program understands of FILE, or what is wrong with it.
+    """Show what the program understands of FILE, or what is wrong with it.
 
     Without FILE it is what RYU_DROPLOG_CONFIG names, else /etc/ryu-droplog/droplog.yaml where it
     exists, else the defaults. Whether the log directory and the run directory can be written is

@@ -29,11 +29,11 @@ from ryu_droplog.text.printable import plain
 @click.command(epilog=NO_BRIDGE)
 @config_option("path", "droplog.yaml")
 @bridge_option
-@click.option("--json", "as_json", is_flag=True, help="All of it, as JSON, for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="The whole report, as JSON, for scripts.")
 def doctor(path: str | None, name: str | None, as_json: bool) -> None:
-    """Tell what can be seen on each bridge, what cannot, and what the program would add.
+    """Show which drops can be seen on each bridge, which cannot, and what the program would add.
 
-    Changes nothing, before and during use: it asks the switch and its database, and reads. The
+    Changes nothing, before and during use: it only reads from the switch and its database. The
     page begins with what needs attention (!) and what is good to know (-); then come the owner of
     the bridge, what the program adds and costs, what the switch supports, and each table:
     watched, would be watched, drops elsewhere, owner forwards all, left alone, cannot be watched.

@@ -23,6 +23,9 @@ from ryu_droplog.config.endpoint import ServiceEndpoint
 from ryu_droplog.pipelines.loader import AUTO, load_pipelines
 from ryu_droplog.text.phrases import count
 
+_VERDICTS = {"table-miss": "table-miss", "shadow": "flow above", "left alone": "left alone"}
+"""What is said of each verdict, by its value."""
+
 
 @click.command(epilog=NO_BRIDGE)
 @config_option("path", "droplog.yaml")
@@ -55,15 +58,15 @@ def plan(path: str | None, name: str | None) -> None:
             click.echo(f"  owner: {owner.in_words()}")
         width = max((len(table.name) for table in made.tables), default=0)
         for table in made.tables:
-            what = table.verdict.value
+            what = _VERDICTS[table.verdict.value]
             if table in made.watched:
                 what += f" at priority {table.priority}"
             click.echo(f"  {table.table_id:3}  {table.name:{width}}  {what:24}  {table.why}")
         for drop in made.explicit:
-            words = f"explicit drop at priority {drop.flow.priority}, {drop.method.value}"
+            what = f"explicit drop at priority {drop.flow.priority}, {drop.method.value}"
             where = match_text(drop.flow.match) or "every packet"
             why = f" ({drop.why})" if drop.why else ""
-            click.echo(f"  {drop.flow.table_id:3}  {words}: {where}{why}")
+            click.echo(f"  {drop.flow.table_id:3}  {what}: {where}{why}")
         tables = count(len(made.tables), "table")
         click.echo(f"  {len(made.watched)} of {tables} would be watched")
         _explicit_in_words(made)
@@ -83,12 +86,12 @@ def _explicit_in_words(made: Any) -> None:
     if ways:
         click.echo(
             f"  {count(len(ways), 'explicit drop')} of the owner's:"
-            f" {ways.count(CaptureMethod.ABOVE)} would"
-            f" be logged by a flow of ours above, {ways.count(CaptureMethod.COUNT)} only counted"
+            f" {ways.count(CaptureMethod.ABOVE)} would be logged by a flow of ours just above,"
+            f" {ways.count(CaptureMethod.COUNT)} only counted"
         )
     if CaptureMethod.MODIFY in ways:
         click.echo(
             f"  CHANGED: {count(ways.count(CaptureMethod.MODIFY), 'drop flow')} of the owner's"
-            f" would get an"
-            " action that tells us; it is taken off at the end"
+            " would get an action that sends their packets to the program; it is removed at the"
+            " end"
         )

@@ -34,7 +34,7 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
         ("drop lines go to", _output(settings.output)),
         ("format", settings.format),
         ("packet events", _events(settings)),
-        ("left out", _prune(settings.prune)),
+        ("filtered", _prune(settings.prune)),
         ("log directory", settings.log_directory),
         ("run directory", settings.run_directory),
         (
@@ -112,15 +112,16 @@ def _prune(filters: Sequence[FilterSpec]) -> str:
 
 
 def _opflex(opflex: Opflex) -> str:
-    obeyed = f"obeys {opflex.droplog_directory}" if opflex.droplog_directory else "obeys no files"
+    directory = opflex.droplog_directory
+    control = f"control files in {directory}" if directory else "no control files"
     tenants = f"; tenants in the line, {len(opflex.tenants)} known" if opflex.print_tenant else ""
-    return f"{obeyed}; names of policies in {opflex.ids_directory}{tenants}"
+    return f"{control}; names of policies in {opflex.ids_directory}{tenants}"
 
 
 def _throttle(throttle: Deduplication | None) -> str:
     if throttle is None:
         return "each has its own line"
-    return f"folded within {throttle.window:g} s, {throttle.entries} at a time"
+    return f"deduplicated within {throttle.window:g} s, {throttle.entries} at a time"
 
 
 def _output(output: str | None) -> str:

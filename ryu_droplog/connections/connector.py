@@ -198,7 +198,7 @@ class Session:
             if not self._connection.stopped and not self.failure:
                 self.failure = str(error)
         except Exception as error:
-            LOG.exception("%s: programming the bridge has failed", self.peer)
+            LOG.exception("%s: reconciling the flows of the bridge has failed", self.peer)
             self.failure = f"{type(error).__name__}: {error}"
         finally:
             self._connection.stop()

@@ -85,7 +85,9 @@ def _about_owner(case: Case) -> Iterator[Finding]:
         if configured in OWNERS:
             yield _note(f"no flow shows that the bridge is {configured}'s, as is configured")
         elif configured == AUTO:
-            yield _note("nobody's pipeline was recognised: tables are named by the switch")
+            yield _note(
+                "no owner was recognised by its flows: the table names are the switch's own"
+            )
     elif configured not in (AUTO, owner.pipeline):
         text = f"the configuration says pipeline {configured}, but the flows look like"
         contradicts = configured in OWNERS  # a pipeline of the user's own may be of the same owner
@@ -107,7 +109,7 @@ def _about_runs(case: Case) -> Iterator[Finding]:
         yield from _about_others(case)
         return
     for process in seen.elsewhere:
-        yield _warning(f"process {process} has this bridge in its books, and is not connected")
+        yield _warning(f"process {process} is to watch this bridge, and is not connected to it")
     runs = [run for run in map(run_of, seen.snapshot.flows) if run is not None]
     ours = len(runs)
     told = sum(tells(flow) for flow in seen.snapshot.flows)
@@ -186,7 +188,7 @@ def _about_tables(case: Case) -> Iterator[Finding]:
     if blind[NAMED:]:
         yield _warning(f"{count(len(blind) - NAMED, 'more table')} cannot be watched: see below")
     if case.seen.snapshot.packet_in_on_miss:
-        yield _note("the bridge asks a controller of its own about misses: they are left to it")
+        yield _note("a controller of the bridge's own takes its misses: they are not logged here")
     logging = sum(
         flow.table_id == _NEUTRON_DROPS
         and flow.priority == _NEUTRON_LOG_PRIORITY
@@ -206,7 +208,8 @@ def _about_explicit(case: Case) -> Iterator[Finding]:
     if changed and not case.unmetered:
         yield _note(
             f"{count(changed, 'drop flow')} of the owner's {'are' if running else 'would be'}"
-            " changed to tell us, as explicit_drops.modify asks, and restored at the end"
+            " changed to send their packets to the program, as explicit_drops.modify asks, and"
+            " restored at the end"
         )
     counted = [drop for drop in made.explicit if drop.method is CaptureMethod.COUNT]
     if not counted:
@@ -252,7 +255,7 @@ def _about_delivery(case: Case) -> Iterator[Finding]:
     limit = seen.database.row_limit if seen.database is not None else None
     if isinstance(case.bridge.endpoint, ServiceEndpoint) and limit is not None:
         yield _warning(
-            f"somebody holds our Controller row to {count(limit, 'packet')} a second"
+            f"the rate of our Controller row is limited to {count(limit, 'packet')} a second"
             " (controller_rate_limit): more are lost in the switch, and counted"
         )
 

@@ -123,7 +123,9 @@ class Claims:
         else:
             raise SwitchError(f"{bridge}: {at_work(held_by)}")
         for other in others:
-            other.give_way(f"{other.bridge} gives way to {bridge}, through {peer}")
+            other.give_way(
+                f"{other.bridge} is disconnected in favour of {bridge}, reached through {peer}"
+            )
         return claim
 
     def dead(self, datapath_id: int) -> frozenset[int]:

@@ -375,7 +375,8 @@ class Reconciler:
         exchange_many(self._connection, [flow.delete(self._connection) for flow in gone])
         if len(told) > TABLES_TOLD:
             LOG.info(
-                "%s: %d flows of ours in %d tables gave way; they are tried again soon",
+                "%s: %d of our flows in %d tables were removed because of changes by others; they"
+                " are added again soon",
                 self._bridge,
                 len(gone),
                 len(told),

@@ -124,7 +124,7 @@ class Replay:
     def summary(self) -> str:
         """What became of all packets, in a line."""
         ledger = self.ledger
-        told = [(n, f"left out by {name}") for name, n in ledger.pruned_by.most_common()]
+        told = [(n, f"filtered by {name}") for name, n in ledger.pruned_by.most_common()]
         told += [
             (self.permitted, "permitted packets, which are no events"),
             (ledger.malformed, "datagrams that contradict themselves"),

@@ -714,13 +714,13 @@ drop log:         on
 drop lines go to: standard output
 format:           opflex
 packet events:    off
-left out:         lldp, igmp, icmpv6-multicast, ipv6-hop-by-hop-multicast, mdns-ipv6, mdns
+filtered:         lldp, igmp, icmpv6-multicast, ipv6-hop-by-hop-multicast, mdns-ipv6, mdns
 log directory:    /var/log/ryu-droplog
 run directory:    /run/ryu-droplog
 pipelines:        auto, neutron, opflex-access, opflex-int, ovn; own files: none
 listens on:       nothing
 receives at:      nothing
-opflex:           obeys no files; names of policies in /var/lib/opflex-agent-ovs/ids
+opflex:           no control files; names of policies in /var/lib/opflex-agent-ovs/ids
 meter:            1000 packets per second and table, burst of 100 packets
 without meters:   no flow is added
 lease:            60 s, renewed every 20 s
@@ -751,9 +751,9 @@ def test_description_shows_what_the_file_changed() -> None:
         "drop log:         off, nothing is added to the switch",
         "drop lines go to: the file /var/log/ryu-droplog/d.log",
         "packet events:    to unix:/run/e.sock; there, within 600 s, one in 120 s for a pair",
-        "left out:         dns",
+        "filtered:         dns",
         "receives at:      geneve 127.0.0.1:50000",
-        "opflex:           obeys /d; names of policies in /var/lib/opflex-agent-ovs/ids;"
+        "opflex:           control files in /d; names of policies in /var/lib/opflex-agent-ovs/ids;"
         " tenants in the line, 1 known",
         "listens on:       tcp:127.0.0.1:6653; 64 connections in the handshake, 64 bridges of"
         ' "*", forgotten 600 s after their last connection',
