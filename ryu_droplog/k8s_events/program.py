@@ -28,13 +28,13 @@ from ryu_droplog.model.errors import DropLogError
 
 LOG = logging.getLogger(__name__)
 
-INTAKE = 10_000
+QUEUE_SIZE = 10_000
 """Packet events that wait for the rules at most."""
 REPORT = 60.0
 """Seconds between two lines of statistics."""
 WAKE_TIME = 0.5
 """Seconds between two looks whether a signal has come."""
-FAREWELL = 1.0
+STOP_TIME = 1.0
 """Seconds in which all threads must end; one that waits for the API server is left behind."""
 LISTENING = "Listening for packet events on unix socket %s"
 DISABLED = "Packet event recording is disabled"
@@ -51,7 +51,7 @@ class _Part(Protocol):
     def stop(self) -> None: ...
 
 
-class Sorter:
+class RuleFilter:
     """Applies the rules to what the listener has read."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Sorter:
         poster: Poster,
         tally: Tally,
         *,
-        intake: int = INTAKE,
+        intake: int = QUEUE_SIZE,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -129,7 +129,7 @@ def run(settings: Events, node: str, api: Api, report: float = REPORT) -> bool:
     watch = PodWatch(api, node, pods)
     poster = Poster(api, node, settings.max_age, tally)
     rules = Rules(settings.max_age, settings.interval)
-    sorter = Sorter(rules, pods, watch.ready, poster, tally)
+    sorter = RuleFilter(rules, pods, watch.ready, poster, tally)
     with _stop_signals() as told:
         listener = Listener(settings.socket, sorter.take, tally)
         LOG.info(LISTENING, settings.socket)
@@ -154,7 +154,7 @@ def run(settings: Events, node: str, api: Api, report: float = REPORT) -> bool:
                 said = line
         for part in parts.values():
             part.stop()
-        deadline = time.monotonic() + FAREWELL
+        deadline = time.monotonic() + STOP_TIME
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         LOG.info("%s", tally.in_words())

@@ -1,6 +1,6 @@
 """Who has which bridge: one connection of this process, and no other process of this program.
 
-Two runs on one bridge would take each other's flows for leftovers; `locks` keeps them apart.
+Two runs on one bridge would take each other's flows for leftovers; lock files keep them apart.
 
 A switch that connects to us says itself what it is called and which datapath id it has, and anybody
 can say so. A bridge that we reach is therefore never refused because of one that came to us: it

@@ -4,7 +4,7 @@ The file is named after the bridge's datapath id, and is in the run directory. T
 its lock (flock(2)) with the process that has it; whoever lets go himself removes the file while he
 still has the lock, and whoever has locked a file looks whether it is the one that is there.
 
-Bridges that came to us have files of another name, see `claims`.
+Bridges that came to us have files of another name, see `bridge_claims`.
 """
 
 from __future__ import annotations

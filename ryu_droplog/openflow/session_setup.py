@@ -19,7 +19,7 @@ _MONITOR_ID = 1
 
 
 @dataclass(frozen=True)
-class Facts:
+class SessionFacts:
     """What a switch said of itself."""
 
     names: Mapping[int, str]
@@ -31,7 +31,7 @@ class Facts:
     """Whether changes of flows are told as they happen."""
 
 
-def introduce(connection: Connection, bridge: str) -> Facts:
+def set_up_session(connection: Connection, bridge: str) -> SessionFacts:
     """Ask for packet-ins of our own and for news of all flows; changes nothing on the bridge.
 
     Raises SwitchError when the switch will not have it.
@@ -65,4 +65,4 @@ def introduce(connection: Connection, bridge: str) -> Facts:
             error_text(monitor.error),
         )
     names, limits = parse_table_features(tables.bodies)
-    return Facts(names, limits, max_meter(features) > 0, monitor.error is None)
+    return SessionFacts(names, limits, max_meter(features) > 0, monitor.error is None)

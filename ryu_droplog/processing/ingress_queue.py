@@ -39,7 +39,7 @@ class _Batch(NamedTuple):
 
 
 class Way(Protocol):
-    """What is behind an ingress_queue: a chain."""
+    """What is behind an ingress queue: a chain."""
 
     def take(self, messages: Sequence[bytes], read_at: float, now: float) -> None:
         """Send PacketIns on their way, which came at `read_at` by the time of day."""

@@ -20,9 +20,9 @@ class DropCount(NamedTuple):
     cookie: int
     packets: int
     plain: bool
-    """Whether that it drops needs no word of its owner's."""
+    """Whether it is a drop by its own actions, without asking its owner."""
     tells: bool
-    """Whether it was made to tell us of its packets."""
+    """Whether an action of ours sends its packets to us."""
 
 
 class Counters:

@@ -78,7 +78,7 @@ TABLES: dict[str, tuple[list[str], str | None, str]] = {
     "drop-with-idle-timeout": (
         ["priority=0,idle_timeout=600,actions=drop"],
         None,
-        "its owner's catch-all drop has an idle timeout that we would starve",
+        "its owner's catch-all drop has an idle timeout, which a flow above would let run out",
     ),
     "drop-with-hard-timeout": (
         ["priority=0,hard_timeout=600,actions=drop"],

@@ -43,7 +43,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 class Bed:
-    """A geneve_socket with a sink that runs, and somebody who sends to it."""
+    """A Geneve socket with a sink that runs, and somebody who sends to it."""
 
     def __init__(self, host: str = "127.0.0.1", fold: Deduplication | None = None) -> None:
         self.sink = Kept()

@@ -21,7 +21,7 @@ MANAGED = parse_pipeline(
     "m.yaml",
 )
 ARP = bytes.fromhex("80000a02 0806")
-MISS, SHADOW, LEAVE = Verdict.MISS, Verdict.SHADOW, Verdict.LEAVE
+MISS, SHADOW, LEAVE = Verdict.MISS, Verdict.ABOVE_DROP, Verdict.LEAVE
 
 
 def flow(
@@ -99,7 +99,7 @@ def test_highest_catch_all_decides() -> None:
         ([flow(2, 65535)], "its owner's catch-all drop has priority 65535"),
         (
             [flow(2, 0, idle=60)],
-            "its owner's catch-all drop has an idle timeout that we would starve",
+            "its owner's catch-all drop has an idle timeout, which a flow above would let run out",
         ),
     ],
 )
