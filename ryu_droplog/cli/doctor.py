@@ -46,24 +46,24 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     with errors_in_one_line():
         settings = loader.load(path)
         pipelines = load_pipelines(settings.pipeline_directory)
-    pages, found = [], []
+    pages, objects = [], []
     outcomes: list[Exit] = []
     for bridge, _ in bridges_to_visit(path, name):
-        errand = partial(check, bridge=bridge, run_directory=settings.run_directory)
+        task = partial(check, bridge=bridge, run_directory=settings.run_directory)
         try:
-            seen = reach_bridge(bridge, errand)
+            checkup = reach_bridge(bridge, task)
         except DropLogError as error:
             click.echo(f"{bridge.name}: {without_name(bridge.name, str(error))}", err=True)
-            found.append(page.unseen_as_json(bridge.name, str(error)))
+            objects.append(page.unseen_as_json(bridge.name, str(error)))
             outcomes.append(outcome_of(error))
             continue
-        report = examine(bridge, pipelines, settings, seen)
+        report = examine(bridge, pipelines, settings, checkup)
         pages.append(page.as_page(report))
-        found.append(page.as_json(report))
+        objects.append(page.as_json(report))
         outcomes.append(Exit.WELL if report.well else Exit.ATTENTION)
     status = conclude(outcomes)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(objects, indent=2))
     elif pages:
         click.echo(plain("\n\n".join(pages)))
     sys.exit(status)

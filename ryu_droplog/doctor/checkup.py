@@ -159,13 +159,13 @@ def _database_path(endpoint: Endpoint) -> str:
 
 def _database(path: str, bridge: str) -> Database | None:
     """Read the rows that matter; None where that cannot be."""
-    wanted: list[tuple[str, list[Any], list[str]]] = [
+    queries: list[tuple[str, list[Any], list[str]]] = [
         ("Bridge", [["name", "==", bridge]], ["protocols", "datapath_type", "controller"]),
         ("Open_vSwitch", [], ["other_config"]),
         ("Controller", [], ["_uuid", "target", "external_ids", "controller_rate_limit"]),
         ("Interface", [], ["type"]),
     ]
-    selects = [{"op": "select", "table": t, "where": w, "columns": c} for t, w, c in wanted]
+    selects = [{"op": "select", "table": t, "where": w, "columns": c} for t, w, c in queries]
     try:
         bridges, systems, controllers, interfaces = transact(path, selects)
         [row], [system] = rows_of(bridges, _BridgeRow), rows_of(systems, _System)

@@ -47,7 +47,7 @@ class Case:
     settings: Settings
     owner: Recognition
     seen: Checkup
-    made: Plan
+    plan: Plan
     absent: Sequence[TablePlan]
     """Tables that could be watched, and in which no flow of ours is now."""
 
@@ -59,7 +59,7 @@ class Case:
 
 def findings(case: Case) -> list[Finding]:
     """All of them, warnings first."""
-    found = [
+    every = [
         *_about_owner(case),
         *_about_runs(case),
         *_about_lines(case),
@@ -68,7 +68,7 @@ def findings(case: Case) -> list[Finding]:
         *_about_explicit(case),
         *_about_delivery(case),
     ]
-    return sorted(found, key=lambda finding: finding.level != "warning")
+    return sorted(every, key=lambda finding: finding.level != "warning")
 
 
 def _warning(text: str) -> Finding:
@@ -112,7 +112,7 @@ def _about_runs(case: Case) -> Iterator[Finding]:
         yield _warning(f"process {process} is to watch this bridge, and is not connected to it")
     runs = [run for run in map(run_of, seen.snapshot.flows) if run is not None]
     ours = len(runs)
-    told = sum(tells(flow) for flow in seen.snapshot.flows)
+    rewritten = sum(tells(flow) for flow in seen.snapshot.flows)
     left = [count(ours, "flow")] if ours else []
     left += [count(seen.our_meters, "meter")] if seen.our_meters else []
     directory = case.settings.run_directory
@@ -121,9 +121,9 @@ def _about_runs(case: Case) -> Iterator[Finding]:
             f"{' and '.join(left)} of an earlier run are left{_named(runs)}: ryu-droplog clean"
             f" (unless a program with another run_directory than {directory} is at work)"
         )
-    if told:
+    if rewritten:
         yield _warning(
-            f"{count(told, 'drop flow')} of the owner's changed by an earlier run (controller"
+            f"{count(rewritten, 'drop flow')} of the owner's changed by an earlier run (controller"
             f" {SIGNATURE}): ryu-droplog clean restores"
         )
 
@@ -182,7 +182,7 @@ def _about_switch(case: Case) -> Iterator[Finding]:
 
 
 def _about_tables(case: Case) -> Iterator[Finding]:
-    blind = [table for table in case.made.tables if table.blind]
+    blind = [table for table in case.plan.tables if table.blind]
     for table in blind[:NAMED]:
         yield _warning(f"{table.name} cannot be watched: {table.why}")
     if blind[NAMED:]:
@@ -203,15 +203,15 @@ def _about_tables(case: Case) -> Iterator[Finding]:
 
 
 def _about_explicit(case: Case) -> Iterator[Finding]:
-    made, running = case.made, case.seen.at_work
-    changed = sum(drop.method is CaptureMethod.MODIFY for drop in made.explicit)
+    plan, running = case.plan, case.seen.at_work
+    changed = sum(drop.method is CaptureMethod.MODIFY for drop in plan.explicit)
     if changed and not case.unmetered:
         yield _note(
             f"{count(changed, 'drop flow')} of the owner's {'are' if running else 'would be'}"
             " changed to send their packets to the program, as explicit_drops.modify asks, and"
             " restored at the end"
         )
-    counted = [drop for drop in made.explicit if drop.method is CaptureMethod.COUNT]
+    counted = [drop for drop in plan.explicit if drop.method is CaptureMethod.COUNT]
     if not counted:
         return
     packets = sum(drop.flow.packets for drop in counted)
@@ -222,11 +222,11 @@ def _about_explicit(case: Case) -> Iterator[Finding]:
     )
     if asked:
         most = max(asked, key=lambda drop: drop.flow.packets)
-        names = {table.table_id: table.name for table in made.tables}
+        names = {table.table_id: table.name for table in plan.tables}
         text += f"; the busiest is in {_where(most, names)}: {most.why}"
     else:
         text += "; explicit_drops: {log: all} would log those that have room above"
-    nothing = not made.watched and len(counted) == len(made.explicit)
+    nothing = not plan.watched and len(counted) == len(plan.explicit)
     yield Finding("warning" if nothing or asked else "note", text)
 
 
@@ -238,8 +238,8 @@ def _where(drop: ExplicitDrop, names: Mapping[int, str]) -> str:
 
 def _about_delivery(case: Case) -> Iterator[Finding]:
     seen, meter = case.seen, case.settings.meter
-    if not case.made.watched and all(
-        drop.method is CaptureMethod.COUNT for drop in case.made.explicit
+    if not case.plan.watched and all(
+        drop.method is CaptureMethod.COUNT for drop in case.plan.explicit
     ):
         return
     if seen.max_meter:

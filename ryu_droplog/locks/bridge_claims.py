@@ -1,4 +1,4 @@
-"""Who has which bridge: one connection of this process, and no other process of this program.
+"""Which connection has which bridge: one of this process, and none of another process.
 
 Two runs on one bridge would take each other's flows for leftovers; lock files keep them apart.
 
@@ -109,8 +109,8 @@ class Claims:
         """Claim a bridge for the connection to `peer`.
 
         Raises SwitchError when another process has it, or a connection that is trusted as much.
-        `give_way` is called with the reason, in another thread, when somebody who is trusted more
-        has taken the bridge over; it must not wait.
+        `give_way` is called with the reason, in another thread, when a connection that is trusted
+        more has taken the bridge over: it has to end the connection, and must not wait.
         """
         claim = Claim(bridge, datapath_id, peer, trust, give_way)
         for _ in range(TRIES):
@@ -212,10 +212,10 @@ def holder(run_directory: str, datapath_id: int) -> Holder | None:
         directory = check(run_directory, reading=True)
     except OSError:
         return None  # it is not there, or not for us to see
-    found = (
+    holders = (
         lock_file.holder(directory, datapath_id, accepted=accepted) for accepted in (False, True)
     )
-    return next(filter(None, found), None)
+    return next(filter(None, holders), None)
 
 
 def at_work(process: str) -> str:

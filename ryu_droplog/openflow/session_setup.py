@@ -1,4 +1,4 @@
-"""The first words on a connection: what the switch is, and that its packet-ins be ours alone."""
+"""Setting up a session: what the switch can do, and that our PacketIns go to nobody else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MONITOR_ID = 1
 
 @dataclass(frozen=True)
 class SessionFacts:
-    """What a switch said of itself."""
+    """What a switch reported when the session was set up."""
 
     names: Mapping[int, str]
     """Table names that the bridge itself has."""
@@ -34,7 +34,7 @@ class SessionFacts:
 def set_up_session(connection: Connection, bridge: str) -> SessionFacts:
     """Ask for packet-ins of our own and for news of all flows; changes nothing on the bridge.
 
-    Raises SwitchError when the switch will not have it.
+    Raises SwitchError when the switch refuses.
     """
     parser = connection.ofproto_parser
     config, features, tables = connection.exchange(

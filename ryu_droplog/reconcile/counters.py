@@ -47,8 +47,8 @@ class Counters:
     def explicit(self, drops: Iterable[DropCount], name: Callable[[int], str]) -> None:
         """All drop flows of the owner's have counted so much since each was added.
 
-        What they had counted when they were first read is of a time before ours, and left out; so
-        is what a flow had counted before its owner said that it drops.
+        What they had counted when they were first read is from before this program's time, and not
+        added; nor is what a flow had counted before its owner said that it drops.
         """
         before, self._drops = self._drops, {}
         for place, cookie, packets, plain, tells in drops:

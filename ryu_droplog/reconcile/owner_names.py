@@ -48,18 +48,18 @@ class OwnerNames:
 
     def hand_on(self, plan: Plan, desired: Iterable[DesiredFlow]) -> None:
         """Report which drops our flows are above, and which flows of the owner's are rewritten."""
-        in_words = {
-            drop.place: self._in_words(drop.flow)
+        by_place = {
+            drop.place: self._named(drop.flow)
             for drop in plan.explicit
             if drop.method is not CaptureMethod.COUNT
         }
         drops = {
-            (flow.key.table_id, flow.key.slot): in_words[flow.below]
+            (flow.key.table_id, flow.key.slot): by_place[flow.below]
             for flow in desired
-            if flow.key.slot and flow.below in in_words
+            if flow.key.slot and flow.below in by_place
         }
         rewritten = {
-            drop.flow.cookie: in_words[drop.place]
+            drop.flow.cookie: by_place[drop.place]
             for drop in plan.explicit
             if drop.method is CaptureMethod.MODIFY
         }
@@ -69,6 +69,6 @@ class OwnerNames:
         if self._context.ask_owner(self._asked):
             self._news()
 
-    def _in_words(self, flow: Flow) -> DropFlow:
+    def _named(self, flow: Flow) -> DropFlow:
         words = self._context.words(flow.cookie)
         return DropFlow(flow.cookie, flow.priority, match_text(flow.match), words)

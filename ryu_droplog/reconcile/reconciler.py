@@ -268,7 +268,7 @@ class Reconciler:
         """When to plan anew."""
         retries = [state.retry for state in self._states.values()]
         times = [self._look_again, self._sweeper.due(), *retries]
-        when = min(time_ for time_ in times if time_ is not None)
+        when = min(moment for moment in times if moment is not None)
         due = self._pace.due()
         return min(self._pace.afford(when), math.inf if due is None else due)
 

@@ -292,7 +292,7 @@ def test_database_that_hangs_does_not_keep_the_program_from_ending(
         os.kill(server, signal.SIGSTOP)
         try:
             assert 1 == program.end(patience=20), "the row is still there"
-            assert "Controller: not yet taken back" in program.said()
+            assert "Controller: not yet cleaned up" in program.said()
         finally:
             os.kill(server, signal.SIGCONT)
     assert [] == eventually([], lambda: controllers(switch, BRIDGE))

@@ -44,14 +44,14 @@ def added(priority: int, match: bytes, instructions: bytes = NORMAL) -> Update:
         (added(13, IP), False),
     ],
 )
-def test_flow_above_a_drop_gives_way_to_what_would_take_its_packets(
+def test_flow_above_a_drop_conflicts_with_what_would_take_its_packets(
     update: Update, expected: bool
 ) -> None:
     assert expected == ABOVE.contends(update)
 
 
 @pytest.mark.parametrize(("priority", "expected"), [(0, True), (1, False)])
-def test_table_miss_gives_way_to_anything_at_priority_0(priority: int, expected: bool) -> None:
+def test_table_miss_conflicts_with_anything_at_priority_0(priority: int, expected: bool) -> None:
     assert expected == DesiredFlow(FlowKey(5, 0), 0, b"").contends(added(priority, ARP))
 
 

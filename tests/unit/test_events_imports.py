@@ -10,7 +10,7 @@ from test_imports import FILES, imports, of_package, read
 
 OURS = [file for file in FILES if file.startswith("k8s_events/")]
 MAY_IMPORT = {"config", "k8s_events", "model", "text"}
-PURE = ("stream", "rules", "pods", "pending", "backoff", "tally")
+PURE = ("stream", "rules", "pods", "pending", "backoff", "event_counters")
 
 
 @pytest.mark.parametrize(

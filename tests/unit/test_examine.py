@@ -179,14 +179,14 @@ def test_switch_without_meters_gets_nothing_unless_the_user_accepts_it() -> None
     assert found.costs.endswith("without a bound")
 
 
-def test_switch_without_bundles_gets_no_miss_flow_but_a_shadow() -> None:
+def test_switch_without_bundles_gets_no_miss_flow_but_a_flow_above() -> None:
     found = report(FLOWS, bundles=False)
     assert ["cannot be watched", "would be watched"] == [states(found)[table] for table in (0, 1)]
     assert "the switch has no bundles" == found.tables[0].why
     assert "no bundles: a table-miss flow cannot be added safely, and is not" in warnings(found)
 
 
-def test_switch_without_flow_monitor_gets_no_shadow() -> None:
+def test_switch_without_flow_monitor_gets_no_flow_above() -> None:
     found = report(monitored=False)
     assert "cannot be watched" == states(found)[1]
     assert [text for text in warnings(found) if text.startswith("no flow monitor")]
