@@ -63,7 +63,7 @@ class ChainWay:
         self._chain.take(messages, time.time(), time.monotonic())
 
     def close(self) -> None:
-        """Wait until all is written. Raises RuntimeError when something was left out."""
+        """Wait until all is written. Raises RuntimeError when something is missing."""
         left = self.sink.close(WRITE_TIME)
         book = self.ledger.total()
         if left or book.logged != book.received:
