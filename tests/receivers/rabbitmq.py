@@ -88,7 +88,8 @@ class Notification:
 class NotificationListener:
     """Takes the notifications of a topic from any transport of oslo.messaging's, in a `with` block.
 
-    It keeps its connection through a restart of the broker, as the library does.
+    It comes back after a restart of the broker, as the library does. With a transport `kafka://` it
+    takes what is sent after it has joined its group, up to half a minute after the start.
     """
 
     def __init__(self, url: str, topic: str = "notifications") -> None:
