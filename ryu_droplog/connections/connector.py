@@ -15,6 +15,7 @@ from typing import Any
 
 from os_ken.lib import hub
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.concurrency.threads import join, start
 from ryu_droplog.config.endpoint import TcpEndpoint, UnixEndpoint
 from ryu_droplog.config.settings import ANY_BRIDGE, OPENFLOW_NAME, Bridge
@@ -32,7 +33,7 @@ LOG = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 15.0
-"""Seconds until the next try to connect; doubles each time."""
+"""Seconds until the next try to connect."""
 CONNECT_TIME = 5.0
 """Seconds that a connection may take."""
 HANDSHAKE_TIME = 15.0
@@ -231,7 +232,7 @@ class Connector:
 
     def run(self) -> None:
         """Connect, stay, connect again, until `stop`."""
-        pause = FIRST_PAUSE
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         while not self._stopping:
             began = time.monotonic()
             trouble = self._once()
@@ -240,10 +241,9 @@ class Connector:
                 break
             lived = self._connected and self._failure is None
             if time.monotonic() - began > (STEADY if lived else LONGEST_PAUSE):
-                pause = FIRST_PAUSE
+                backoff.reset()
             self._complain(trouble)
-            self._rest(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            self._rest(backoff.failed())
 
     def stop(self) -> None:
         """Make `run` return, after our flows were taken back."""

@@ -12,6 +12,7 @@ from typing import Any
 from os_ken.lib import hub
 
 from ryu_droplog.cleanup.cleanup_client import CleanUpClient
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.concurrency.threads import join, start
 from ryu_droplog.config.endpoint import ServiceEndpoint
 from ryu_droplog.config.settings import Bridge
@@ -35,7 +36,7 @@ STRANGERS_TIME = 60.0
 """Seconds between two lines about others who connect."""
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 300.0
-"""Seconds on the management socket until the row is tried again; doubles each time."""
+"""Seconds on the management socket until the row is tried again."""
 LOOK_TIME = 3.0
 """Seconds between two looks at whether somebody limits our row."""
 _LOOPBACK = "127.0.0.1"
@@ -66,7 +67,7 @@ class ServiceConnector(Connector):
 
     def run(self) -> None:
         """Stay connected until `stop`: by the row, or while that is not to be had, without it."""
-        pause = FIRST_PAUSE
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         while not self._stopping:
             began = time.monotonic()
             trouble = self._by_row()
@@ -74,10 +75,10 @@ class ServiceConnector(Connector):
                 self._say_farewell()
                 break
             if time.monotonic() - began > LONGEST_PAUSE:
-                pause = FIRST_PAUSE
-            self._say(f"{trouble}; taking the management socket for {pause:g} s")
-            self._by_management_socket(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+                backoff.reset()
+            seconds = backoff.failed()
+            self._say(f"{trouble}; taking the management socket for {backoff.full:g} s")
+            self._by_management_socket(seconds)
         self._keep(None)
         self._socket.close()
         try:

@@ -17,14 +17,17 @@ from typing import Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.k8s_events.api import ApiError, Silence
-from ryu_droplog.k8s_events.backoff import Backoff
 from ryu_droplog.k8s_events.pods import Pod, PodMap, parse
 
 T = TypeVar("T")
 
 LOG = logging.getLogger(__name__)
 
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds until the API server is tried again."""
 WATCH = 300
 """Seconds that a watch lasts, and up to as many more."""
 STEADY = 10.0
@@ -114,7 +117,7 @@ _decode_refusal = msgspec.json.Decoder(_Refusal).decode
 
 
 class PodWatch:
-    """BridgeSources the pods of one node, in the thread of whoever calls `run`."""
+    """Watches the pods of one node, in the thread of whoever calls `run`."""
 
     def __init__(
         self,
@@ -127,7 +130,7 @@ class PodWatch:
         self._api = api
         self._node = node
         self._pods = pods
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._clock = clock
         self._stopping = threading.Event()
         self._version: str | None = None
@@ -163,7 +166,7 @@ class PodWatch:
             return self._trouble(error)
         good = self._moved or self._clock() - begin >= STEADY
         if good:
-            self._supervisor()
+            self._recovered()
         return self._rest() if good else self._backoff.failed()
 
     def _rest(self) -> float:
@@ -219,9 +222,9 @@ class PodWatch:
             self._pods.remove(pod.metadata.uid)
         self._version = pod.metadata.resource_version or self._version
         self._moved = True
-        self._supervisor()
+        self._recovered()
 
-    def _supervisor(self) -> None:
+    def _recovered(self) -> None:
         if self._failing:
             LOG.info("the pods of node %s are watched again", self._node)
         self._failing = False

@@ -20,6 +20,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow.flow_stats import Flow
 from ryu_droplog.openflow.oxm_match import fields
@@ -31,7 +32,7 @@ LOG = logging.getLogger(__name__)
 
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
-"""Seconds until a database that cannot be read is tried again; doubles each time."""
+"""Seconds until a database that cannot be read is tried again."""
 REMEMBERED = 20_000
 """Logical flows whose names are kept; past that all are asked for anew."""
 
@@ -130,7 +131,7 @@ class Southbound:
         self._clock = clock
         self._flows: dict[int, LogicalFlow | None] = {}
         self._directory = Directory()
-        self._pause = 0.0
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._not_before = 0.0
         self._said = ""
         self._quiet = quiet
@@ -148,12 +149,12 @@ class Southbound:
             before = (len(self._flows), self._directory)
             self._refresh(flows)
         except SwitchError as error:
-            self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
-            self._not_before = self._clock() + self._pause
+            self._not_before = self._clock() + self._backoff.failed()
             self.trouble = str(error)
             self._say(f"drops are not named by OVN: {error}")
             return False
-        self._pause, self.trouble = 0.0, ""
+        self._backoff.reset()
+        self.trouble = ""
         self._say("drops are named from OVN's southbound database")
         return before != (len(self._flows), self._directory)
 

@@ -371,7 +371,9 @@ class Reconciler:
                 continue
             gone.append(standing.flow)
             standing.put_off(now, why)
-            told.setdefault(key.table_id, []).append(f"{why}; next try in {standing.pause:g} s")
+            told.setdefault(key.table_id, []).append(
+                f"{why}; next try in {standing.backoff.full:g} s"
+            )
         exchange_many(self._connection, [flow.delete(self._connection) for flow in gone])
         if len(told) > TABLES_TOLD:
             LOG.info(
