@@ -26,7 +26,6 @@ from ryu_droplog.config.filter_spec import FilterError, FilterSpec, parse_filter
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
     LONGEST_LEASE,
-    OPENFLOW_NAME,
     SYSLOG,
     Arrivals,
     Bridge,
@@ -39,6 +38,7 @@ from ryu_droplog.config.settings import (
     Settings,
     is_bridge_name,
 )
+from ryu_droplog.model.bridge_name import PORT_NAME_LENGTH, port_name_of
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.pipelines.loader import AUTO, LAST_TABLE, Pipeline, PipelineName, Prefix
 from ryu_droplog.schema import yaml_file
@@ -424,7 +424,7 @@ def _bridges(
     """The bridges with what only all of them together, `listen` and the environment can tell."""
     names: dict[str, int] = {}
     endpoints: dict[Endpoint, int] = {}
-    heads: dict[bytes, int] = {}
+    heads: dict[str, int] = {}
     for index, bridge in enumerate(file.bridges):
         key = f"bridges[{index}]"
         if bridge.name != ANY_BRIDGE and not is_bridge_name(bridge.name):
@@ -448,14 +448,14 @@ def _bridges(
             if listen is None:
                 wrong = f"{show(bridge.name)} waits for a connection, but listen is null"
                 raise mistake(source, key, wrong, "listen with an address or a port")
-            short = bridge.name.encode()[:OPENFLOW_NAME]
+            short = port_name_of(bridge.name)
             if short in heads:
                 raise mistake(
                     source,
                     f"{key}.name",
                     f"{show(bridge.name)} begins as bridges[{heads[short]}] does, which waits for"
                     " a connection, too",
-                    f"names that differ in their first {OPENFLOW_NAME} bytes: OpenFlow tells no"
+                    f"names that differ in their first {PORT_NAME_LENGTH} bytes: OpenFlow tells no"
                     " more",
                 )
             heads[short] = index

@@ -17,9 +17,10 @@ from contextlib import suppress
 from typing import Any
 
 from ryu_droplog.concurrency.threads import Group
-from ryu_droplog.config.endpoint import Accepted, TcpEndpoint
-from ryu_droplog.config.settings import ANY_BRIDGE, OPENFLOW_NAME, Arrivals, Bridge, is_bridge_name
+from ryu_droplog.config.endpoint import TcpEndpoint
+from ryu_droplog.config.settings import ANY_BRIDGE, Arrivals, Bridge
 from ryu_droplog.connections.connector import NewProgrammer, Session
+from ryu_droplog.connections.entries import waiting_entry
 from ryu_droplog.connections.handshakes import Handshakes
 from ryu_droplog.connections.peer_log import PeerLog
 from ryu_droplog.locks.bridge_claims import Claims, Trust
@@ -121,7 +122,7 @@ class Listener:
         features = handshake.features
         assert features is not None
         name = features.local_name
-        bridge = entry_of(self._bridges, name)
+        bridge = waiting_entry(self._bridges, name)
         if not features.datapath_id:
             raise SwitchError(f"{name} has the datapath id 0, which is nobody's")
         if not self._may_begin(host):
@@ -170,26 +171,5 @@ class Listener:
 
     def _find(self, name: str) -> Bridge | None:
         with suppress(SwitchError):
-            return entry_of(self._bridges, name)
+            return waiting_entry(self._bridges, name)
         return None
-
-
-def entry_of(bridges: Sequence[Bridge], port_name: str) -> Bridge:
-    """The entry for a switch that connects and calls itself so; raises SwitchError without one.
-
-    What comes to us may have the name of an entry only where that entry waits for it. OpenFlow has
-    room for 15 bytes of a name.
-    """
-    said = f"the bridge there is called {port_name!r}"
-    for bridge in bridges:
-        cut = bridge.name.encode()[:OPENFLOW_NAME].decode("utf-8", "replace")
-        if bridge.name != ANY_BRIDGE and port_name in (bridge.name, cut):
-            if isinstance(bridge.endpoint, Accepted):
-                return bridge
-            raise SwitchError(f"{said}, and that one is not to connect to us ({bridge.endpoint})")
-    anyone = next((bridge for bridge in bridges if bridge.name == ANY_BRIDGE), None)
-    if anyone is None:
-        raise SwitchError(f"{said}, and is not asked for")
-    if not is_bridge_name(port_name) or port_name in (".", "..") or "\ufffd" in port_name:
-        raise SwitchError(f"{said}, which is no name of a bridge")
-    return anyone

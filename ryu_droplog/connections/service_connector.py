@@ -63,6 +63,7 @@ class ServiceConnector(Connector):
         self._strangers = 0
         self._strangers_said = -STRANGERS_TIME
         target = f"tcp:{_LOOPBACK}:{self._socket.getsockname()[1]}"
+        self._peer = f"our Controller row {target}"
         self._row = ServiceRow(endpoint.database, bridge.name, target)
 
     def run(self) -> None:
@@ -101,9 +102,10 @@ class ServiceConnector(Connector):
             sock = self._accept(deadline)
             if sock is None:
                 break
+            self._by = "through"
             session = Session(
                 sock,
-                "a service connection",
+                self._peer,
                 self._find,
                 self._greet,
                 self._claims,
@@ -114,7 +116,7 @@ class ServiceConnector(Connector):
             self._serve(session)
             join([watcher])
             failure = session.failure and without_name(self._bridge.name, session.failure)
-            trouble = failure or "the service connection has ended"
+            trouble = failure or f"the connection through {self._peer} has ended"
         return trouble
 
     def _watch_beside(self, session: Session) -> None:

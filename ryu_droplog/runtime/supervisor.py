@@ -13,7 +13,8 @@ from ryu_droplog.cleanup.cleanup_client import CleanUpClient
 from ryu_droplog.concurrency.threads import Group
 from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint
 from ryu_droplog.config.settings import ANY_BRIDGE, SYSLOG, Bridge, Settings
-from ryu_droplog.connections.connector import Connector, find
+from ryu_droplog.connections.connector import Connector
+from ryu_droplog.connections.entries import entry_named
 from ryu_droplog.connections.listener import Listener
 from ryu_droplog.connections.reach import CONNECTED, GONE, OFF, Reach
 from ryu_droplog.connections.service_connector import ServiceConnector
@@ -319,7 +320,7 @@ class Supervisor:
                 connector.stop()
                 del self._connectors[name]
         for name, bridge_source in list(self.bridge_sources.items()):
-            found = find(settings.bridges, name)
+            found = entry_named(settings.bridges, name)
             if found is not None:
                 bridge_source.change(found, self._pipelines, settings)
         self._reaches = {
@@ -364,7 +365,7 @@ class Supervisor:
         def make() -> BridgeSource:
             bridge_source = BridgeSource(
                 name,
-                find(settings.bridges, name) or bridge,
+                entry_named(settings.bridges, name) or bridge,
                 self._pipelines,
                 settings,
                 self._generation,
@@ -383,7 +384,7 @@ class Supervisor:
 
     def _is_listed(self, name: str) -> bool:
         """Whether an entry of the configuration has that name."""
-        found = find(self._settings.bridges, name) if self._settings is not None else None
+        found = entry_named(self._settings.bridges, name) if self._settings is not None else None
         return found is not None and found.name != ANY_BRIDGE
 
     def _opflex_names(self) -> OpflexNames:
