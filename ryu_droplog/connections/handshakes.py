@@ -226,9 +226,11 @@ def listen_on(endpoint: TcpEndpoint, beside: socket.socket | None = None) -> soc
         with port_shared(*((sock, beside) if beside is not None else ())):
             sock.bind((endpoint.host, endpoint.port))
             sock.listen(BACKLOG)
-    except OSError as error:
+    except BaseException as error:
         sock.close()
-        raise ConfigError(f"cannot listen on {endpoint}: {why(error)}") from error
+        if isinstance(error, OSError):
+            raise ConfigError(f"cannot listen on {endpoint}: {why(error)}") from error
+        raise
     # With a timeout of 0 eventlet would accept sockets that block all threads.
     sock.settimeout(ACCEPT_TIME)
     return sock

@@ -160,7 +160,10 @@ def _open(endpoint: UdpEndpoint, beside: Socket | None) -> Socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
         with port_shared(*((sock, beside) if beside is not None else ())):
             sock.bind((endpoint.host, endpoint.port))
-    except OSError as error:
+    except BaseException as error:
         sock.close()
-        raise ConfigError(f"receive.geneve: cannot listen at {endpoint}: {why(error)}") from error
+        if isinstance(error, OSError):
+            where = f"receive.geneve: cannot listen at {endpoint}"
+            raise ConfigError(f"{where}: {why(error)}") from error
+        raise
     return sock

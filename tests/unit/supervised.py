@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -138,6 +138,10 @@ class Bed:
         source = self.supervisor.bridge_sources.get("br-a")
         return source is not None and source.connected
 
+    def handshakes(self) -> int:
+        """Connections to `listen` whose handshake is under way."""
+        return sum(state["handshakes"] for state in self.supervisor.listening().values())
+
     def lines(self, name: str) -> list[str]:
         """What is in the file of drop lines."""
         path = self.folder / name
@@ -164,6 +168,8 @@ class Bed:
                 visitor.settimeout(PATIENCE)
                 if not visitor.recv(8):
                     wrong.append("listen hangs up")
+            if eventually(0, self.handshakes):
+                wrong.append("listen does not see a visitor go")
         except OSError as error:
             wrong.append(f"listen: {error}")
         if (True, 1) != (self.connected, self.bridge.come):
@@ -226,18 +232,14 @@ def changed() -> tuple[list[str], list[str]]:
     return wrong, steps
 
 
-def each_step(part: int, parts: int) -> dict[str, list[str]]:
-    """What is wrong after a reload that failed at a function, by the function.
-
-    `part` from 0: every so manieth function alone, from this one on.
-    """
+def each_step(steps: Sequence[str]) -> dict[str, list[str]]:
+    """What is wrong after a reload that failed at a function, by the function."""
     wrong: dict[str, list[str]] = {}
-    wrong["changed"], steps = changed()
     bed = Bed()
     wrong["at the start"] = bed.works("before")
     used = bed.used()
     sinks = dict(bed.supervisor.sinks)
-    for number, step in list(enumerate(steps))[part::parts]:
+    for number, step in enumerate(steps):
         error = OSError(28, "injected") if number % 2 else RuntimeError("injected")
         with failing(step, error, []):
             refusal = bed.change()
@@ -261,4 +263,4 @@ def each_step(part: int, parts: int) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(each_step(int(sys.argv[1]), int(sys.argv[2]))))
+    print(json.dumps(each_step(sys.argv[1:]) if sys.argv[1:] else changed()))
