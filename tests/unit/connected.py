@@ -23,6 +23,7 @@ from ryu_droplog.runtime import manager  # noqa: F401  before os-ken: it loads t
 
 import openflow_bytes as wire
 from fake_switch import FakeSwitch, requests
+from frames import syn
 from os_ken.lib import hub
 
 from ryu_droplog.concurrency.threads import join, start
@@ -34,7 +35,7 @@ from ryu_droplog.locks.bridge_claims import Claims, Trust
 from ryu_droplog.reconcile.reconciler import Reconciler
 
 PATIENCE = 20.0
-PACKET_IN = wire.packet_in(b"frame")
+PACKET_IN = wire.packet_in(syn())
 
 
 class Work:
@@ -204,7 +205,7 @@ def garbage_ends_its_own_connection() -> dict[str, Any]:
     bed.listen()
     thread = bed.run()
     until(lambda: bed.begun)
-    bed.peers[0].sendall(struct.pack("!BBHI", 4, 10, 3, 0))
+    bed.peers[0].sendall(struct.pack("!BBHI", 4, 3, 3, 0))
     returned = until(lambda: len(bed.begun) == 2)
     bed.connector.stop()
     return {"returned": returned, "ended": join([thread], PATIENCE), "said": bed.said}
