@@ -24,6 +24,7 @@ from os_ken.lib import hub
 
 from ryu_droplog.cleanup import cleanup_process
 from ryu_droplog.cleanup.cleanup_process import Address, Footprint
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.model.errors import why
 
 LOG = logging.getLogger(__name__)
@@ -41,8 +42,9 @@ HANG_TIME = 15.0
 """Seconds after which one that does not answer is replaced."""
 LONG_LIFE = 60.0
 """Seconds of life after which the next death is taken for the first."""
+FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
-"""Seconds until another is started: none at first, then 1, 2, 4 … up to this."""
+"""Seconds until another is started: none at first, then these."""
 RESULT_TIME = 2.0
 """Seconds that are waited for the first results when the program stops."""
 EXIT_TIME = 1.0
@@ -84,7 +86,9 @@ class CleanUpClient:
         self._received = b""
         self._started = 0.0
         self._next_start = 0.0
-        self._pause = 0.0
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._lost = False
+        """Whether one was lost that had not lived for long."""
         self._starts = 0
         self._pinged: float | None = None
         """When the question was asked that is not yet answered."""
@@ -290,11 +294,13 @@ class CleanUpClient:
             return  # it has done its work
         now = time.monotonic()
         if now > self._started + LONG_LIFE:
-            self._pause = 0.0
-        self._next_start = now + self._pause
-        when = f"in {self._pause:g} s" if self._pause else "now"
+            self._backoff.reset()
+            self._lost = False
+        pause = self._backoff.failed() if self._lost else 0.0
+        self._lost = True
+        self._next_start = now + pause
+        when = f"in {self._backoff.full:g} s" if pause else "now"
         LOG.warning("the clean-up process (%d) %s: another is started %s", process.pid, how, when)
-        self._pause = min(2 * self._pause or 1.0, LONGEST_PAUSE)
         if now >= self._next_start:
             self._start()
 
@@ -319,12 +325,11 @@ class CleanUpClient:
                     start_new_session=True,
                 )
         except OSError as error:  # too many open files, say
-            self._pause = min(2 * self._pause or 1.0, LONGEST_PAUSE)
-            self._next_start = self._started + self._pause
+            self._next_start = self._started + self._backoff.failed()
             LOG.warning(
                 "the clean-up process cannot be started (%s): next try in %g s",
                 why(error),
-                self._pause,
+                self._backoff.full,
             )
             return
         mine.setblocking(False)

@@ -47,7 +47,10 @@ SHORTEST_TIME = 60.0
 """Seconds that are spent on trying where the lease is shorter."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
-"""Seconds between two tries; doubles each time."""
+"""Seconds between two tries; doubles each time.
+
+This script runs without the package, and so without its `Backoff`; it needs no jitter, because it
+tries the few bridges of one dead program only."""
 LOG_TIME = 1.0
 """Seconds that are waited until a line is logged: a terminal or a syslog daemon may hang."""
 ANSWER_SIZE = 1 << 20

@@ -13,7 +13,8 @@ from ryu_droplog.config.endpoint import (
     unix,
 )
 from ryu_droplog.config.file_schema import BridgeKeys, ConfigurationFile, ExplicitDropsKeys
-from ryu_droplog.config.settings import ANY_BRIDGE, OPENFLOW_NAME, Bridge, ExplicitDrops
+from ryu_droplog.config.settings import ANY_BRIDGE, Bridge, ExplicitDrops
+from ryu_droplog.model.bridge_name import PORT_NAME_LENGTH, port_name_of
 from ryu_droplog.schema.wording import show
 from ryu_droplog.schema.yaml_document import Document, Item
 
@@ -35,7 +36,7 @@ def bridges_of(
     """
     names: dict[str, int] = {}
     endpoints: dict[Endpoint, int] = {}
-    heads: dict[bytes, int] = {}
+    heads: dict[str, int] = {}
     for index, bridge in enumerate(file.bridges):
         path = ("bridges", Item(index))
         if bridge.name in names:
@@ -50,13 +51,13 @@ def bridges_of(
             if listen is None:
                 wrong = f"{show(bridge.name)} waits for a connection, but listen is null"
                 raise document.mistake(path, wrong, "listen with an address or a port")
-            short = bridge.name.encode()[:OPENFLOW_NAME]
+            short = port_name_of(bridge.name)
             if short in heads:
                 raise document.mistake(
                     [*path, "name"],
                     f"{show(bridge.name)} begins as bridges[{heads[short]}] does, which waits for"
                     " a connection, too",
-                    f"names that differ in their first {OPENFLOW_NAME} bytes: OpenFlow tells no"
+                    f"names that differ in their first {PORT_NAME_LENGTH} bytes: OpenFlow tells no"
                     " more",
                 )
             heads[short] = index

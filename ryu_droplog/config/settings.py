@@ -14,8 +14,6 @@ from ryu_droplog.config.sink_spec import SinkSpec
 
 ANY_BRIDGE = "*"
 """Name of a bridge entry that stands for any switch that connects to `listen`."""
-OPENFLOW_NAME = 15
-"""Bytes of a bridge's name that OpenFlow 1.3 has room for (OFP_MAX_PORT_NAME_LEN, 7.2.1)."""
 SYSLOG = "syslog"
 """`Settings.output` where drop lines go to syslog; no file, because a file's path is absolute."""
 LONGEST_LEASE = 0xFFFF

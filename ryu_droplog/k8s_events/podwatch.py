@@ -17,14 +17,17 @@ from typing import Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.k8s_events.api import AnswerTimeout, ApiError
-from ryu_droplog.k8s_events.backoff import Backoff
 from ryu_droplog.k8s_events.pods import Pod, PodMap, parse
 
 T = TypeVar("T")
 
 LOG = logging.getLogger(__name__)
 
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds until the API server is tried again."""
 WATCH = 300
 """Seconds that a watch lasts, and up to as many more."""
 STEADY = 10.0
@@ -127,7 +130,7 @@ class PodWatch:
         self._api = api
         self._node = node
         self._pods = pods
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._clock = clock
         self._stopping = threading.Event()
         self._version: str | None = None

@@ -17,14 +17,17 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.k8s_events.api import ApiError
-from ryu_droplog.k8s_events.backoff import Backoff
 from ryu_droplog.k8s_events.event_counters import EventCounters
 from ryu_droplog.k8s_events.pending import Key, Moment, PostedEvent, Waiting, body, written
 from ryu_droplog.k8s_events.rules import PodEvent
 
 LOG = logging.getLogger(__name__)
 
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds until the API server is tried again."""
 QUEUE = 1000
 """Packet events that wait to be posted at most; what comes then is discarded, and counted."""
 MEMORY = 5000
@@ -68,7 +71,7 @@ class Poster:
         *,
         queue: int = QUEUE,
         memory: int = MEMORY,
-        backoff: Callable[[], Backoff] = Backoff,
+        backoff: Callable[[], Backoff] = lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE),
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from ryu_droplog.locks import known_runs, lock_file
 from ryu_droplog.locks.lock_file import Holder
 from ryu_droplog.locks.run_directory import RunDirectoryError, check, prepare
+from ryu_droplog.model.bridge_name import PORT_NAME_LENGTH, may_be_cut
 from ryu_droplog.model.errors import SwitchError, why
 
 LOG = logging.getLogger(__name__)
@@ -225,7 +226,12 @@ def at_work(process: str) -> str:
 
 def _refusal(claim: Claim, other: Claim) -> str:
     if claim.bridge == other.bridge:
-        return f"{claim.bridge} is connected already, through {other.peer}"
+        refusal = f"{claim.bridge} is connected already, through {other.peer}"
+        other_switch = claim.trust.came_to_us and claim.datapath_id != other.datapath_id
+        if other_switch and may_be_cut(claim.bridge):
+            told = f"a switch tells {PORT_NAME_LENGTH} bytes of a name (OpenFlow 1.3)"
+            return f"{refusal}; {told}, and longer names that begin alike cannot be told apart"
+        return refusal
     return (
         f"{claim.bridge} has the datapath id {claim.datapath_id:016x} of {other.bridge}, which is"
         f" connected through {other.peer}"

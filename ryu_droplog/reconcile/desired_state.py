@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.model.cookie import SLOT_MAX, TABLE_DROP
 from ryu_droplog.openflow.flow_stats import Event, Update, actions_of, effect_of
 from ryu_droplog.openflow.messages import OurFlow
@@ -16,7 +17,7 @@ from ryu_droplog.reconcile.planner import Plan, Verdict
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
-"""Seconds until a flow that was removed, by us or others, is tried again; doubles each time."""
+"""Seconds until a flow that was removed, by us or others, is tried again."""
 ANY_REGISTER = 15
 """Its bit 31 makes a match ours: nobody sets it, and a match of what to capture names none."""
 CALM = 120.0
@@ -67,7 +68,7 @@ class FlowState:
     """The flow while it is on the switch."""
     since: float = 0.0
     """When it was added."""
-    pause: float = 0.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE))
     not_before: float = 0.0
     """When it may be tried again; 0: it waits for nothing."""
     additions: int = 0
@@ -99,10 +100,9 @@ class FlowState:
         if self.since:
             self.withdrawn += 1
             if now - self.since > CALM:
-                self.pause = 0.0
+                self.backoff.reset()
         self.flow, self.since = None, 0.0
-        self.pause = min(max(2 * self.pause, FIRST_PAUSE), LONGEST_PAUSE)
-        self.not_before = now + self.pause
+        self.not_before = now + self.backoff.failed()
         self.refusal = refusal
         self.missing_since = self.missing_since or now
 

@@ -373,7 +373,7 @@ class Reconciler:
             gone.append(state.flow)
             state.put_off(now, why)
             reasons_by_table.setdefault(key.table_id, []).append(
-                f"{why}; next try in {state.pause:g} s"
+                f"{why}; next try in {state.backoff.full:g} s"
             )
         exchange_many(self._connection, [flow.delete(self._connection) for flow in gone])
         if len(reasons_by_table) > TABLES_NAMED:

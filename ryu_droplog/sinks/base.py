@@ -202,6 +202,8 @@ class Sink(ABC):
             self._lock.notify()
         if self._thread.ident is not None:
             self._thread.join(seconds)
+        else:
+            self.finish()
         left = self.waiting
         self.abandoned.set()
         return left

@@ -308,7 +308,7 @@ def test_connections_of_another_user_to_the_service_port_cost_nothing(
                 assert 1 == eventually(1, lambda: program.times(said))
             finally:
                 strangers.kill()
-        assert program.times("connected to a service connection") >= 1
+        assert program.times("connected through our Controller row") >= 1
         assert 0 == program.end()
     assert not our_flows(switch, BRIDGE)
 

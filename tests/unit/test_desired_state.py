@@ -61,7 +61,7 @@ def test_pause_doubles_up_to_its_bound_and_withdrawals_are_counted() -> None:
     for _ in range(9):
         state.added(1.0)
         state.put_off(2.0)
-        pauses.append(state.pause)
+        pauses.append(state.backoff.full)
     assert [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE] == pauses[:3]
     assert LONGEST_PAUSE == pauses[-1]
     assert 9 == state.withdrawn

@@ -11,8 +11,8 @@ from kubernetes.client import Configuration
 from odd_server import Answer, OddServer, cut_off, hang, json_answer, raw, refuse
 from packet_events import NOW, pod
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.k8s_events.api import Api
-from ryu_droplog.k8s_events.backoff import Backoff
 from ryu_droplog.k8s_events.event_counters import EventCounters
 from ryu_droplog.k8s_events.pods import Pod, parse
 from ryu_droplog.k8s_events.post import Poster
