@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import forget
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, tcp, vlan
 
 from ryu_droplog.model.accounting import TableBook
@@ -23,14 +24,6 @@ from ryu_droplog.sinks.text import File
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs/formats.md").read_text(encoding="utf-8")
 
-CACHED = (
-    formats._iso_second,
-    line.timestamp,
-    line.zoned_timestamp,
-    line._offset_text,
-    line._second_text,
-)
-"""Texts of times, which a program with one time zone keeps."""
 FLOW = DropFlow(0xDA8BEF6A, 2000, "tcp,tp_dst=80", {"stage": "ls_out_acl", "acl": 'no "http"'})
 # in_port=2, reg5=3, reg6=1, ct_state=+new+trk
 TRACKED = bytes.fromhex("8000000400000002 00010a0400000003 00010c0400000001 0001d20400000021")
@@ -51,8 +44,7 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 
     def refresh() -> None:
         time.tzset()
-        for cached in CACHED:
-            cached.cache_clear()
+        forget(formats, line)
 
     yield put
     monkeypatch.undo()

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import forget
 from drops import drop, location
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, syn, tcp, udp, vlan
+from living import ends
 
 from ryu_droplog.model.accounting import TableBook
 from ryu_droplog.model.drop import Drop, Location
@@ -113,10 +115,10 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "UTC")
         time.tzset()
-        packet_events._time_text.cache_clear()
+        forget(packet_events)
         yield
     time.tzset()
-    packet_events._time_text.cache_clear()
+    forget(packet_events)
 
 
 @pytest.fixture
@@ -390,7 +392,7 @@ def test_listener_that_never_reads_holds_nobody_up(listener: Listener, sink: Pac
     assert put + 1000 == sink.written + sink.failed + sink.refused
     assert 0 < sink.failed <= HELD
     connection.close()
-    assert not sink._thread.is_alive()
+    assert ends(f"sink-{sink.name}", PATIENCE)
 
 
 def test_close_without_a_listener_counts_what_waited_as_failed(path: Path) -> None:
@@ -401,7 +403,7 @@ def test_close_without_a_listener_counts_what_waited_as_failed(path: Path) -> No
     sink.put([numbered(5)])
     assert 0 == sink.close(PATIENCE)
     assert (0, 6, 0) == (sink.written, sink.failed, sink.refused)
-    assert not sink._thread.is_alive()
+    assert ends(f"sink-{sink.name}", PATIENCE)
 
 
 def test_close_still_sends_what_waits_to_a_listener(path: Path, listener: Listener) -> None:

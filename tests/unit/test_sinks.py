@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from frames import IPV4, ethernet, ipv4, udp
+from living import ends
 
 from ryu_droplog.model.accounting import TableBook
 from ryu_droplog.model.drop import Drop, Location
@@ -55,7 +56,7 @@ def wait_until(look: Callable[[], bool]) -> bool:
 
 def settle(sink: Sink) -> tuple[int, int]:
     """Drops written and failed, once every drop that was put is one of both."""
-    wait_until(lambda: sink.written + sink.failed == sink._accepted)
+    wait_until(lambda: sink.waiting == 0)
     return sink.written, sink.failed
 
 
@@ -434,8 +435,7 @@ def test_pipe_whose_reader_is_stuck_does_not_hold_up_the_end(
         assert 2 > time.monotonic() - begin
         os.close(writer)
         os.close(reader)  # let the thread go, which may not write to what comes next
-        sink._thread.join(PATIENCE)
-        assert not sink._thread.is_alive()
+        assert ends(f"sink-{sink.name}", PATIENCE)
 
 
 def test_standard_output_has_full_lines(capfd: pytest.CaptureFixture[str]) -> None:
