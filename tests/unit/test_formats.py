@@ -11,13 +11,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import drops
 import pytest
 from clocks import forget
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, tcp, vlan
 
 from ryu_droplog.model.accounting import TableBook
 from ryu_droplog.model.drop import Drop, DropFlow, Location
-from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import formats, line
 from ryu_droplog.sinks.formats import FORMATS, additions, as_json
 from ryu_droplog.sinks.text import File
@@ -31,7 +31,7 @@ TRACKED = bytes.fromhex("8000000400000002 00010a0400000003 00010c0400000001 0001
 
 def drop(frame: bytes, metadata: bytes = b"", table: int = 93, **location: Any) -> Drop:
     where = Location("br-int", table, "T", "MISS", "T MISS", TableBook(), **location)
-    return decode(frame, 1700000000.25, where, metadata)
+    return drops.drop(frame, where, 1700000000.25, metadata)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_bridge_stands_last_and_before_the_repeats_only() -> None:
 
 def test_name_of_a_bridge_cannot_forge_what_is_behind_it() -> None:
     where = Location("br\n[x] REPEATED=9", 4, "T", "MISS", "T MISS", TableBook())
-    text = FORMATS["extended"].bare(decode(b"", 0.0, where, b""))
+    text = FORMATS["extended"].bare(drops.drop(b"", where))
     assert 'T MISS  TRUNCATED BRIDGE="br\\n[x] REPEATED=9"' == text
 
 
