@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ryu_droplog.plugins.filter_key import FilterKey
 from ryu_droplog.plugins.registry import Registry
 
 SINKS: Registry[type[Any]] = Registry(
@@ -18,6 +19,7 @@ SINKS: Registry[type[Any]] = Registry(
     group="ryu_droplog.sinks",
 )
 """Where drops go. Each is a class with `Options`, a subclass of `SinkOptions`: its own keys."""
+
 
 ENCODERS: Registry[Callable[[Any], Callable[[Any], bytes]]] = Registry(
     "encoding",
@@ -34,3 +36,23 @@ ENCODERS: Registry[Callable[[Any], Callable[[Any], bytes]]] = Registry(
 )
 """What `encode:` of a sink may be. Each is a function that takes a `records.context.EncoderContext`
 and returns what makes a line of bytes, in ASCII and without its end, of a Drop."""
+
+FILTERS: Registry[FilterKey] = Registry(
+    "key of a filter",
+    {
+        "sip": "ryu_droplog.filters.ip:SIP",
+        "dip": "ryu_droplog.filters.ip:DIP",
+        "smac": "ryu_droplog.filters.mac:SMAC",
+        "dmac": "ryu_droplog.filters.mac:DMAC",
+        "ethertype": "ryu_droplog.filters.ethertype:ETHERTYPE",
+        "ip_proto": "ryu_droplog.filters.ip_proto:IP_PROTO",
+        "sport": "ryu_droplog.filters.port:SPORT",
+        "dport": "ryu_droplog.filters.port:DPORT",
+        "bridge": "ryu_droplog.filters.bridge:BRIDGE",
+        "table": "ryu_droplog.filters.table:TABLE",
+        "reason": "ryu_droplog.filters.reason:REASON",
+    },
+    group="ryu_droplog.filters",
+)
+"""What a filter may ask of a drop, in the order in which the documentation has it. Each is an
+object of a subclass of `FilterKey`."""

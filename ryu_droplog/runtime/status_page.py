@@ -33,6 +33,7 @@ def problems(answer: Answer) -> list[str]:
         *_of_bridges(answer),
         *_of_sinks(answer),
         *_of_clean_up(answer),
+        *_of_books(answer),
     ]
 
 
@@ -46,6 +47,8 @@ def as_text(answer: Answer) -> str:
     sources = {**answer["bridges"], **answer["receive"]}
     if sources:
         lines += ["", report.as_table(sources)]
+    if "unexplained" in answer and not any(unexplained(answer).values()):
+        lines.append("unexplained: 0")
     for name, state in sources.items():
         if state["pruned_by"]:
             rules = ", ".join(f"{n} by {rule}" for rule, n in state["pruned_by"].items())
@@ -85,6 +88,17 @@ def _of_clean_up(answer: Answer) -> Iterator[str]:
     clean_up = answer.get("clean_up", {})
     if clean_up.get("needed") and clean_up["pid"] is None:
         yield "the clean-up process does not run: a program that is killed would leave its meters"
+
+
+def unexplained(answer: Answer) -> dict[str, int]:
+    """Packets that are missing in the books, by source or sink."""
+    return dict(answer.get("unexplained", {}))
+
+
+def _of_books(answer: Answer) -> Iterator[str]:
+    for name, packets in unexplained(answer).items():
+        if packets:
+            yield f"{name}: the books do not balance, unexplained: {count(abs(packets), 'packet')}"
 
 
 def _well(answer: Answer) -> Iterator[str]:

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from ryu_droplog.config.capture_spec import FlowSpec
 from ryu_droplog.config.opflex_directory import MAX_NOTICES, Control, ControlDirectory
-from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Arp, Drop, IPv4, IPv6, Location, Tcp, Udp
+from ryu_droplog.model.drop import Arp, Drop, IPv4, IPv6, Tcp, Udp
+from ryu_droplog.model.location import Location
 from ryu_droplog.openflow.capture_match import MAX_MATCHES, matches
 from ryu_droplog.openflow.oxm_match import fields, overlap
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.processing.capture_filter import CaptureFilter
 
-ORIGIN = Location("br-int", 4, "TABLE_4", "MISS", "TABLE_4 MISS", TableBook())
+ORIGIN = Location(("br-int", 4), "br-int", 4, "TABLE_4", "MISS")
 
 KEYS = [
     *("drop-log-enable", "drop-log-disable", "drop-log-mode", "drop-log-print-tenant"),

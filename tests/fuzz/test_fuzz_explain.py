@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_fuzz_packet import FRAMES, mutated
 
-from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, DropFlow, Location
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.model.location import DropFlow, Location
 from ryu_droplog.ovsdb.southbound import Directory
 from ryu_droplog.owners import explain
 from ryu_droplog.packet.ethernet import decode
-from ryu_droplog.sinks.formats import FORMATS, as_json
+from ryu_droplog.sinks.formats import Encoding, as_json, text_format
 
 NAMES = st.text(st.characters(), max_size=20)
 NUMBERS = st.integers(0, 4)
@@ -68,14 +69,13 @@ def test_any_packet_is_explained_on_one_line_in_every_format(
         }
 
     flow = DropFlow(1, 2, "tcp", names)
-    location = Location(
-        "br-int", table, "T", "DENY", "T DENY", TableBook(), "", True, everything, flow
-    )
+    location = Location(("br-int", table), "br-int", table, "T", "DENY", flow=flow)
     drop = decode(frame, 1.5, location, metadata)
-    for form in FORMATS.values():
+    for name in get_args(Encoding):
+        form = text_format(name, everything)
         for text in (form.full(drop), form.redirected(drop), form.bare(drop)):
             assert text.isascii()
             assert not set(text) & set(map(chr, range(32)))
-    told = json.loads(as_json(drop))
+    told = json.loads(as_json(drop, everything))
     assert everything(drop) == told.get("owner", {})
     assert names == {key: value for key, value in told["flow"].items() if key in names}

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_fuzz_packet import FRAMES, mutated
 
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import MalformedMessage
 from ryu_droplog.owners.opflex_names import OpflexNames, parse_ids
@@ -17,6 +17,7 @@ from ryu_droplog.packet import geneve
 from ryu_droplog.packet.packet_in import context, drop_record, oxm_fields
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.processing.chain import Chain
+from ryu_droplog.processing.shares import Share
 from ryu_droplog.sinks.line import redirected
 from ryu_droplog.sinks.packet_events import packet_event
 from ryu_droplog.sources import geneve_log, locations
@@ -59,7 +60,7 @@ class Keeper:
     def __init__(self) -> None:
         self.drops: list[Drop] = []
 
-    def put(self, drops: Sequence[Drop]) -> None:
+    def put(self, drops: Sequence[Drop], by_table: Sequence[Share]) -> None:
         self.drops += drops
 
 
@@ -80,21 +81,21 @@ anything = st.one_of(st.binary(max_size=160), mutated(DATAGRAMS), st.sampled_fro
 @settings(max_examples=500, deadline=None)
 @example([[b""], DATAGRAMS, DATAGRAMS])
 def test_any_datagrams_are_each_counted_once_and_nothing_grows(batches: list[list[bytes]]) -> None:
-    ledger, keeper = Ledger(), Keeper()
-    logs = GeneveLogReader(SENDERS, ledger)
+    books, keeper = SourceBooks(), Keeper()
+    logs = GeneveLogReader("geneve", SENDERS, books)
     logs.learn_opflex_names(WORDS)
-    chain = Chain(logs, ledger, None, [keeper])
+    chain = Chain(logs, books, None, [keeper])
     with little_memory():
         for batch in batches:
             chain.take(batch, 0.0, 0.0)
             assert REMEMBERED >= len(logs._known)
             assert REMEMBERED >= max(len(some._locations) for some in logs._locations.values())
-    received = sum(book.received for book in ledger.tables.values())
+    received = sum(book.received for book in books.tables.values())
     sent = sum(map(len, batches))
-    assert sent == ledger.malformed + ledger.strangers + received
+    assert sent == books.malformed + books.unrecognised + received
     assert received == len(keeper.drops)
-    assert received == ledger.total().waiting
-    assert 3 * 256 >= len(ledger.tables)
+    assert received == sum(book.handed_on for book in books.tables.values())
+    assert 3 * 256 >= len(books.tables)
     for drop in keeper.drops:
         text = redirected(drop)
         assert text.isascii()
@@ -125,7 +126,7 @@ def test_any_datagram_is_read_refused_or_a_stranger(datagram: bytes) -> None:
 @given(anything)
 @settings(max_examples=500, deadline=None)
 def test_datagram_says_the_same_when_its_header_is_remembered(datagram: bytes) -> None:
-    logs = GeneveLogReader(SENDERS, Ledger())
+    logs = GeneveLogReader("geneve", SENDERS, SourceBooks())
     answers = []
     for _ in range(2):
         try:
@@ -152,8 +153,10 @@ def test_any_id_file_gives_words_that_fit_into_a_line(data: bytes) -> None:
 
 def test_seeds_are_what_they_are_meant_to_be() -> None:
     """The mutations start from datagrams that would be read to their end."""
-    ledger, keeper = Ledger(), Keeper()
-    Chain(GeneveLogReader(SENDERS, ledger), ledger, None, [keeper]).take(DATAGRAMS, 0.0, 0.0)
-    assert (0, 3) == (ledger.malformed, ledger.strangers)
-    assert (len(DATAGRAMS) - 3, 0) == (len(keeper.drops), ledger.truncated)
+    books, keeper = SourceBooks(), Keeper()
+    Chain(GeneveLogReader("geneve", SENDERS, books), books, None, [keeper]).take(
+        DATAGRAMS, 0.0, 0.0
+    )
+    assert (0, 3) == (books.malformed, books.unrecognised)
+    assert (len(DATAGRAMS) - 3, 0) == (len(keeper.drops), books.truncated)
     assert 15 == len(list(oxm_fields(keeper.drops[0].metadata)))

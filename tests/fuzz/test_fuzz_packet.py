@@ -5,16 +5,14 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, Location
+from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import MalformedMessage
+from ryu_droplog.model.location import Location
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.packet.packet_in import drop_record, oxm_fields, parse
 from ryu_droplog.sinks.line import packet_text
 
-ORIGIN = Location(
-    "br-int", 4, "SEC_GROUP_IN_TABLE", "MISS", "Acc-SEC_GROUP_IN_TABLE MISS", TableBook()
-)
+ORIGIN = Location(("br-int", 4), "br-int", 4, "TABLE_4", "MISS")
 
 ADDRESSES = "0a580a0200c3 0022bdf819ff"
 TCP = "a7b60050 a6953a5f 00000000 a002f244 00000000"

@@ -48,15 +48,16 @@ def holds(one: FilterSpec, drop: Drop) -> bool:
     sport = dport = -1
     if isinstance(drop.l4, (Tcp, Udp)):
         sport, dport = drop.l4.src_port, drop.l4.dst_port
+    wanted = one.values.get
     return (
-        covers(one.sip, source)
-        and covers(one.dip, target)
-        and covers(one.smac, drop.smac)
-        and covers(one.dmac, drop.dmac)
-        and one.ethertype in (None, drop.ethertype)
-        and among(one.ip_proto, drop.protocol)
-        and among(one.sport, sport)
-        and among(one.dport, dport)
+        covers(wanted("sip"), source)
+        and covers(wanted("dip"), target)
+        and covers(wanted("smac"), drop.smac)
+        and covers(wanted("dmac"), drop.dmac)
+        and wanted("ethertype") in (None, drop.ethertype)
+        and among(wanted("ip_proto"), drop.protocol)
+        and among(wanted("sport"), sport)
+        and among(wanted("dport"), dport)
     )
 
 
@@ -96,7 +97,7 @@ def numbers(known: list[int]) -> st.SearchStrategy[Numbers]:
     """One of these numbers, or some of them and ranges between them, as a filter has them."""
     pairs = st.lists(st.tuples(st.sampled_from(known), st.sampled_from(known)), min_size=1)
     texts = pairs.map(lambda chosen: [f"{min(pair)}-{max(pair)}" for pair in chosen])
-    several = texts.map(lambda forms: parse_filter({"name": "x", "dport": forms}).dport or ())
+    several = texts.map(lambda forms: parse_filter({"name": "x", "dport": forms}).values["dport"])
     return st.one_of(st.sampled_from(known).map(only), several)
 
 

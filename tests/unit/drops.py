@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import struct
-import threading
-from collections.abc import Sequence
+from typing import Any
 
 from frames import syn
 
-from ryu_droplog.model.accounting import TableBook
 from ryu_droplog.model.cookie import Cookie
-from ryu_droplog.model.drop import Drop, Location
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.model.location import Location
 from ryu_droplog.packet.ethernet import decode
-from ryu_droplog.sinks.base import Sink
 
 GENERATION = 0xABCDEF
 
@@ -23,12 +21,11 @@ def location(
     bridge: str = "br-int",
     name: str | None = None,
     reason: str = "MISS",
-    book: TableBook | None = None,
+    **more: Any,
 ) -> Location:
-    """Where a drop happened; its book is a new one unless it is given."""
+    """Where a drop happened; `more` are other fields of a `Location`."""
     table = f"TABLE_{table_id}" if name is None else name
-    label = f"{table} {reason}"
-    return Location(bridge, table_id, table, reason, label, book or TableBook())
+    return Location((bridge, table_id), bridge, table_id, table, reason, **more)
 
 
 def drop(frame: bytes | None = None, where: Location | None = None, time: float = 0.0) -> Drop:
@@ -43,15 +40,3 @@ def packet_in(frame: bytes | None = None, table_id: int = 4, generation: int = G
     body = struct.pack("!IHBBQ", 0xFFFFFFFF, len(data), 0, table_id, cookie)
     body += struct.pack("!HH4x", 1, 4) + bytes(2) + data
     return struct.pack("!BBHI", 4, 10, 8 + len(body), 0) + body
-
-
-class Kept(Sink):
-    """A sink that keeps what it writes."""
-
-    def __init__(self, queue_size: int = 100_000) -> None:
-        super().__init__("kept", threading, queue_size)
-        self.drops: list[Drop] = []
-
-    def write(self, lines: Sequence[Drop]) -> int:
-        self.drops += lines
-        return len(lines)

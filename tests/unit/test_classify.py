@@ -6,10 +6,11 @@ import struct
 from collections.abc import Mapping
 
 import pytest
+from msgspec.structs import asdict
 
-from ryu_droplog.model.accounting import Ledger, TableBook
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.cookie import Cookie
-from ryu_droplog.model.drop import Location
+from ryu_droplog.model.location import Location
 from ryu_droplog.packet.packet_in import PacketIn
 from ryu_droplog.pipelines.loader import parse_pipeline
 from ryu_droplog.sources.locations import LOCATIONS
@@ -31,9 +32,22 @@ tables:
 
 
 def reader(prefix: str = "Acc-", names: Mapping[int, str] | None = None) -> PacketInReader:
-    made = PacketInReader("br-int", prefix, PIPELINE, GENERATION, Ledger())
+    made = PacketInReader("br-int", prefix, PIPELINE, GENERATION, SourceBooks())
     made.learn_names(names or {})
     return made
+
+
+def place(table_id: int, name: str, reason: str, *, named: bool = True) -> dict[str, object]:
+    """The fields of a location on the bridge."""
+    expected = Location(("br-int", table_id), "br-int", table_id, name, reason, "Acc-", named=named)
+    return asdict(expected)
+
+
+def asked(known: PacketInReader, packet: PacketIn) -> dict[str, object]:
+    """The fields of the packet's location."""
+    location = known.location(packet)
+    assert location is not None
+    return asdict(location)
 
 
 def packet_in(
@@ -53,29 +67,27 @@ def tun_metadata(number: int, value: int) -> bytes:
 
 
 def test_packet_from_a_named_table_has_its_name() -> None:
-    expected = Location("br-int", 4, "SECOND", "MISS", "Acc-SECOND MISS", TableBook())
-    assert expected == reader().location(packet_in(4))
+    expected = place(4, "SECOND", "MISS")
+    assert expected == asked(reader(), packet_in(4))
 
 
 def test_bridge_without_prefix_has_the_bare_name() -> None:
     location = reader(prefix="").location(packet_in(4))
     assert location is not None
-    assert "SECOND MISS" == location.label
+    assert "SECOND MISS" == location.drop_reason
 
 
 def test_table_without_name_is_called_by_its_number() -> None:
-    expected = Location(
-        "br-int", 7, "TABLE_7", "MISS", "Acc-TABLE_7 MISS", TableBook(), named=False
-    )
-    assert expected == reader().location(packet_in(7))
+    expected = place(7, "TABLE_7", "MISS", named=False)
+    assert expected == asked(reader(), packet_in(7))
 
 
 def test_name_of_the_switch_is_taken_where_the_pipeline_has_none() -> None:
     known = reader(names={4: "theirs", 7: "acl"})
     assert [
-        Location("br-int", 4, "SECOND", "MISS", "Acc-SECOND MISS", TableBook()),
-        Location("br-int", 7, "acl", "MISS", "Acc-acl MISS", TableBook()),
-    ] == [known.location(packet_in(4)), known.location(packet_in(7))]
+        place(4, "SECOND", "MISS"),
+        place(7, "acl", "MISS"),
+    ] == [asked(known, packet_in(4)), asked(known, packet_in(7))]
 
 
 def test_names_learnt_later_replace_earlier_ones() -> None:
@@ -83,7 +95,9 @@ def test_names_learnt_later_replace_earlier_ones() -> None:
     labels = [known.location(packet_in(7))]
     known.learn_names({7: "new"})
     labels.append(known.location(packet_in(7)))
-    assert ["Acc-old MISS", "Acc-new MISS"] == [location.label for location in labels if location]
+    assert ["Acc-old MISS", "Acc-new MISS"] == [
+        location.drop_reason for location in labels if location
+    ]
 
 
 def test_packets_of_one_table_share_one_origin() -> None:
@@ -110,8 +124,8 @@ def test_packet_from_a_flow_of_others_is_not_ours(cookie: int) -> None:
 )
 def test_recorded_drop_has_the_table_and_reason_of_the_record(code: int, reason: str) -> None:
     metadata = tun_metadata(0, 5) + tun_metadata(12, 4) + tun_metadata(13, code)
-    expected = Location("br-int", 4, "SECOND", reason, f"Acc-SECOND {reason}", TableBook())
-    assert expected == reader().location(packet_in(9, table_drop=False, metadata=metadata))
+    expected = place(4, "SECOND", reason)
+    assert expected == asked(reader(), packet_in(9, table_drop=False, metadata=metadata))
 
 
 def test_recorded_drops_of_different_tables_are_told_apart() -> None:
@@ -128,14 +142,14 @@ def test_recorded_drops_of_different_tables_are_told_apart() -> None:
 
 @pytest.mark.parametrize("metadata", [b"", tun_metadata(13, 1)[:6], tun_metadata(12, 256)])
 def test_drop_without_a_usable_record_is_one_of_the_drop_table(metadata: bytes) -> None:
-    expected = Location("br-int", 9, "DROPS", "MISS", "Acc-DROPS MISS", TableBook())
-    assert expected == reader().location(packet_in(9, table_drop=False, metadata=metadata))
+    expected = place(9, "DROPS", "MISS")
+    assert expected == asked(reader(), packet_in(9, table_drop=False, metadata=metadata))
 
 
 def test_record_on_a_bridge_that_the_agent_does_not_manage_is_ignored() -> None:
     """With bit 62 in our cookie, the flow stands in the table itself."""
-    expected = Location("br-int", 0, "FIRST", "MISS", "Acc-FIRST MISS", TableBook())
-    assert expected == reader().location(packet_in(0, metadata=tun_metadata(12, 4)))
+    expected = place(0, "FIRST", "MISS")
+    assert expected == asked(reader(), packet_in(0, metadata=tun_metadata(12, 4)))
 
 
 def test_any_records_make_a_bounded_number_of_origins() -> None:

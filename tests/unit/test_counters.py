@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from os_ken.ofproto import ofproto_parser
 from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow.flow_removed import FlowRemoved, parse_flow_removed
 from ryu_droplog.reconcile.counters import Counters
@@ -27,9 +27,9 @@ def counter(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def ways(kind: str, ledger: Ledger) -> tuple[Callable[[int], None], Callable[[], None]]:
+def ways(kind: str, books: SourceBooks) -> tuple[Callable[[int], None], Callable[[], None]]:
     """How a reading of that kind in `TABLE` is told, and how an end of its life is."""
-    counters = Counters(ledger)
+    counters = Counters(books)
     if kind == "flow":
         return (
             lambda packets: counters.flow(COOKIE, TABLE, "TABLE_4", packets),
@@ -41,76 +41,76 @@ def ways(kind: str, ledger: Ledger) -> tuple[Callable[[int], None], Callable[[],
     )
 
 
-def value(kind: str, ledger: Ledger) -> int:
-    book = ledger.book(TABLE, "TABLE_4")
+def value(kind: str, books: SourceBooks) -> int:
+    book = books.book(TABLE, "TABLE_4")
     return book.counted if kind == "flow" else book.metered
 
 
 @given(lives)
 @pytest.mark.parametrize("kind", ["flow", "meter"])
 def test_lives_that_are_told_apart_add_up(kind: str, readings: list[list[int]]) -> None:
-    ledger = Ledger()
-    read, forget = ways(kind, ledger)
+    books = SourceBooks()
+    read, forget = ways(kind, books)
     for life in readings:
         for packets in life:
             read(packets)
         forget()
-    assert sum(life[-1] for life in readings if life) == value(kind, ledger)
+    assert sum(life[-1] for life in readings if life) == value(kind, books)
 
 
 @given(lives)
 @pytest.mark.parametrize("kind", ["flow", "meter"])
 def test_book_never_falls(kind: str, readings: list[list[int]]) -> None:
     """Nor where a new life was not told of, as when the switch restarted unseen."""
-    ledger = Ledger()
-    read, _ = ways(kind, ledger)
+    books = SourceBooks()
+    read, _ = ways(kind, books)
     last = 0
     for packets in (packets for life in readings for packets in life):
         read(packets)
-        assert last <= value(kind, ledger)
-        last = value(kind, ledger)
+        assert last <= value(kind, books)
+        last = value(kind, books)
 
 
 def test_reading_repeated_counts_once(counter: str) -> None:
-    ledger = Ledger()
-    read, _ = ways(counter, ledger)
+    books = SourceBooks()
+    read, _ = ways(counter, books)
     for packets in (5, 5, 5):
         read(packets)
-    assert 5 == value(counter, ledger)
+    assert 5 == value(counter, books)
 
 
 def test_counter_that_fell_has_begun_anew(counter: str) -> None:
-    ledger = Ledger()
-    read, _ = ways(counter, ledger)
+    books = SourceBooks()
+    read, _ = ways(counter, books)
     read(100)
     read(3)
-    assert 103 == value(counter, ledger)
+    assert 103 == value(counter, books)
 
 
 def test_new_life_that_has_counted_more_than_the_old_counts_whole(counter: str) -> None:
-    ledger = Ledger()
-    read, forget = ways(counter, ledger)
+    books = SourceBooks()
+    read, forget = ways(counter, books)
     read(100)
     forget()
     read(150)
-    assert 250 == value(counter, ledger)
+    assert 250 == value(counter, books)
 
 
 def test_last_count_that_comes_after_the_next_flow_was_added_counts_once() -> None:
     """FLOW_REMOVED comes some milliseconds late; each addition has a cookie of its own."""
-    ledger = Ledger()
-    counters = Counters(ledger)
+    books = SourceBooks()
+    counters = Counters(books)
     counters.flow(COOKIE, TABLE, "TABLE_4", 1648)
     counters.flow(COOKIE + 0x100, TABLE, "TABLE_4", 10)
     counters.flow(COOKIE, TABLE, "TABLE_4", 2082)
     counters.end_flow(COOKIE)
     counters.flow(COOKIE + 0x100, TABLE, "TABLE_4", 20)
-    assert 2082 + 20 == ledger.book(TABLE, "TABLE_4").counted
+    assert 2082 + 20 == books.book(TABLE, "TABLE_4").counted
 
 
 def test_tables_and_kinds_are_counted_apart() -> None:
-    ledger = Ledger()
-    counters = Counters(ledger)
+    books = SourceBooks()
+    counters = Counters(books)
     for table_id, packets in ((0, 5), (1, 9), (0, 6)):
         counters.flow(COOKIE + table_id, table_id, f"TABLE_{table_id}", packets)
     counters.meter(0, "TABLE_0", 2)
@@ -118,9 +118,9 @@ def test_tables_and_kinds_are_counted_apart() -> None:
     counters.end_flow(7)
     counters.flow(COOKIE, 0, "TABLE_0", 7)
     counters.flow(COOKIE + 1, 1, "TABLE_1", 9)
-    books = {table: (book.counted, book.metered) for table, book in ledger.tables.items()}
+    books = {table: (book.counted, book.metered) for table, book in books.tables.items()}
     assert {0: (7, 2), 1: (18, 0)} == books
-    assert {0: "TABLE_0", 1: "TABLE_1"} == ledger.names
+    assert {0: "TABLE_0", 1: "TABLE_1"} == books.names
 
 
 def flow_removed(cookie: int, table_id: int, packets: int) -> bytes:

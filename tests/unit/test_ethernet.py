@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
+from drops import location
 from frames import (
     ARP,
     DMAC,
@@ -24,13 +25,10 @@ from frames import (
     vlan,
 )
 
-from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Location, Tcp, Udp
+from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
 from ryu_droplog.packet.ethernet import decode
 
-ORIGIN = Location(
-    "br-int", 4, "SEC_GROUP_IN_TABLE", "MISS", "Acc-SEC_GROUP_IN_TABLE MISS", TableBook()
-)
+ORIGIN = location(4, name="SEC_GROUP_IN_TABLE", prefix="Acc-")
 METADATA = bytes.fromhex("8000000400000007")
 A, B = "10.0.0.1", "10.0.0.2"
 A6, B6 = "2001:db8::1", "2001:db8::2"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from drops import location
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, tcp, udp, vlan
 
-from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, Location
+from ryu_droplog.model.drop import Drop
 from ryu_droplog.ovsdb.southbound import Directory
 from ryu_droplog.owners import explain
 from ryu_droplog.packet.ethernet import decode
@@ -20,9 +20,7 @@ NEW, ESTABLISHED, INVALID = 0x21, 0x22, 0x30  # with +trk
 
 
 def drop(frame: bytes, metadata: bytes = b"", table: int = 93) -> Drop:
-    return decode(
-        frame, 0.0, Location("br-int", table, "T", "MISS", "T MISS", TableBook()), metadata
-    )
+    return decode(frame, 0.0, location(table, name="T"), metadata)
 
 
 def oxm(oxm_class: int, field: int, value: int, length: int = 4) -> bytes:

@@ -20,7 +20,7 @@ from ryu_droplog.config.filter_spec import (
 
 WHOLE = b"\xff" * 16
 PORTS = 'an integer from 0 to 65535, a range such as "8000-8080", or a list of these'
-KEYS = "name, sip, dip, smac, dmac, ip_proto, sport, dport"
+KEYS = "name, sip, dip, smac, dmac, ethertype, ip_proto, sport, dport, bridge, table, reason"
 
 
 def v4(text: str) -> bytes:
@@ -334,10 +334,15 @@ def test_name_that_cannot_be_shown_is_refused(name: object, shown: str) -> None:
             {"name": "x"},
             "",
             "nothing but a name, which all drops would fit",
-            "one of sip, dip, smac, dmac, ip_proto, sport, dport",
+            f"one of {KEYS[6:]}",
         ),
         ({"name": "x", "dprt": 1}, "dprt", "unknown key, nearest is dport", f"one of {KEYS}"),
-        ({"name": "x", "ethertype": 1}, "ethertype", "unknown key", f"one of {KEYS}"),
+        (
+            {"name": "x", "etherype": 1},
+            "etherype",
+            "unknown key, nearest is ethertype",
+            f"one of {KEYS}",
+        ),
         ({"name": "x", 10**5000: 1}, "an integer of 16610 bits", "unknown key", f"one of {KEYS}"),
         ({"name": "x", (1,): 1}, "a value of type tuple", "unknown key", f"one of {KEYS}"),
         (["name"], "", "got a list", f"a mapping with the keys {KEYS}"),

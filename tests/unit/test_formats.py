@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from drops import location
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, tcp, vlan
+from sinks import file_sink
 
-from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, DropFlow, Location
+from ryu_droplog.model.drop import Drop, Explain
+from ryu_droplog.model.location import DropFlow
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import formats, line
-from ryu_droplog.sinks.formats import FORMATS, additions, as_json
-from ryu_droplog.sinks.text import File
+from ryu_droplog.sinks.base import explain_nothing
+from ryu_droplog.sinks.formats import Encoding, additions, as_json, text_format
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs/formats.md").read_text(encoding="utf-8")
 
@@ -36,8 +37,8 @@ FLOW = DropFlow(0xDA8BEF6A, 2000, "tcp,tp_dst=80", {"stage": "ls_out_acl", "acl"
 TRACKED = bytes.fromhex("8000000400000002 00010a0400000003 00010c0400000001 0001d20400000021")
 
 
-def drop(frame: bytes, metadata: bytes = b"", table: int = 93, **location: Any) -> Drop:
-    where = Location("br-int", table, "T", "MISS", "T MISS", TableBook(), **location)
+def drop(frame: bytes, metadata: bytes = b"", table: int = 93, **more: Any) -> Drop:
+    where = location(table, name="T", **more)
     return decode(frame, 1700000000.25, where, metadata)
 
 
@@ -59,8 +60,8 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     refresh()
 
 
-def told(one: Drop) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(as_json(one))
+def told(one: Drop, explain: Explain = explain_nothing) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(as_json(one, explain))
     return found
 
 
@@ -96,7 +97,7 @@ def test_explicit_drop_is_told_with_its_flow() -> None:
         "stage": "ls_out_acl",
         "acl": 'no "http"',
     } == told(one)["flow"]
-    assert additions(one) == (
+    assert additions(one, explain_nothing) == (
         " FLOW_COOKIE=0xda8bef6a FLOW_PRIORITY=2000 FLOW_MATCH=tcp,tp_dst=80"
         ' STAGE=ls_out_acl ACL="no \\"http\\"" BRIDGE=br-int'
     )
@@ -108,9 +109,16 @@ def test_extended_line_is_the_opflex_line_with_the_offset_of_its_time_and_more(
     zone("CET-1CEST,M3.5.0,M10.5.0/3")
     one = drop(ethernet(ARP, arp("10.0.0.1", "10.0.0.2")), TRACKED)
     for name, offset in (("full", " +0100]"), ("redirected", " +0100]"), ("bare", "]")):
-        opflex, extended = (getattr(FORMATS[form], name)(one) for form in ("opflex", "extended"))
+        opflex, extended = (
+            getattr(text_format(form, explain_nothing), name)(one)
+            for form in ("opflex", "extended")
+        )
         assert f"{opflex} IN_PORT=2 BRIDGE=br-int".replace("]", offset, 1) == extended
-    assert FORMATS["extended"].full(one).startswith("[2023-Nov-14 23:13:20.250000 +0100] [info] ")
+    assert (
+        text_format("extended", explain_nothing)
+        .full(one)
+        .startswith("[2023-Nov-14 23:13:20.250000 +0100] [info] ")
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,22 +160,22 @@ def test_times_of_a_clock_that_is_set_back_have_their_own_text(
 def test_bridge_stands_last_and_before_the_repeats_only() -> None:
     one = drop(ethernet(ARP, arp("10.0.0.1", "10.0.0.2"))[:20], flow=FLOW)
     one.repeated = 7
-    text = FORMATS["extended"].bare(one)
+    text = text_format("extended", explain_nothing).bare(one)
     assert text.endswith(' ACL="no \\"http\\"" BRIDGE=br-int REPEATED=7')
     assert " TRUNCATED FLOW_COOKIE=" in text
-    assert FORMATS["opflex"].bare(one).endswith(" TRUNCATED REPEATED=7")
+    assert text_format("opflex", explain_nothing).bare(one).endswith(" TRUNCATED REPEATED=7")
 
 
 def test_name_of_a_bridge_cannot_forge_what_is_behind_it() -> None:
-    where = Location("br\n[x] REPEATED=9", 4, "T", "MISS", "T MISS", TableBook())
-    text = FORMATS["extended"].bare(decode(b"", 0.0, where, b""))
+    where = location(4, bridge="br\n[x] REPEATED=9", name="T")
+    text = text_format("extended", explain_nothing).bare(decode(b"", 0.0, where, b""))
     assert 'T MISS  TRUNCATED BRIDGE="br\\n[x] REPEATED=9"' == text
 
 
 def test_icmpv6_is_told_where_the_opflex_line_says_nothing() -> None:
     message = bytes([135, 0]) + bytes(22)
     one = drop(ethernet(IPV6, ipv6("fe80::1", "ff02::1", 58, message)))
-    assert " ICMP6_TYPE=135 ICMP6_CODE=0 BRIDGE=br-int" == additions(one)
+    assert " ICMP6_TYPE=135 ICMP6_CODE=0 BRIDGE=br-int" == additions(one, explain_nothing)
     assert (135, 0) == (told(one)["icmp_type"], told(one)["icmp_code"])
 
 
@@ -185,9 +193,9 @@ def test_each_key_is_documented_and_in_the_order_of_the_docs() -> None:
     ]
     found: set[str] = set()
     for frame in frames:
-        one = drop(frame, TRACKED, flow=FLOW, explain=lambda drop: {"why": "no rule matches"})
+        one = drop(frame, TRACKED, flow=FLOW, source_tenant="a", destination_tenant="b")
         one.repeated = 4
-        keys = list(told(one))
+        keys = list(told(one, lambda drop: {"why": "no rule matches"}))
         assert [key for key in documented if key in keys] == keys
         found.update(keys)
     assert set(documented) == found
@@ -247,10 +255,10 @@ def test_time_is_the_local_time_with_its_offset(
 
 
 @pytest.mark.parametrize("name", ["réseau", "Ā", "\U0001d11e", "tab\t", "line\nend", "\ud800"])
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", get_args(Encoding))
 def test_name_in_any_language_is_one_line_of_a_file(name: str, form: str, tmp_path: Path) -> None:
     path = tmp_path / "drops"
-    sink = File(path, threading, FORMATS[form].redirected)
+    sink = file_sink(path, form)
     sink.start()
     flow = DropFlow(1, 2, "tcp", {"acl": name})
     sink.put([drop(ethernet(ARP, arp("10.0.0.1", "10.0.0.2")), flow=flow)])

@@ -10,19 +10,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from book_rows import total
 from datagrams import ACC, INT, drop_log, header, number, record
-from drops import Kept
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, ipv4, ipv6, syn, udp, vlan
+from sinks import Kept
 
-from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.model.drop import Drop, Location
+from ryu_droplog.model.accounting import SourceBooks
+from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import MalformedMessage
+from ryu_droplog.model.location import Location
 from ryu_droplog.owners import opflex_names
 from ryu_droplog.owners.opflex_names import OpflexNames, PolicyNames, parse_ids
 from ryu_droplog.packet.packet_in import DropRecord
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.processing.chain import Chain
 from ryu_droplog.sinks import line
+from ryu_droplog.sinks.log_books import LogBooks
 from ryu_droplog.sources import geneve_log, locations
 from ryu_droplog.sources.geneve_log import GeneveLogReader, Sender, senders
 
@@ -43,10 +46,12 @@ class Bed:
     """What reads datagrams, with a chain and a sink behind it."""
 
     def __init__(self, configured: Mapping[str, tuple[str, str | None]] | None = None) -> None:
-        self.ledger = Ledger()
-        self.logs = GeneveLogReader(senders(PIPELINES, configured or {}), self.ledger)
+        self.books = SourceBooks()
+        self.logs = GeneveLogReader("geneve", senders(PIPELINES, configured or {}), self.books)
         self.sink = Kept()
-        self.chain = Chain(self.logs, self.ledger, None, [self.sink])
+        self.log = LogBooks()
+        self.log.begin(self.sink)
+        self.chain = Chain(self.logs, self.books, None, [self.sink])
 
     def location(self, datagram: bytes) -> Location:
         arrival = self.logs.read(datagram)
@@ -54,7 +59,7 @@ class Bed:
         return arrival[0]
 
     def label(self, *options: bytes, vni: int = ACC) -> str:
-        return self.location(header(*options, vni=vni)).label
+        return self.location(header(*options, vni=vni)).drop_reason
 
     def drops(self, *datagrams: bytes) -> list[Drop]:
         self.chain.take(datagrams, NOW, NOW)
@@ -103,10 +108,13 @@ def test_table_of_each_bridge_has_its_name_and_prefix(
         location = bed.location(drop_log(table_id=table, vni=vni))
         known = PIPELINES[pipeline].tables.get(table)
         name = known.name if known else f"TABLE_{table}"
-        expected = (bridge, table, name, "MISS", f"{prefix}{name} MISS", known is not None)
-        assert expected == (*location[:5], location.named)
-        assert location.book is bed.ledger.tables[vni * 256 + table]
-        assert f"{prefix}{name}" == bed.ledger.names[vni * 256 + table]
+        assert (bridge, table, name) == (location.bridge, location.table_id, location.table)
+        assert (f"{prefix}{name} MISS", known is not None) == (
+            location.drop_reason,
+            location.named,
+        )
+        assert ("geneve", vni * 256 + table) == location.key
+        assert f"{prefix}{name}" == bed.books.names[vni * 256 + table]
 
 
 def test_shipped_names_are_those_of_the_agent(bed: Bed) -> None:
@@ -122,10 +130,10 @@ def test_other_vni_has_tables_without_names_or_prefix(bed: Bed, vni: int) -> Non
     assert ("geneve", "TABLE_4", "TABLE_4 MISS") == (
         location.bridge,
         location.table,
-        location.label,
+        location.drop_reason,
     )
     assert not location.named
-    assert [4] == list(bed.ledger.tables)
+    assert [4] == list(bed.books.tables)
 
 
 def test_configured_name_and_prefix_go_first() -> None:
@@ -145,7 +153,7 @@ def test_names_that_change_are_those_of_the_next_datagram(bed: Bed) -> None:
         before,
         bed.label(record(4)),
     )
-    assert "New-SEC_GROUP_IN_TABLE" == bed.ledger.names[ACC * 256 + 4]
+    assert "New-SEC_GROUP_IN_TABLE" == bed.books.names[ACC * 256 + 4]
 
 
 def test_names_that_change_keep_the_words_of_the_agent(bed: Bed) -> None:
@@ -184,10 +192,10 @@ def test_record_without_a_reason_is_a_miss(bed: Bed) -> None:
 
 def test_policy_gets_its_name_as_soon_as_it_is_known(bed: Bed) -> None:
     datagram = drop_log(reason=1, policy=COOKIE)
-    before = bed.location(datagram).label
+    before = bed.location(datagram).drop_reason
     bed.logs.learn_opflex_names(OpflexNames({7: "rule"}))
     expected = ("Acc-SEC_GROUP_IN_TABLE DENY", "Acc-SEC_GROUP_IN_TABLE DENY rule")
-    assert expected == (before, bed.location(datagram).label)
+    assert expected == (before, bed.location(datagram).drop_reason)
 
 
 @pytest.mark.parametrize(
@@ -203,9 +211,10 @@ def test_tenants_stand_behind_the_label_where_they_are_asked_for(
     bed: Bed, groups: tuple[int, int], text: str
 ) -> None:
     datagram = header(number(0, groups[0]), number(2, groups[1]), record())
-    assert "" == bed.location(datagram).tenants
+    assert line.HEAD_TEXT[bed.location(datagram)] == bed.location(datagram).drop_reason
     bed.logs.learn_opflex_names(OpflexNames(tenants={10: "a", 11: "b"}))
-    assert text == bed.location(datagram).tenants
+    location = bed.location(datagram)
+    assert line.HEAD_TEXT[location] == location.drop_reason + text
 
 
 # Bounds
@@ -217,7 +226,7 @@ def test_headers_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch
         for datagram in (header(number(0, group), record()), header(number(0, group))):
             bed.logs.read(datagram)
             assert 10 >= len(bed.logs._known)
-    assert 1 == len(bed.ledger.tables)
+    assert 1 == len(bed.books.tables)
 
 
 def test_malformed_header_is_not_remembered(bed: Bed) -> None:
@@ -238,26 +247,27 @@ def test_frame_is_no_part_of_what_is_remembered(bed: Bed) -> None:
 
 def test_origins_are_bounded_and_the_books_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locations, "LOCATIONS", 10)
-    ledger = Ledger()
-    some = locations.Locations("br-access", None, PIPELINES["opflex-access"], ledger)
+    books = SourceBooks()
+    some = locations.Locations("s", "br-access", None, PIPELINES["opflex-access"], books)
     some.learn_opflex_names(OpflexNames({number: f"rule-{number}" for number in range(1, 100)}))
-    books = set()
+    keys = set()
     for policy in range(1, 100):
         location = some.recorded(DropRecord(4, 1, policy, 0, 0), 4)
-        assert f"Acc-SEC_GROUP_IN_TABLE DENY rule-{policy}" == location.label
-        books.add(id(location.book))
+        assert f"Acc-SEC_GROUP_IN_TABLE DENY rule-{policy}" == location.drop_reason
+        keys.add(location.key)
         assert 10 >= len(some._locations)
-    assert {id(ledger.tables[4])} == books
+    assert {("s", 4)} == keys
+    assert [4] == list(books.tables)
 
 
 def test_books_are_bounded_whatever_the_vni(bed: Bed) -> None:
     for vni, table in itertools.product(range(40), range(0, 256, 5)):
         bed.logs.read(header(number(12, table), vni=vni))
-    assert 3 * 52 == len(bed.ledger.tables)
+    assert 3 * 52 == len(bed.books.tables)
 
 
 def test_table_past_the_last_in_a_packet_in_is_where_it_was_dropped() -> None:
-    some = locations.Locations("br-access", None, PIPELINES["opflex-access"], Ledger())
+    some = locations.Locations("s", "br-access", None, PIPELINES["opflex-access"], SourceBooks())
     assert 9 == some.recorded(DropRecord(256, 0, 0, 0, 0), 9).table_id
     assert 9 == some.recorded(DropRecord(None, None, None, 0, 0), 9).table_id
     assert 255 == some.recorded(DropRecord(255, 0, 0, 0, 0), 9).table_id
@@ -488,16 +498,16 @@ def test_datagram_without_a_whole_frame_is_a_truncated_line(bed: Bed) -> None:
         " TRUNCATED",
     ]
     assert [f"{TIME} {text}" for text in texts] == [line.redirected(drop) for drop in drops]
-    assert 2 == bed.ledger.truncated
+    assert 2 == bed.books.truncated
 
 
 def test_every_datagram_is_counted_once(bed: Bed) -> None:
     good, stranger = drop_log(), header(number(0, 1)) + syn()
     bed.drops(good, b"", stranger, drop_log(vni=7), good[:20], drop_log(table_id=256), good)
-    total = bed.ledger.total()
-    assert (3, 1) == (bed.ledger.malformed, bed.ledger.strangers)
-    assert (6, 3, 3, 0) == (total.received, total.logged, total.failed, total.waiting)
-    assert 1 == bed.ledger.unnamed
+    row = total(bed.books, bed.log.of("geneve")[0])
+    assert (3, 1) == (bed.books.malformed, bed.books.unrecognised)
+    assert [6, 3, 3, 0] == [row[name] for name in ("received", "logged", "failed", "waiting")]
+    assert 1 == bed.books.unnamed
     assert 1 == len(bed.chain.complaints)
 
 

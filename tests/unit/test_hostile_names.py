@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from book_rows import rows as book_rows
 from click.testing import CliRunner
 from frames import syn
 from hostile import NAMES, check, check_fields
@@ -30,8 +31,9 @@ from ryu_droplog.config.filter_spec import parse_filter
 from ryu_droplog.config.opflex_directory import ControlDirectory
 from ryu_droplog.doctor import checkup, page
 from ryu_droplog.doctor.examine import examine
-from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.model.drop import Drop, DropFlow, Location
+from ryu_droplog.model.accounting import SourceBooks
+from ryu_droplog.model.drop import Drop, Explain
+from ryu_droplog.model.location import DropFlow, Location
 from ryu_droplog.openflow.connection import error_text
 from ryu_droplog.openflow.flow_stats import Effect, Flow
 from ryu_droplog.openflow.replies import ports_of, software_of
@@ -44,7 +46,8 @@ from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.packet.packet_in import DropRecord
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.reconcile.planner import Snapshot, plan
-from ryu_droplog.sinks.formats import FORMATS
+from ryu_droplog.sinks.base import explain_nothing
+from ryu_droplog.sinks.formats import as_json, text_format
 from ryu_droplog.sinks.packet_events import packet_event
 from ryu_droplog.sources.locations import Locations
 
@@ -59,7 +62,7 @@ names = pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 
 
 def locations(pipeline: str = "auto") -> Locations:
-    return Locations("br-int", None, PIPELINES[pipeline], Ledger())
+    return Locations("br-int", "br-int", None, PIPELINES[pipeline], SourceBooks())
 
 
 def drop(where: Location, metadata: bytes = b"") -> Drop:
@@ -122,22 +125,22 @@ def databases(folder: Path, name: str) -> Iterator[str]:
 # Places in a drop
 
 
-def from_switch_table(name: str, folder: Path) -> Drop:
+def from_switch_table(name: str, folder: Path) -> tuple[Drop, Explain]:
     where = locations()
     where.learn_names(parse_table_features([features(4, name)])[0])
-    return drop(where.of_table(4, "MISS"))
+    return drop(where.of_table(4, "MISS")), explain_nothing
 
 
-def from_southbound(name: str, folder: Path) -> Drop:
+def from_southbound(name: str, folder: Path) -> tuple[Drop, Explain]:
     flow = Flow(16, 2000, COOKIE, METADATA, 0, 0, Effect())
     with databases(folder, name) as rundir:
         southbound = Southbound(rundir, quiet=True)
         assert southbound.refresh([flow])
     assert southbound.is_drop(COOKIE)
     where = locations("ovn")
-    where.learn_pipeline(PIPELINES["ovn"], partial(explain.ovn, directory=southbound.directory()))
     flow_words = DropFlow(COOKIE, 2000, "tcp,tp_dst=80", southbound.names(COOKIE))
-    return drop(where.explicit(16, flow_words), PACKET)
+    explainer = partial(explain.ovn, directory=southbound.directory())
+    return drop(where.explicit(16, flow_words), PACKET), explainer
 
 
 PORT = struct.Struct("!I12x16s32x")
@@ -146,16 +149,15 @@ DESCRIPTION = struct.Struct("!512x256s288x")
 """ofp_desc, software description (section 7.3.5.1)."""
 
 
-def from_neutron_port(name: str, folder: Path) -> Drop:
+def from_neutron_port(name: str, folder: Path) -> tuple[Drop, Explain]:
     raw = name.encode("utf-8", "surrogatepass")[:16]
     connection: Any = SimpleNamespace(ports=ports_of(PORT.pack(3, raw)))
     where = locations("neutron")
     explainer = partial(explain.neutron, port_names=port_names(connection))
-    where.learn_pipeline(PIPELINES["neutron"], explainer)
-    return drop(where.of_table(72, "MISS"), AT_PORT_3)
+    return drop(where.of_table(72, "MISS"), AT_PORT_3), explainer
 
 
-def from_policy_file(name: str, folder: Path) -> Drop:
+def from_policy_file(name: str, folder: Path) -> tuple[Drop, Explain]:
     raw = name.encode("utf-8", "surrogatepass")
     entry = struct.pack("=IH", 9, len(raw)) + raw
     (folder / POLICY_FILE).write_bytes(struct.pack("=8sI", b"opflexid", 1) + entry)
@@ -163,10 +165,10 @@ def from_policy_file(name: str, folder: Path) -> Drop:
     policies.poll()
     where = locations("opflex-access")
     where.learn_opflex_names(OpflexNames(policies.names))
-    return drop(where.recorded(DropRecord(4, 1, 9, 0, 0), 9))
+    return drop(where.recorded(DropRecord(4, 1, 9, 0, 0), 9)), explain_nothing
 
 
-PLACES: dict[str, Callable[[str, Path], Drop]] = {
+PLACES: dict[str, Callable[[str, Path], tuple[Drop, Explain]]] = {
     "table name of the switch": from_switch_table,
     "names of the southbound database": from_southbound,
     "port name of the switch": from_neutron_port,
@@ -177,15 +179,16 @@ PLACES: dict[str, Callable[[str, Path], Drop]] = {
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @names
 def test_drop_is_one_line_without_forged_fields_in_every_format(
-    place: Callable[[str, Path], Drop], name: str, tmp_path: Path
+    place: Callable[[str, Path], tuple[Drop, Explain]], name: str, tmp_path: Path
 ) -> None:
-    one = place(name, tmp_path)
+    one, explainer = place(name, tmp_path)
     for form in ("opflex", "extended"):
-        for render in FORMATS[form]:
+        for render in text_format(form, explainer):
             check_fields(render(one))
             check_fields(render(one).encode("ascii", "backslashreplace").decode())
-    told = json.loads(FORMATS["json"].full(one))
-    check(FORMATS["json"].full(one))
+    text = as_json(one, explainer)
+    told = json.loads(text)
+    check(text)
     check("\n".join(texts(told)), lines=None)
     event = json.loads(packet_event(one))
     check(event["DropReason"])
@@ -206,9 +209,9 @@ def texts(told: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["no-http", "größe", "a:b/c", "x" * 63])
 def test_ordinary_acl_stands_in_the_line_as_it_is(name: str, tmp_path: Path) -> None:
-    one = from_southbound(name, tmp_path)
-    assert one.location.label == f"{name} DENY {name}"
-    assert FORMATS["opflex"].bare(one).startswith(f"{name} DENY {name}  SMAC=")
+    one, explainer = from_southbound(name, tmp_path)
+    assert one.location.drop_reason == f"{name} DENY {name}"
+    assert text_format("opflex", explainer).bare(one).startswith(f"{name} DENY {name}  SMAC=")
 
 
 # Places in messages
@@ -303,8 +306,6 @@ ORDINARY = checkup.Checkup(
 
 @names
 def test_status_prints_what_a_program_answers_on_its_own_lines(name: str, tmp_path: Path) -> None:
-    ledger = Ledger()
-    ledger.book(0, name)
     state = {"connected": False, "books": books(name), "pruned_by": {name: 3}}
     answer = {
         "pid": 1,
@@ -326,10 +327,8 @@ def test_status_prints_what_a_program_answers_on_its_own_lines(name: str, tmp_pa
 
 
 def books(name: str) -> dict[str, Any]:
-    from ryu_droplog.model.accounting import TableBook
-    from ryu_droplog.processing.report import as_numbers
-
-    return {key: {"table": name, **as_numbers(TableBook())} for key in ("0", "")}
+    table = book_rows((name, {}))["0"]
+    return {"0": table, "": table}
 
 
 @contextmanager

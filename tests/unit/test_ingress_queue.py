@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.processing.ingress_queue import IngressQueue
 
 PATIENCE = 5.0
@@ -43,17 +43,17 @@ class Gate:
 
 
 @pytest.fixture
-def ledger() -> Ledger:
-    return Ledger()
+def books() -> SourceBooks:
+    return SourceBooks()
 
 
 @pytest.fixture
-def begin(ledger: Ledger) -> Iterator[Callable[..., IngressQueue]]:
+def begin(books: SourceBooks) -> Iterator[Callable[..., IngressQueue]]:
     """Makes intakes before a gate, and ends them."""
     made: list[tuple[IngressQueue, Gate]] = []
 
     def new(gate: Gate, queue_size: int = 1000) -> IngressQueue:
-        made.append((IngressQueue("br-int", gate, ledger, threading, queue_size), gate))
+        made.append((IngressQueue("br-int", gate, books, threading, queue_size), gate))
         return made[-1][0]
 
     yield new
@@ -92,7 +92,7 @@ def test_empty_batch_is_none(begin: Callable[..., IngressQueue]) -> None:
 
 
 def test_slow_chain_never_holds_up_the_reader(
-    begin: Callable[..., IngressQueue], ledger: Ledger
+    begin: Callable[..., IngressQueue], books: SourceBooks
 ) -> None:
     """With a full queue neither: `put` returns, though nothing goes through at all."""
     gate = Gate(is_open=False)
@@ -104,39 +104,39 @@ def test_slow_chain_never_holds_up_the_reader(
     put.join(PATIENCE)
     assert not put.is_alive()
     assert [] == gate.batches
-    assert 7 * 1000 - 100 == ledger.overrun
+    assert 7 * 1000 - 100 == books.refused
 
 
 def test_full_queue_takes_what_has_room_and_counts_the_rest(
-    begin: Callable[..., IngressQueue], ledger: Ledger
+    begin: Callable[..., IngressQueue], books: SourceBooks
 ) -> None:
     gate = Gate(is_open=False)
     ingress_queue = begin(gate, queue_size=10)
     ingress_queue.put(numbered(0, 4), 0.0)
     ingress_queue.put(numbered(4, 4), 0.0)
-    assert 0 == ledger.overrun
+    assert 0 == books.refused
     ingress_queue.put(numbered(8, 5), 0.0)
-    assert 3 == ledger.overrun
+    assert 3 == books.refused
     ingress_queue.put(numbered(13, 2), 0.0)
-    assert 5 == ledger.overrun
+    assert 5 == books.refused
     gate.opened.set()
     assert ingress_queue.settle(PATIENCE)
     assert numbered(0, 10) == gate.taken
 
 
 def test_batch_at_the_chain_still_takes_its_room(
-    begin: Callable[..., IngressQueue], ledger: Ledger
+    begin: Callable[..., IngressQueue], books: SourceBooks
 ) -> None:
     gate = Gate(is_open=False)
     ingress_queue = begin(gate, queue_size=10)
     ingress_queue.put(numbered(0, 6), 0.0)
     assert gate.entered.wait(PATIENCE)
     ingress_queue.put(numbered(6, 6), 0.0)
-    assert 2 == ledger.overrun
+    assert 2 == books.refused
 
 
 def test_queue_that_was_full_takes_again(
-    begin: Callable[..., IngressQueue], ledger: Ledger
+    begin: Callable[..., IngressQueue], books: SourceBooks
 ) -> None:
     gate = Gate(is_open=False)
     ingress_queue = begin(gate, queue_size=5)
@@ -145,7 +145,7 @@ def test_queue_that_was_full_takes_again(
     assert ingress_queue.settle(PATIENCE)
     ingress_queue.put(numbered(8, 5), 0.0)
     assert ingress_queue.settle(PATIENCE)
-    assert 3 == ledger.overrun
+    assert 3 == books.refused
     assert numbered(0, 5) + numbered(8, 5) == gate.taken
 
 

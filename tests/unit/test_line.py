@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from drops import location
 from frames import (
     ARP,
     IPV4,
@@ -23,14 +24,10 @@ from frames import (
     vlan,
 )
 
-from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Location
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import line
 
-ORIGIN = Location(
-    "br-int", 4, "SEC_GROUP_IN_TABLE", "MISS", "Acc-SEC_GROUP_IN_TABLE MISS", TableBook()
-)
+ORIGIN = location(4, name="SEC_GROUP_IN_TABLE", prefix="Acc-")
 A, B = "10.0.0.1", "10.0.0.2"
 A6, B6 = "fe80::a00:27ff:fefe:8f95", "ff02::1:2"
 

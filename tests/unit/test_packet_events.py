@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,16 +13,19 @@ from typing import Any
 import pytest
 from drops import drop, location
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, syn, tcp, udp, vlan
+from sinks import Kept, context, spec
+from sinks import packet_events as packet_events_to
 
-from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, Location
+from ryu_droplog.config.sink_spec import QueueSpec
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.model.location import Location
 from ryu_droplog.sinks import packet_events
+from ryu_droplog.sinks.log_books import LogBooks
 from ryu_droplog.sinks.packet_events import ARRAY, HELD, PacketEvents, packet_event
 
 NOW = 1708415956.845663
 PATIENCE = 10.0
-LABEL = "Acc-SEC_GROUP_IN_TABLE MISS"
-WHERE = Location("br-access", 4, "SEC_GROUP_IN_TABLE", "MISS", LABEL, TableBook())
+WHERE = location(4, bridge="br-access", name="SEC_GROUP_IN_TABLE", prefix="Acc-")
 EXAMPLE = (
     b'{"TimeStamp":"Tue Feb 20 07:59:16 UTC 2024","DropReason":"Acc-SEC_GROUP_IN_TABLE MISS",'
     b'"SourceMac":"00:22:bd:f8:19:ff","DestinationMac":"0a:58:0a:02:00:c3","EtherType":"IPv4",'
@@ -86,7 +88,8 @@ class Narrow(PacketEvents):
     """Its socket's buffer is too small for an array of drops at `LONG`."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(str(path), threading, retry=0.02)
+        settings = spec(PacketEvents, "narrow", QueueSpec(HELD), socket=str(path))
+        super().__init__(settings, context(), retry=0.02)
 
     def _connect(self) -> Any:
         sock = super()._connect()
@@ -94,7 +97,7 @@ class Narrow(PacketEvents):
         return sock
 
 
-LONG = Location("br-int", 4, "t", "DENY", f"t DENY {'x' * 4000}", TableBook())
+LONG = location(4, name="t", reason="DENY", policy="x" * 4000)
 
 
 def read_numbers(connection: socket.socket, count: int) -> list[list[int]]:
@@ -133,7 +136,7 @@ def listener(path: Path) -> Iterator[Listener]:
 
 @pytest.fixture
 def sink(path: Path) -> Iterator[PacketEvents]:
-    sink = PacketEvents(str(path), threading, retry=0.02)
+    sink = packet_events_to(path, retry=0.02)
     sink.start()
     yield sink
     sink.close(PATIENCE)
@@ -217,8 +220,8 @@ def test_cut_tag_is_the_type_that_is_known() -> None:
 
 def test_odd_label_is_still_json() -> None:
     label = 'a "b" \\x20 \u00e9 DENY'
-    where = Location("br-int", 4, "t", "DENY", label, TableBook())
-    assert label == json.loads(packet_event(drop(syn(), where, NOW)))["DropReason"]
+    where = location(4, name=label, reason="DENY")
+    assert f"{label} DENY" == json.loads(packet_event(drop(syn(), where, NOW)))["DropReason"]
 
 
 # Arrays
@@ -256,7 +259,7 @@ def test_permit_is_never_sent(listener: Listener, sink: PacketEvents) -> None:
 
 
 def test_permits_take_no_room_in_the_queue(path: Path) -> None:
-    sink = PacketEvents(str(path), threading)
+    sink = packet_events_to(path)
     sink.put([numbered(number, location(reason="PERMIT")) for number in range(100)])
     sink.put([numbered(number) for number in range(HELD)])
     assert (0, HELD) == (sink.refused, sink.waiting)
@@ -373,7 +376,7 @@ def test_listener_that_resets_is_reached_again(listener: Listener, sink: PacketE
 
 def test_listener_that_never_reads_holds_nobody_up(listener: Listener, sink: PacketEvents) -> None:
     """What its buffer has room for is written; then `HELD` wait, and the rest is refused."""
-    big = Location("br-int", 4, "t", "DENY", f"t DENY {'x' * 60_000}", TableBook())
+    big = location(4, name="t", reason="DENY", policy="x" * 60_000)
     put = 0
     while not sink.refused:
         sink.put([numbered(put % 65536, big)])
@@ -394,7 +397,7 @@ def test_listener_that_never_reads_holds_nobody_up(listener: Listener, sink: Pac
 
 
 def test_close_without_a_listener_counts_what_waited_as_failed(path: Path) -> None:
-    sink = PacketEvents(str(path), threading, retry=3600.0)
+    sink = packet_events_to(path, retry=3600.0)
     sink.start()
     sink.put([numbered(number) for number in range(5)])
     assert wait_until(lambda: len(sink.notices) == 1)
@@ -405,7 +408,7 @@ def test_close_without_a_listener_counts_what_waited_as_failed(path: Path) -> No
 
 
 def test_close_still_sends_what_waits_to_a_listener(path: Path, listener: Listener) -> None:
-    sink = PacketEvents(str(path), threading)
+    sink = packet_events_to(path)
     sink.put([numbered(number) for number in range(HELD)])
     sink.start()
     assert 0 == sink.close(PATIENCE)
@@ -432,9 +435,11 @@ def test_descriptors_do_not_grow_while_nobody_listens(path: Path, sink: PacketEv
 
 
 def test_books_of_the_tables_are_not_touched(path: Path) -> None:
-    sink = PacketEvents(str(path), threading, retry=0.02)
-    book = TableBook()
-    where = location(book=book)
+    sink = packet_events_to(path, retry=0.02)
+    where = location()
+    log = LogBooks()
+    kept = Kept()
+    log.begin(kept)
     repeated = numbered(99, where)
     repeated.repeated = 7
     sink.put([numbered(number, where) for number in range(HELD + 5)])
@@ -451,4 +456,4 @@ def test_books_of_the_tables_are_not_touched(path: Path) -> None:
         sink.put([numbered(number, where)])
     sink.close(PATIENCE)
     assert sink.refused > 5
-    assert TableBook() == book
+    assert ({}, {}) == log.of("br-int")

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+from book_rows import reading
+from book_rows import rows as taken
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_droplog.model.accounting import COLUMNS, Ledger
-from ryu_droplog.processing.report import ALL, as_numbers, as_table, attention, in_words, snapshot
+from ryu_droplog.model.accounting import SourceBooks
+from ryu_droplog.processing.report import ALL, COUNTERS, as_table, attention, in_words, snapshot
 
 FIELDS = ("counted", "metered", "received", "logged", "folded", "refused", "failed")
 
 
-def ledger(*tables: tuple[str, dict[str, int]], **others: int) -> Ledger:
-    """Books with these numbers, the tables counted from 0."""
-    made = Ledger(**others)
-    for table_id, (name, numbers) in enumerate(tables):
-        book = made.book(table_id, name)
-        for column, number in numbers.items():
-            setattr(book, column, number)
-    return made
-
-
-EMPTY = snapshot(Ledger())
+EMPTY = taken()
 ALL_LOGGED = {"counted": 3, "received": 3, "logged": 3}
 
 
@@ -29,62 +21,65 @@ ALL_LOGGED = {"counted": 3, "received": 3, "logged": 3}
 
 
 def test_snapshot_has_every_column_of_every_table_and_of_all() -> None:
-    taken = snapshot(ledger(("A", ALL_LOGGED), ("B", {"counted": 2})))
-    assert ["0", "1", ALL] == list(taken)
-    assert [{"table", *COLUMNS}] * 3 == [set(book) for book in taken.values()]
+    books = taken(("A", ALL_LOGGED), ("B", {"counted": 2}))
+    assert ["0", "1", ALL] == list(books)
+    assert [{"table", "dropped", "lost_in_switch", *COUNTERS}] * 3 == [
+        set(book) for book in books.values()
+    ]
     assert [("A", 3, 3, 0), ("B", 2, 0, 2), ("all tables", 5, 3, 2)] == [
         (book["table"], book["dropped"], book["logged"], book["lost_in_switch"])
-        for book in taken.values()
+        for book in books.values()
     ]
 
 
 def test_snapshot_is_in_the_order_of_table_ids() -> None:
-    books = Ledger()
+    books = SourceBooks()
     for table_id in (10, 0, 254, 9):
         books.book(table_id, f"TABLE_{table_id}")
-    assert ["0", "9", "10", "254", ALL] == list(snapshot(books))
+    assert ["0", "9", "10", "254", ALL] == list(snapshot(reading(books), {}, {}))
 
 
 def test_snapshot_stays_as_it_was() -> None:
-    books = ledger(("A", ALL_LOGGED))
-    taken = snapshot(books)
+    books = SourceBooks()
+    books.book(0, "A").counted = 3
+    before = snapshot(reading(books), {}, {})
     books.tables[0].counted = 100
-    assert 3 == taken["0"]["counted"]
+    assert 3 == before["0"]["counted"]
 
 
 def test_tables_of_one_name_are_both_in_the_snapshot() -> None:
     """Open vSwitch takes the same name for two tables."""
-    taken = snapshot(ledger(("acl", {"counted": 3}), ("acl", {"counted": 4})))
-    assert [3, 4, 7] == sorted(book["counted"] for book in taken.values())
+    books = taken(("acl", {"counted": 3}), ("acl", {"counted": 4}))
+    assert [3, 4, 7] == sorted(book["counted"] for book in books.values())
 
 
 @given(st.lists(st.fixed_dictionaries({name: st.integers(0, 9) for name in FIELDS}), max_size=4))
 def test_total_is_the_sum_of_the_counters(tables: list[dict[str, int]]) -> None:
     named = [(f"T{number}", numbers) for number, numbers in enumerate(tables)]
-    total = snapshot(ledger(*named))[ALL]
+    total = taken(*named)[ALL]
     assert {name: sum(numbers[name] for numbers in tables) for name in FIELDS} == {
         name: total[name] for name in FIELDS
     }
 
 
-# OpflexNames
+# Words
 
 
 def test_nothing_dropped_is_no_line() -> None:
-    now = snapshot(ledger(("A", ALL_LOGGED)))
+    now = taken(("A", ALL_LOGGED))
     assert in_words("br-int", EMPTY, EMPTY) is None
     assert in_words("br-int", now, now) is None
 
 
 def test_all_logged_is_said_in_a_few_words() -> None:
     expected = "br-int: 3 drops: 3 in A; 3 logged"
-    assert expected == in_words("br-int", EMPTY, snapshot(ledger(("A", ALL_LOGGED))))
+    assert expected == in_words("br-int", EMPTY, taken(("A", ALL_LOGGED)))
 
 
 def test_only_what_has_come_since_is_said() -> None:
-    before = snapshot(ledger(("A", ALL_LOGGED), ("B", ALL_LOGGED)))
+    before = taken(("A", ALL_LOGGED), ("B", ALL_LOGGED))
     more = {"counted": 8, "received": 8, "logged": 8}
-    now = snapshot(ledger(("A", ALL_LOGGED), ("B", more), ("C", {"counted": 1, "metered": 1})))
+    now = taken(("A", ALL_LOGGED), ("B", more), ("C", {"counted": 1, "metered": 1}))
     expected = "br-int: 6 drops: 5 in B, 1 in C; 5 logged, 1 held back by the meter"
     assert expected == in_words("br-int", before, now)
 
@@ -92,7 +87,7 @@ def test_only_what_has_come_since_is_said() -> None:
 def test_table_with_most_drops_comes_first() -> None:
     tables = [(f"T{n}", {"counted": n, "received": n, "logged": n}) for n in (2, 9, 1)]
     expected = "br-int: 12 drops: 9 in T9, 2 in T2, 1 in T1; 12 logged"
-    assert expected == in_words("br-int", EMPTY, snapshot(ledger(*tables)))
+    assert expected == in_words("br-int", EMPTY, taken(*tables))
 
 
 def test_every_way_to_be_left_out_is_named_with_its_number() -> None:
@@ -100,7 +95,7 @@ def test_every_way_to_be_left_out_is_named_with_its_number() -> None:
         "counted": 1000, "metered": 500, "received": 160,
         "logged": 100, "folded": 30, "refused": 20, "failed": 7,
     }  # fmt: skip
-    now = snapshot(ledger(("A", numbers), overrun=9, malformed=1))
+    now = taken(("A", numbers), refused=9, malformed=1)
     expected = (
         "br-int: 1000 drops: 1000 in A; 100 logged, 500 held back by the meter,"
         " 30 folded into repeats, 330 lost in the switch, 29 lost before a full queue,"
@@ -111,7 +106,7 @@ def test_every_way_to_be_left_out_is_named_with_its_number() -> None:
 
 def test_numbers_of_the_words_add_up() -> None:
     numbers = {"counted": 90, "metered": 11, "received": 60, "logged": 20, "folded": 13}
-    said = in_words("br-int", EMPTY, snapshot(ledger(("A", numbers), overrun=4)))
+    said = in_words("br-int", EMPTY, taken(("A", numbers), refused=4))
     assert said is not None
     parts = said.partition("; ")[2].split(", ")
     assert 90 == sum(int(part.split()[0]) for part in parts)
@@ -120,8 +115,8 @@ def test_numbers_of_the_words_add_up() -> None:
 def test_loss_of_what_was_on_its_way_is_said_though_nothing_more_was_dropped() -> None:
     """A disk that fills after the last drop of a burst."""
     numbers = {"counted": 5, "received": 5}
-    before = snapshot(ledger(("A", numbers)))
-    now = snapshot(ledger(("A", {**numbers, "failed": 5})))
+    before = taken(("A", numbers))
+    now = taken(("A", {**numbers, "failed": 5}))
     said = in_words("br-int", before, now)
     assert said is not None
     assert "5 lost because they could not be written" in said
@@ -130,17 +125,14 @@ def test_loss_of_what_was_on_its_way_is_said_though_nothing_more_was_dropped() -
 # The table
 
 
-def state(books: Ledger) -> dict[str, object]:
-    return {
-        "books": snapshot(books),
-        "overrun": books.overrun,
-        "malformed": books.malformed,
-    }
+def state(*tables: tuple[str, dict[str, int]], **others: int) -> dict[str, object]:
+    """A source with these books."""
+    return {"books": taken(*tables, **others)}
 
 
 def test_table_has_a_line_for_each_table_and_one_for_all() -> None:
     numbers = {"counted": 1234, "metered": 1000, "received": 233, "logged": 200, "refused": 33}
-    text = as_table({"br-int": state(ledger(("A", ALL_LOGGED), ("LONGER", numbers)))})
+    text = as_table({"br-int": state(("A", ALL_LOGGED), ("LONGER", numbers))})
     assert [
         "bridge  table       dropped  logged  left out  folded  metered  lost in switch  queue full"
         "  not written  waiting  not captured",
@@ -159,12 +151,12 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_only_table_has_no_line_for_all() -> None:
-    text = as_table({"br-int": state(ledger(("A", ALL_LOGGED)))})
+    text = as_table({"br-int": state(("A", ALL_LOGGED))})
     assert [["br-int", "A", "3", "3", *["0"] * 8]] == rows(text)
 
 
 def test_bridge_without_tables_has_a_line_for_all() -> None:
-    assert [["br-int", "*", *["0"] * 10]] == rows(as_table({"br-int": state(Ledger())}))
+    assert [["br-int", "*", *["0"] * 10]] == rows(as_table({"br-int": state()}))
 
 
 def test_no_bridge_is_a_heading_alone() -> None:
@@ -173,23 +165,18 @@ def test_no_bridge_is_a_heading_alone() -> None:
 
 def test_losses_of_unknown_table_show_where_there_is_one_table_only() -> None:
     """What nobody looked at was not lost in the switch."""
-    books = ledger(("A", {"counted": 10, "received": 3, "logged": 3}), overrun=5, malformed=2)
-    last = rows(as_table({"br-int": state(books)}))[-1]
+    numbers = {"counted": 10, "received": 3, "logged": 3}
+    last = rows(as_table({"br-int": state(("A", numbers), refused=5, malformed=2)}))[-1]
     assert ["0", "5", "2"] == last[7:10], "lost in switch, queue full, not written"
-
-
-def test_numbers_of_a_book_are_all_its_columns() -> None:
-    book = ledger(("A", ALL_LOGGED)).tables[0]
-    assert COLUMNS == tuple(as_numbers(book))
 
 
 def test_explicit_drops_that_nobody_saw_are_told_by_table() -> None:
     before, now = (
-        ledger(("A", {}), ("B", {})),
-        ledger(("A", {"explicit": 3}), ("B", {"explicit": 4})),
+        taken(("A", {}), ("B", {})),
+        taken(("A", {"explicit": 3}), ("B", {"explicit": 4})),
     )
     expected = "br: 0 drops; 0 logged; 7 more by explicit drops, not captured: 4 in B, 3 in A"
-    assert expected == in_words("br", snapshot(before), snapshot(now))
+    assert expected == in_words("br", before, now)
 
 
 # What is not seen

@@ -16,26 +16,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from drops import location
 from frames import IPV4, ethernet, ipv4, udp
+from sinks import Kept, file_sink, standard_output, syslog_sink
 
-from ryu_droplog.model.accounting import TableBook
-from ryu_droplog.model.drop import Drop, Location
+from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.model.location import Location
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sinks.syslog import Syslog
-from ryu_droplog.sinks.text import File, StandardOutput
+from ryu_droplog.sinks.text import File
 
-LABEL = "Acc-SEC_GROUP_IN_TABLE MISS"
-ORIGIN = Location("br-int", 4, "SEC_GROUP_IN_TABLE", "MISS", LABEL, TableBook())
+WHERE = location(4, name="SEC_GROUP_IN_TABLE", prefix="Acc-")
 PATIENCE = 5.0
 
 
-def drop(number: int = 0) -> Drop:
+def drop(number: int = 0, where: Location = WHERE) -> Drop:
     """A drop that is known again by its source port."""
     packet = ipv4("10.0.0.1", "10.0.0.2", 17, udp(number, 53))
-    return decode(ethernet(IPV4, packet), 1_700_000_000.5, ORIGIN, b"")
+    return decode(ethernet(IPV4, packet), 1_700_000_000.5, where, b"")
 
 
 def ports(text: str) -> list[int]:
@@ -55,21 +56,21 @@ def wait_until(look: Callable[[], bool]) -> bool:
 
 def settle(sink: Sink) -> tuple[int, int]:
     """Drops written and failed, once every drop that was put is one of both."""
-    wait_until(lambda: sink.written + sink.failed == sink._accepted)
+    wait_until(lambda: sink.waiting == 0)
     return sink.written, sink.failed
 
 
-class Slow(Sink):
+class Slow(Kept):
     """A sink that writes when it is told to, a drop at a time."""
 
     def __init__(self, queue_size: int) -> None:
-        super().__init__("slow", threading, queue_size)
+        super().__init__(queue_size, "slow")
         self.may_write = threading.Semaphore(0)
 
-    def write(self, drops: Sequence[Drop]) -> int:
-        for _ in drops:
+    def write(self, items: Sequence[Drop]) -> int:
+        for _ in items:
             self.may_write.acquire()
-        return len(drops)
+        return super().write(items)
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def file(path: Path) -> Iterator[File]:
-    sink = File(path, threading)
+    sink = file_sink(path)
     sink.start()
     yield sink
     sink.close(PATIENCE)
@@ -106,7 +107,7 @@ def test_full_queue_refuses_and_counts_and_never_waits() -> None:
 
 
 def test_sink_closed_in_time_leaves_nothing_over(path: Path) -> None:
-    sink = File(path, threading)
+    sink = file_sink(path)
     sink.start()
     for number in range(1000):
         sink.put([drop(number)])
@@ -125,7 +126,7 @@ def test_sink_too_slow_to_close_says_how_many_are_left_over() -> None:
 
 
 def test_sink_never_started_can_be_closed(path: Path) -> None:
-    assert 0 == File(path, threading).close(PATIENCE)
+    assert 0 == file_sink(path).close(PATIENCE)
 
 
 # Files
@@ -144,7 +145,7 @@ def test_file_that_is_there_keeps_its_content_and_its_mode(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("before\n")
     path.chmod(0o600)
-    sink = File(path, threading)
+    sink = file_sink(path)
     sink.start()
     sink.put([drop(1)])
     assert 0 == sink.close(PATIENCE)
@@ -157,7 +158,7 @@ def test_new_file_has_mode_0640_whatever_the_umask(tmp_path: Path, umask: int) -
     path = tmp_path / "drop.log"
     before = os.umask(umask)
     try:
-        sink = File(path, threading)
+        sink = file_sink(path)
         sink.start()
         assert 0 == sink.close(PATIENCE)
     finally:
@@ -240,20 +241,20 @@ def test_directory_removed_costs_the_drops_until_it_is_back(file: File, path: Pa
 def test_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file")
     with pytest.raises(ConfigError) as caught:
-        File(tmp_path / "logs" / "drop.log", threading).start()
+        file_sink(tmp_path / "logs" / "drop.log").start()
     assert f"{tmp_path}/logs/drop.log: cannot be written: File exists" == str(caught.value)
 
 
 def test_directory_in_the_place_of_the_file_is_named(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"drop\.log: cannot be written: Is a directory"):
-        File(path, threading).start()
+        file_sink(path).start()
 
 
 def test_full_disk_is_said_once_and_every_drop_counted(tmp_path: Path) -> None:
     path = tmp_path / "drop.log"
     path.symlink_to("/dev/full")
-    sink = File(path, threading)
+    sink = file_sink(path)
     sink.start()
     for number in range(10):
         sink.put([drop(number)])
@@ -277,13 +278,13 @@ def on_a_full_disk(path: Path, then: str) -> list[str]:
 import os, resource, signal, sys, threading
 sys.path[:0] = {[str(Path(__file__).parent)]!r}
 from pathlib import Path
-from ryu_droplog.sinks.text import File
+from sinks import file_sink
 from test_sinks import drop, settle
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 path = Path({str(path)!r})
-sink = File(path, threading)
+sink = file_sink(path)
 sink.start()
-size = len(sink._form(drop(1000))) + 1
+size = len(sink.encode(drop(1000)))
 def room(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 room(2 * size + 20)
@@ -349,7 +350,7 @@ def test_another_sink_for_the_same_file_ends_the_line_that_was_cut(path: Path) -
     then = """
 room(10000)
 sink.close(5)
-sink = File(path, threading)
+sink = file_sink(path)
 sink.start()
 sink.put([drop(1006)])
 print(*settle(sink))
@@ -377,7 +378,7 @@ def test_pipe_that_nobody_reads_any_more_is_broken(capfd: pytest.CaptureFixture[
     os.close(writer)
     os.close(reader)
     try:
-        sink = StandardOutput(threading)
+        sink = standard_output()
         sink.start()
         sink.put([drop(1)])
         assert (0, 1) == settle(sink)
@@ -392,7 +393,7 @@ def test_pipe_that_nobody_reads_any_more_is_broken(capfd: pytest.CaptureFixture[
 
 
 @contextmanager
-def standard_output(descriptor: int) -> Iterator[None]:
+def redirected(descriptor: int) -> Iterator[None]:
     """Puts another descriptor in its place."""
     saved = os.dup(1)
     os.dup2(descriptor, 1)
@@ -407,8 +408,8 @@ def test_pipe_that_does_not_block_has_every_line(capfd: pytest.CaptureFixture[st
     """Whoever shares the pipe may have said so; it stays as it is."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    with shut(reader, writer), standard_output(writer):
-        sink = StandardOutput(threading)
+    with shut(reader, writer), redirected(writer):
+        sink = standard_output()
         sink.start()
         sink.put([drop(number) for number in range(3000)])
         text = b""
@@ -425,8 +426,8 @@ def test_pipe_whose_reader_is_stuck_does_not_hold_up_the_end(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     reader, writer = os.pipe()
-    with standard_output(writer):
-        sink = StandardOutput(threading)
+    with redirected(writer):
+        sink = standard_output()
         sink.start()
         sink.put([drop(number) for number in range(3000)])
         begin = time.monotonic()
@@ -439,7 +440,7 @@ def test_pipe_whose_reader_is_stuck_does_not_hold_up_the_end(
 
 
 def test_standard_output_has_full_lines(capfd: pytest.CaptureFixture[str]) -> None:
-    sink = StandardOutput(threading)
+    sink = standard_output()
     sink.start()
     sink.put([drop(1), drop(2)])
     assert 0 == sink.close(PATIENCE)
@@ -469,7 +470,7 @@ class Daemon:
 
 @pytest.fixture
 def syslog(tmp_path: Path) -> Iterator[Syslog]:
-    sink = Syslog(threading, str(tmp_path / "log"))
+    sink = syslog_sink(tmp_path / "log")
     sink.start()
     yield sink
     sink.close(PATIENCE)
@@ -490,10 +491,10 @@ def test_text_that_cannot_be_encoded_costs_no_line_in_syslog(
     tmp_path: Path, text: str, sent: bytes
 ) -> None:
     daemon = Daemon(tmp_path / "log")
-    sink = Syslog(threading, str(tmp_path / "log"), form=lambda drop: text)
+    sink = syslog_sink(tmp_path / "log")
     sink.start()
-    sink.put([drop(1)])
-    assert b"<30>ryu_droplog: " + sent == daemon.receive().rstrip(b"\0")
+    sink.put([drop(1, location(name=text))])
+    assert daemon.receive().startswith(b"<30>ryu_droplog: " + sent + b" MISS ")
     assert (1, 0) == settle(sink)
     sink.close(PATIENCE)
     daemon.close()
@@ -543,7 +544,7 @@ def test_sink_that_cannot_write_tells_since_when_why_and_what_was_lost(
 
 def test_syslog_restarted_is_found_again(tmp_path: Path) -> None:
     first = Daemon(tmp_path / "log")
-    syslog = Syslog(threading, str(tmp_path / "log"))
+    syslog = syslog_sink(tmp_path / "log")
     syslog.start()
     syslog.put([drop(1)])
     assert b" SPT=1 " in first.receive()

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from book_rows import rows
 
-from ryu_droplog.model.accounting import Ledger
-from ryu_droplog.processing import report
 from ryu_droplog.runtime.status_page import GRACE, as_text, problems
 
 SINCE = "2026-02-20T07:59:16+00:00"
 
 
 def bridge(state: str, seconds: float | None = 200.0, **others: Any) -> dict[str, Any]:
-    books = report.snapshot(Ledger())
+    books = rows()
     told = {"connected": state == "connected", "state": state, "since": SINCE, "seconds": seconds}
     return {**told, "error": None, "books": books, "pruned_by": {}, **others}
 
@@ -125,7 +124,7 @@ def test_clean_up_process_that_is_needed_and_does_not_run_is_a_problem() -> None
 
 
 def test_answer_of_an_older_program_is_read() -> None:
-    old = {"connected": True, "books": report.snapshot(Ledger()), "pruned_by": {}}
+    old = {"connected": True, "books": rows(), "pruned_by": {}}
     told = answer(bridges={"br0": old}, sinks={"syslog": {"failed": 3}})
     del told["listen"], told["clean_up"]
     assert [] == problems(told)
@@ -133,9 +132,8 @@ def test_answer_of_an_older_program_is_read() -> None:
 
 
 def test_whole_page_has_problems_first_and_the_books_below() -> None:
-    ledger = Ledger()
-    ledger.book(0, "TABLE_0").counted = 3
-    gone = bridge("gone", None, books=report.snapshot(ledger), pruned_by={"web": 2})
+    books = rows(("TABLE_0", {"counted": 3}))
+    gone = bridge("gone", None, books=books, pruned_by={"web": 2})
     told = answer(
         listen={"tcp:127.0.0.1:6653": {"handshakes": 0, "connections": 1, "refused": 2}},
         bridges={"br0": bridge("connected"), "br1": bridge("unreachable", error="no"), "br2": gone},
@@ -155,3 +153,12 @@ def test_whole_page_has_problems_first_and_the_books_below() -> None:
         "br2: left out: 2 by web",
         "br2 is not connected: its counters are of an earlier time",
     ] == page[-2:]
+
+
+def test_books_that_balance_are_said_to_and_others_are_a_problem() -> None:
+    sources = {"br0": bridge("connected")}
+    page = as_text(answer(bridges=sources, unexplained={"br0": 0, "log": 0}))
+    assert "unexplained: 0" in page.splitlines()
+    told = answer(bridges=sources, unexplained={"br0": 0, "log": -2})
+    assert ["log: the books do not balance, unexplained: 2 packets"] == problems(told)
+    assert "unexplained: 0" not in as_text(told)

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from benchmarks import frames, usual
 from benchmarks.report import Figure, Report, Section, yardstick
+from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model import cookie
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.processing.chain import Chain
+from ryu_droplog.sinks.base import SinkContext
 from ryu_droplog.sinks.text import File
 from ryu_droplog.sources.packet_in import PacketInReader
 
@@ -51,11 +53,12 @@ class ChainWay:
     """The program's own way, wired as the application does it."""
 
     def __init__(self, path: str) -> None:
-        self.sink = File(Path(path), threading)
-        self.ledger = Ledger()
+        spec = SinkSpec("lines", "file", File.Options(path=path, encode="opflex"))
+        self.sink = File(spec, SinkContext(threading))
+        self.books = SourceBooks()
         pipeline = load_pipelines(None)[PIPELINE]
-        reader = PacketInReader("br-bench", PREFIX, pipeline, GENERATION, self.ledger)
-        self._chain = Chain(reader, self.ledger, None, [self.sink])
+        reader = PacketInReader("br-bench", PREFIX, pipeline, GENERATION, self.books)
+        self._chain = Chain(reader, self.books, None, [self.sink])
         self.sink.start()
 
     def take(self, messages: list[bytes]) -> None:
@@ -65,10 +68,11 @@ class ChainWay:
     def close(self) -> None:
         """Wait until all is written. Raises RuntimeError when something was left out."""
         left = self.sink.close(WRITE_TIME)
-        book = self.ledger.total()
-        if left or book.logged != book.received:
+        received = sum(table.received for table in self.books.tables.values())
+        book = self.sink.reading().total()
+        if left or book.written != received:
             raise RuntimeError(
-                f"the chain logged {book.logged} of {book.received} drops, "
+                f"the chain logged {book.written} of {received} drops, "
                 f"refused {book.refused}, failed {book.failed}, left {left}"
             )
 

@@ -27,7 +27,7 @@ from benchmarks.chain import (
 from benchmarks.report import Figure, Report, Section, yardstick
 from ryu_droplog.config.filter_spec import DEFAULTS, FilterSpec, parse_filter
 from ryu_droplog.model import cookie
-from ryu_droplog.model.accounting import Ledger
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet import ethernet
 from ryu_droplog.packet import packet_in as packetin
@@ -96,7 +96,7 @@ class Decoding:
 
     def __init__(self) -> None:
         pipeline = load_pipelines(None)[PIPELINE]
-        self._reader = PacketInReader("br-bench", PREFIX, pipeline, GENERATION, Ledger())
+        self._reader = PacketInReader("br-bench", PREFIX, pipeline, GENERATION, SourceBooks())
 
     def kept(self, batch: list[bytes], prune: FilterSet | None) -> list[Drop]:
         """What goes on its way, as the chain would find it."""
