@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
@@ -27,6 +29,7 @@ from ryu_droplog.processing.capture_filter import CaptureFilter
 from ryu_droplog.processing.chain import DropFilter
 from ryu_droplog.processing.filter import FilterSet
 from ryu_droplog.reconcile.reconciler import Reconciler
+from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.runtime.books import BooksCheck, Reading, read
 from ryu_droplog.runtime.sink_set import SinkSet
 from ryu_droplog.sinks.base import Sink
@@ -50,7 +53,9 @@ class Supervisor:
     def __init__(self, run_directory: str, generation: int, threads: ModuleType) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
         self._explanations = Explanations()
-        self._sinks = SinkSet(threads, self._explanations.explain)
+        self._directory = BridgeDirectory()
+        node = os.environ.get("NODE_NAME") or socket.gethostname()
+        self._sinks = SinkSet(threads, self._explanations.explain, node, self._directory)
         self._books_check = BooksCheck()
         self._settings: Settings | None = None
         self._pipelines: Mapping[str, Pipeline] = {}
@@ -343,6 +348,7 @@ class Supervisor:
                 self._generation,
                 self._route(self._settings or settings, self.sinks),
                 self._explanations,
+                self._directory,
                 self._clean_up,
                 self._threads,
             )

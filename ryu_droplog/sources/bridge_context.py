@@ -25,6 +25,7 @@ from ryu_droplog.owners import explain
 from ryu_droplog.owners.detection import recognise
 from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.pipelines.loader import AUTO, Pipeline
+from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.sources.packet_in import PacketInReader
 
 LOG = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class BridgeContext:
         pipelines: Mapping[str, Pipeline],
         reader: PacketInReader,
         explanations: Explanations,
+        directory: BridgeDirectory,
         clean_up: CleanUpClient,
     ) -> None:
         self._name = name
@@ -48,6 +50,7 @@ class BridgeContext:
         self._reader = reader
         self._explanations = explanations
         self._ports: dict[int, str] = {}
+        directory.learn_ports(name, self._ports)
         rundir = rundir_of(bridge.endpoint)
         self._southbound = Southbound(rundir) if rundir else None
         self._clean_up = clean_up
