@@ -49,7 +49,12 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     pages, found = [], []
     outcomes: list[Exit] = []
     for bridge, _ in bridges_to_visit(path, name):
-        errand = partial(check, bridge=bridge, run_directory=settings.run_directory)
+        errand = partial(
+            check,
+            bridge=bridge,
+            run_directory=settings.run_directory,
+            pipelines=pipelines,
+        )
         try:
             seen = reach_bridge(bridge, errand)
         except DropLogError as error:

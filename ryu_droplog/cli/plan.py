@@ -31,28 +31,25 @@ def plan(path: str | None, name: str | None) -> None:
     """Show what `run` would add to each bridge, table by table; changes nothing."""
     ready_hub()
     from ryu_droplog.openflow.oxm_match import text as match_text
-    from ryu_droplog.owners.detection import recognise
+    from ryu_droplog.owners.detection import choose_pipeline, recognise
     from ryu_droplog.reconcile.planner import plan as make_plan
-    from ryu_droplog.runtime.one_shot import look, southbound
+    from ryu_droplog.runtime.one_shot import look, names_of_flows
 
     with errors_in_one_line():
         pipelines = load_pipelines(loader.load(path).pipeline_directory)
     outcomes: list[Exit] = []
-    for bridge, pipeline in bridges_to_visit(path, name):
+    for bridge, _ in bridges_to_visit(path, name):
         snapshot = visit_bridge(bridge, partial(look, bridge=bridge), outcomes)
         if snapshot is None:
             continue
-        owner = recognise(snapshot.flows)
-        recognised = bridge.pipeline == AUTO and owner.sureness != "unknown"
-        if recognised:
-            pipeline = pipelines.get(owner.pipeline, pipeline)
-        known = southbound(bridge, snapshot) if pipeline.explain == "ovn" else None
-        is_drop = known.is_drop if known is not None else (lambda cookie: False)
-        made = make_plan(pipeline, snapshot, bridge.explicit_drops, is_drop)
+        recognition = recognise(snapshot.flows)
+        pipeline = choose_pipeline(bridge.pipeline, recognition, pipelines)
+        database = names_of_flows(bridge, pipeline, snapshot)
+        made = make_plan(pipeline, snapshot, bridge.explicit_drops, database.is_drop)
         flows = count(len(snapshot.flows), "flow")
         click.echo(f"{bridge.name}: pipeline {pipeline.name}, {flows}")
-        if recognised:
-            click.echo(f"  owner: {owner.in_words()}")
+        if bridge.pipeline == AUTO and recognition.sureness != "unknown":
+            click.echo(f"  owner: {recognition.in_words()}")
         width = max((len(table.name) for table in made.tables), default=0)
         for table in made.tables:
             what = table.verdict.value

@@ -5,7 +5,7 @@ A flow monitor and an empty bundle that is discarded belong to this one connecti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,21 +21,24 @@ from ryu_droplog.openflow.connection import Connection
 from ryu_droplog.openflow.replies import software_of
 from ryu_droplog.openflow.requests import dump, max_meter, meter_ids
 from ryu_droplog.openflow.tables import parse_table_features
-from ryu_droplog.ovsdb.controller_row import (
-    MARK,
+from ryu_droplog.ovsdb.client import (
+    Client,
     Map,
     NoValue,
     References,
+    Select,
     Uuid,
     references,
-    rows_of,
-    transact,
 )
+from ryu_droplog.ovsdb.controller_row import MARK
 from ryu_droplog.ovsdb.miss_controller import miss_question
-from ryu_droplog.ovsdb.southbound import Southbound
+from ryu_droplog.owners.base import NO_DATABASE
+from ryu_droplog.owners.base import Database as OwnerDatabase
+from ryu_droplog.owners.detection import choose_pipeline, recognise
+from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.reconcile.planner import Snapshot
 from ryu_droplog.runtime import status_socket
-from ryu_droplog.runtime.one_shot import southbound
+from ryu_droplog.runtime.one_shot import names_of_flows
 from ryu_droplog.text.printable import printable
 
 _MONITOR_ID = 1
@@ -108,10 +111,16 @@ class Checkup:
     """Of the run that is at work; None: there is none, or it has not said so."""
     elsewhere: Sequence[str] = ()
     """Process ids of running programs that want it, and do not have it."""
-    southbound: Southbound | None = field(default=None, compare=False)
+    names: OwnerDatabase = field(default=NO_DATABASE, compare=False)
+    """What the bridge's owner calls its flows."""
 
 
-def check(connection: Connection, bridge: Bridge, run_directory: str) -> Checkup:
+def check(
+    connection: Connection,
+    bridge: Bridge,
+    run_directory: str,
+    pipelines: Mapping[str, Pipeline],
+) -> Checkup:
     """Look at everything; raises SwitchError when the switch does not answer."""
     parser, ofproto = connection.ofproto_parser, connection.ofproto
     flags = ofproto.ONF_BF_ATOMIC | ofproto.ONF_BF_ORDERED
@@ -132,6 +141,7 @@ def check(connection: Connection, bridge: Bridge, run_directory: str) -> Checkup
     names, limits = parse_table_features(tables.bodies)
     asks = miss_question(bridge.name, bridge.endpoint)()
     snapshot = Snapshot(dump(connection), names, limits, monitor.error is None, asks)
+    pipeline = choose_pipeline(bridge.pipeline, recognise(snapshot.flows), pipelines)
     path = _database_path(bridge.endpoint)
     held = holder(run_directory, connection.id)
     return Checkup(
@@ -145,7 +155,7 @@ def check(connection: Connection, bridge: Bridge, run_directory: str) -> Checkup
         at_work=held.process if held is not None else "",
         generation=held.generation if held is not None else None,
         elsewhere=() if held is not None else _elsewhere(run_directory, bridge.name),
-        southbound=southbound(bridge, snapshot),
+        names=names_of_flows(bridge, pipeline, snapshot),
     )
 
 
@@ -159,19 +169,16 @@ def _database_path(endpoint: Endpoint) -> str:
 
 def _database(path: str, bridge: str) -> Database | None:
     """Read the rows that matter; None where that cannot be."""
-    wanted: list[tuple[str, list[Any], list[str]]] = [
-        ("Bridge", [["name", "==", bridge]], ["protocols", "datapath_type", "controller"]),
-        ("Open_vSwitch", [], ["other_config"]),
-        ("Controller", [], ["_uuid", "target", "external_ids", "controller_rate_limit"]),
-        ("Interface", [], ["type"]),
+    selects: list[Select[Any]] = [
+        Select("Bridge", _BridgeRow, [("name", "==", bridge)]),
+        Select("Open_vSwitch", _System),
+        Select("Controller", _Controller),
+        Select("Interface", _Interface),
     ]
-    selects = [{"op": "select", "table": t, "where": w, "columns": c} for t, w, c in wanted]
     try:
-        bridges, systems, controllers, interfaces = transact(path, selects)
-        [row], [system] = rows_of(bridges, _BridgeRow), rows_of(systems, _System)
+        [row], [system], rows, interfaces = Client(path).select_all(selects)
         config = dict(system.other_config[1])
         own = references(row.controller)
-        rows = rows_of(controllers, _Controller)
         ours = [c for c in rows if dict(c.external_ids[1]).get(MARK) == bridge]
         limits = [c.controller_rate_limit for c in ours]
         protocols = row.protocols[1] if isinstance(row.protocols, tuple) else [row.protocols]
@@ -180,7 +187,7 @@ def _database(path: str, bridge: str) -> Database | None:
             datapath=printable(row.datapath_type) or "system",
             offload=config.get("hw-offload") == "true",
             dpdk=config.get("dpdk-init") in ("true", "try")
-            or any(port.type.startswith("dpdk") for port in rows_of(interfaces, _Interface)),
+            or any(port.type.startswith("dpdk") for port in interfaces),
             controllers=[printable(c.target) for c in rows if c.uuid[1] in own and c not in ours],
             row_limit=next((limit for limit in limits if isinstance(limit, int)), None),
         )

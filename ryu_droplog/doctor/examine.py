@@ -15,8 +15,9 @@ from ryu_droplog.doctor.checkup import Checkup
 from ryu_droplog.doctor.findings import Case, Finding, findings
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.flow_stats import Flow, is_ours
-from ryu_droplog.owners.detection import Recognition, recognise
-from ryu_droplog.pipelines.loader import AUTO, Pipeline
+from ryu_droplog.owners.base import Recognition
+from ryu_droplog.owners.detection import choose_pipeline, recognise
+from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.reconcile.explicit_drops import CaptureMethod, ExplicitDrop
 from ryu_droplog.reconcile.other_runs import run_of
 from ryu_droplog.reconcile.owner_flow_rewrite import tells
@@ -94,15 +95,12 @@ def examine(
 ) -> Report:
     """Make up the report of one bridge."""
     flows = seen.snapshot.flows
-    owner = recognise(flows)
-    name = bridge.pipeline
-    if name == AUTO and owner.sureness != "unknown" and owner.pipeline in pipelines:
-        name = owner.pipeline
-    known = seen.southbound.is_drop if seen.southbound is not None else lambda cookie: False
-    made = plan(pipelines[name], seen.snapshot, bridge.explicit_drops, known)
+    recognition = recognise(flows)
+    pipeline = choose_pipeline(bridge.pipeline, recognition, pipelines)
+    made = plan(pipeline, seen.snapshot, bridge.explicit_drops, seen.names.is_drop)
     # Flows of another run than the one that is at work here watch nothing for this one.
     mine = [flow for flow in flows if run_of(flow) in (None, seen.generation or run_of(flow))]
-    tables = _Tables(pipelines[name], made, mine, _hindrance(settings, seen))
+    tables = _Tables(pipeline, made, mine, _hindrance(settings, seen))
     reports = [tables.report(table) for table in made.tables]
     absent = [
         table
@@ -112,14 +110,14 @@ def examine(
     adds = _additions(bridge, tables, has_meters=seen.max_meter > 0)
     return Report(
         bridge=bridge.name,
-        pipeline=name,
-        owner=owner,
+        pipeline=pipeline.name,
+        owner=recognition,
         running=seen.at_work,
         supports=_supports(seen),
         adds=adds,
         costs=_costs(settings, seen, adds),
         tables=reports,
-        findings=findings(Case(bridge, settings, owner, seen, made, absent)),
+        findings=findings(Case(bridge, settings, pipeline, recognition, seen, made, absent)),
     )
 
 

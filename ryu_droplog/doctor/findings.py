@@ -13,8 +13,9 @@ from ryu_droplog.config.settings import Bridge, Settings
 from ryu_droplog.doctor.checkup import Checkup
 from ryu_droplog.model.cookie import SIGNATURE, generation_text
 from ryu_droplog.openflow.oxm_match import text as match_text
-from ryu_droplog.owners.detection import OWNERS, Recognition
-from ryu_droplog.pipelines.loader import AUTO
+from ryu_droplog.owners.base import Recognition
+from ryu_droplog.owners.detection import by_table, owned_pipelines, owner_of
+from ryu_droplog.pipelines.loader import AUTO, Pipeline
 from ryu_droplog.reconcile.explicit_drops import CaptureMethod, ExplicitDrop
 from ryu_droplog.reconcile.other_runs import run_of
 from ryu_droplog.reconcile.owner_flow_rewrite import tells
@@ -25,10 +26,6 @@ Level = Literal["warning", "note"]
 
 NAMED = 5
 """Tables that are told one by one; the page has all of them below."""
-
-# Neutron's own `log` extension sends drops of a port to its controller before they reach the
-# catch-all drop (neutron, services/logapi/drivers/openvswitch): table 93, priority 53.
-_NEUTRON_DROPS, _NEUTRON_LOG_PRIORITY = 93, 53
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,7 @@ class Case:
 
     bridge: Bridge
     settings: Settings
+    pipeline: Pipeline
     owner: Recognition
     seen: Checkup
     made: Plan
@@ -81,14 +79,15 @@ def _note(text: str) -> Finding:
 
 def _about_owner(case: Case) -> Iterator[Finding]:
     owner, configured = case.owner, case.bridge.pipeline
+    owned = owned_pipelines()
     if owner.sureness == "unknown":
-        if configured in OWNERS:
+        if configured in owned:
             yield _note(f"no flow shows that the bridge is {configured}'s, as is configured")
         elif configured == AUTO:
             yield _note("nobody's pipeline was recognised: tables are named by the switch")
     elif configured not in (AUTO, owner.pipeline):
         text = f"the configuration says pipeline {configured}, but the flows look like"
-        contradicts = configured in OWNERS  # a pipeline of the user's own may be of the same owner
+        contradicts = configured in owned  # a pipeline of the user's own may be of the same owner
         level: Level = "warning" if contradicts else "note"
         yield Finding(level, f"{text} {owner.in_words()}")
 
@@ -187,17 +186,7 @@ def _about_tables(case: Case) -> Iterator[Finding]:
         yield _warning(f"{count(len(blind) - NAMED, 'more table')} cannot be watched: see below")
     if case.seen.snapshot.packet_in_on_miss:
         yield _note("the bridge asks a controller of its own about misses: they are left to it")
-    logging = sum(
-        flow.table_id == _NEUTRON_DROPS
-        and flow.priority == _NEUTRON_LOG_PRIORITY
-        and flow.effect.tells
-        for flow in case.seen.snapshot.flows
-    )
-    if logging:
-        yield _warning(
-            f"Neutron's own packet logging takes the drops of {count(logging, 'port')}: they are"
-            " not seen here"
-        )
+    yield from map(_warning, owner_of(case.pipeline).warnings(by_table(case.seen.snapshot.flows)))
 
 
 def _about_explicit(case: Case) -> Iterator[Finding]:

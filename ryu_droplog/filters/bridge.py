@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from ryu_droplog.filters.numbers import entries
 from ryu_droplog.filters.place import PlaceKey, is_name, one_or_several
-from ryu_droplog.model.drop import Location
+from ryu_droplog.model.location import Location
 from ryu_droplog.plugins.filter_key import Form
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from socket import AF_INET, AF_INET6, inet_ntop
+from ipaddress import ip_address
 
 from netaddr import INET_PTON, AddrFormatError, IPAddress, IPNetwork
 
@@ -46,9 +46,8 @@ class IpKey(FilterKey):
     def form(self, value: Masked) -> Form:
         """The address, with the prefix where it leaves something out."""
         address, mask = value
-        family = AF_INET if len(address) == headers.IPV4_ADDRESS_LENGTH else AF_INET6
         prefix = int.from_bytes(mask, "big").bit_count()
-        text = inet_ntop(family, address)
+        text = str(ip_address(address))
         return text if prefix == len(mask) * 8 else f"{text}/{prefix}"
 
     def test(self, wanted: Mapping[str, Sequence[Masked | None]]) -> Test:

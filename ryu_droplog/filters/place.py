@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from ryu_droplog.filters.numbers import MAX_NUMBERS
-from ryu_droplog.model.drop import Location
+from ryu_droplog.model.location import Location
 from ryu_droplog.plugins.filter_key import FilterKey, Test
 
 NAME_LENGTH = 255

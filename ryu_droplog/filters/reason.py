@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ryu_droplog.filters.numbers import entries
 from ryu_droplog.filters.place import PlaceKey, one_or_several
-from ryu_droplog.model.drop import Location
+from ryu_droplog.model.location import Location
 from ryu_droplog.plugins.filter_key import Form
 
 REASONS = ("MISS", "DENY", "PERMIT")

@@ -15,7 +15,7 @@ from ryu_droplog.filters.numbers import (
     range_forms,
 )
 from ryu_droplog.filters.place import PlaceKey, is_name, one_or_several
-from ryu_droplog.model.drop import Location
+from ryu_droplog.model.location import Location
 from ryu_droplog.plugins.filter_key import Form
 
 TABLE_MAX = 254

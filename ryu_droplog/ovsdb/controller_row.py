@@ -7,17 +7,20 @@ conf.db(5), Controller). RFC 7047 section 4.1.3 is the `transact` method.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.ovsdb import jsonrpc
-from ryu_droplog.ovsdb.jsonrpc import PATIENCE, until
-from ryu_droplog.text.printable import MESSAGE, printable
-
-T = TypeVar("T")
+from ryu_droplog.ovsdb.client import (
+    OPEN_VSWITCH,
+    Client,
+    NoValue,
+    Select,
+    Uuid,
+    convert,
+)
 
 MARK = "ryu-droplog"
 """Key in the row's external_ids, with the bridge's name as its value."""
@@ -25,17 +28,6 @@ INACTIVITY_PROBE = 60_000
 """Milliseconds after which the switch asks whether we live; a stalled program keeps its drops."""
 MAX_BACKOFF = 1000
 """Milliseconds between two tries of the switch to connect, at most."""
-_DATABASE = "Open_vSwitch"
-
-# How OVSDB writes what is no number, string or boolean (RFC 7047 section 5.1).
-Uuid = tuple[
-    Literal["uuid"], Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
-]
-Map = tuple[Literal["map"], list[tuple[str, str]]]
-NoValue = tuple[Literal["set"], list[Any]]
-"""What a column holds that may have no value, and has none."""
-References = tuple[Literal["uuid", "set"], Any]
-"""Rows of another table: one is not in a set."""
 
 
 class _ServiceRow(Struct, rename={"uuid": "_uuid"}):
@@ -66,32 +58,32 @@ class ServiceRow:
 
         Raises SwitchError when the database or the bridge is not there.
         """
-        deadline = until(PATIENCE)
-        rows = self._rows(deadline)
+        database = Client(self._database)
+        rows = self._rows(database)
         if [row.target for row in rows] != [self._target]:
-            self._remove(rows, deadline)
-            self._insert(deadline)
+            self._remove(rows, database)
+            self._insert(database)
 
     def limit(self) -> int | None:
         """The packet-ins a second that somebody holds our row to, if any; raises SwitchError."""
-        limits = [row.controller_rate_limit for row in self._rows(until(PATIENCE))]
+        limits = [row.controller_rate_limit for row in self._rows(Client(self._database))]
         return next((limit for limit in limits if isinstance(limit, int)), None)
 
     def remove(self) -> None:
         """Take every row of ours away from the bridge, and no other; raises SwitchError."""
-        deadline = until(PATIENCE)
-        self._remove(self._rows(deadline), deadline)
+        database = Client(self._database)
+        self._remove(self._rows(database), database)
 
     def will(self) -> bytes:
         """The request that takes our row away, for when the program is killed."""
-        rows = self._rows(until(PATIENCE))
-        return jsonrpc.encode("transact", [_DATABASE, *self._removal(rows)])
+        rows = self._rows(Client(self._database))
+        return jsonrpc.encode("transact", [OPEN_VSWITCH, *self._removal(rows)])
 
-    def _remove(self, rows: list[_ServiceRow], deadline: float) -> None:
+    def _remove(self, rows: list[_ServiceRow], database: Client) -> None:
         if rows:
-            transact(self._database, self._removal(rows), deadline=deadline)
+            database.run(*self._removal(rows))
 
-    def _insert(self, deadline: float) -> None:
+    def _insert(self, database: Client) -> None:
         row = {
             "target": self._target,
             "type": "service",
@@ -106,20 +98,14 @@ class ServiceRow:
             "where": [["name", "==", self._bridge]],
             "mutations": [["controller", "insert", ["named-uuid", "service"]]],
         }
-        _, linked = transact(self._database, [insert, link], deadline=deadline)
+        _, linked = database.run(insert, link)
         if convert(linked, _Counted).count != 1:
             raise SwitchError(f"{self._bridge}: there is no such bridge in {self._database}")
 
-    def _rows(self, deadline: float) -> list[_ServiceRow]:
+    def _rows(self, database: Client) -> list[_ServiceRow]:
         mark = ["map", [[MARK, self._bridge]]]
-        select = {
-            "op": "select",
-            "table": "Controller",
-            "where": [["external_ids", "includes", mark]],
-            "columns": ["_uuid", "target", "controller_rate_limit"],
-        }
-        [answer] = transact(self._database, [select], deadline=deadline)
-        return rows_of(answer, _ServiceRow)
+        where = [("external_ids", "includes", mark)]
+        return database.select(Select("Controller", _ServiceRow, where))
 
     def _removal(self, rows: list[_ServiceRow]) -> list[dict[str, Any]]:
         uuids = [row.uuid for row in rows]
@@ -131,53 +117,3 @@ class ServiceRow:
                 "mutations": [["controller", "delete", ["set", uuids]]],
             }
         ]
-
-
-def transact(
-    database: str,
-    operations: list[dict[str, Any]],
-    name: str = _DATABASE,
-    credentials: jsonrpc.Credentials | None = None,
-    *,
-    deadline: float | None = None,
-    size: int = jsonrpc.ANSWER_SIZE,
-) -> list[dict[str, Any]]:
-    """Carry operations out in one transaction; returns the result of each, an object.
-
-    `database` is where ovsdb-server listens, `name` the database's; `deadline` and `size` as
-    `jsonrpc.call` takes them, too. Raises SwitchError when it is not there, does not answer in
-    time, refuses, or answers something else.
-    """
-    params = [name, *operations]
-    answer = jsonrpc.call(database, "transact", params, credentials, deadline=deadline, size=size)
-    results = convert(answer, list[dict[str, Any] | None])  # null: one before it has failed
-    good = [result for result in results if result is not None and "error" not in result]
-    if len(good) != len(operations) or len(results) > len(good):
-        problems = [result for result in results if result and "error" in result]
-        refusal = printable(str(problems or results), MESSAGE)
-        raise SwitchError(f"{printable(database)}: the database refuses: {refusal}")
-    return good
-
-
-def rows_of(answer: dict[str, Any], kind: type[T]) -> list[T]:
-    """The rows that a `select` answered; raises SwitchError where they are no rows of the kind."""
-    rows: list[T] = convert(answer.get("rows"), list[kind])  # type: ignore[valid-type]
-    return rows
-
-
-def references(value: References) -> list[str]:
-    """The UUIDs in a column; raises SwitchError where something else is there."""
-    uuids = value[1] if value[0] == "set" else [value]
-    return [uuid for _, uuid in convert(uuids, list[Uuid])]
-
-
-def convert(data: Any, kind: Any) -> Any:
-    """Data of an answer, as the types have it; raises SwitchError where it is something else.
-
-    The one place where an answer of the wrong shape is found: nothing behind need look.
-    """
-    try:
-        return msgspec.convert(data, kind)
-    except (msgspec.ValidationError, RecursionError, UnicodeError) as error:
-        wrong = printable(str(error), MESSAGE)
-        raise SwitchError(f"the answer of the database is not understood: {wrong}") from error

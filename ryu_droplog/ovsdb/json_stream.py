@@ -26,7 +26,7 @@ class JsonStream:
     """Takes bytes as they come, and gives the objects in them, each as a whole."""
 
     def __init__(self, size: int, depth: int = MAX_DEPTH) -> None:
-        """`size` is how many bytes may come in all, `depth` how deep an object may be."""
+        """`size` is how many bytes may come in all (see `renew`), `depth` how deep an object is."""
         self._left = size
         self._size = size
         self._max_depth = depth
@@ -55,6 +55,10 @@ class JsonStream:
                 self._forget()
             elif self._state == _OUTSIDE:
                 self._forget()
+
+    def renew(self) -> None:
+        """Have the bytes count anew: each message of a connection that lasts may have as many."""
+        self._left = self._size
 
     def _ends(self, sign: bytes) -> bool:
         """Take the next sign that means something; whether an object ends with it."""

@@ -1,4 +1,4 @@
-"""One question to a daemon of Open vSwitch or OVN, JSON-RPC 1.0 (RFC 7047 section 4).
+"""Questions to a daemon of Open vSwitch or OVN, JSON-RPC 1.0 (RFC 7047 section 4).
 
 Not the `ovs` library: its `transact_block` waits for ever for a daemon that hangs, its parser in
 Python looks at each character by itself, and neither has a bound on the size of an answer.
@@ -10,6 +10,9 @@ import json
 import socket
 import ssl
 import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any, NamedTuple
 
 from ryu_droplog.model.errors import SwitchError, why
@@ -25,12 +28,13 @@ ANSWER_SIZE = 4 * 1024 * 1024
 READ = 64 * 1024
 """Bytes of a read; as many are looked at before others have their turn."""
 
-_ID = 0
+ECHO_TIME = 1.0
+"""Seconds at least to answer the question whether we live."""
 
 
-def encode(method: str, params: list[Any]) -> bytes:
-    """The bytes of a request."""
-    return json.dumps({"method": method, "params": params, "id": _ID}).encode()
+def encode(method: str, params: list[Any], number: int = 0) -> bytes:
+    """The bytes of a request; its reply has the same number."""
+    return json.dumps({"method": method, "params": params, "id": number}).encode()
 
 
 class Credentials(NamedTuple):
@@ -63,24 +67,109 @@ def call(
     are read. Raises SwitchError when it is not there, does not answer in time, answers with an
     error, or sends anything else.
     """
-    if address.startswith("/"):
-        address = f"unix:{address}"
-    shown = printable(address)
     deadline = until(PATIENCE) if deadline is None else deadline
-    try:
-        with _connect(address, credentials, deadline) as sock:
-            _send(sock, encode(method, params), deadline)
-            reply = _reply(sock, deadline, size)
-    except TimeoutError as error:
-        raise SwitchError(f"{shown}: no whole answer in time") from error
-    except (ssl.SSLError, socket.gaierror, ValueError) as error:  # errno would not say why
-        raise SwitchError(f"{shown}: {printable(str(error), MESSAGE)}") from error
-    except OSError as error:
-        raise SwitchError(f"{shown}: {why(error)}") from error
-    if reply.get("error"):
-        refusal = printable(str(reply["error"]), MESSAGE)
-        raise SwitchError(f"{shown}: {method} is refused: {refusal}")
-    return reply.get("result")
+    with closing(Connection(address, credentials, deadline=deadline, size=size)) as connection:
+        return connection.request(method, params, deadline)
+
+
+class Connection:
+    """A connection that lasts for several requests, and takes notifications. For one thread.
+
+    Connecting, `request` and `notifications` raise SwitchError where the daemon is not there any
+    more, does not answer in time, or sends something else; the connection is then of no use.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        credentials: Credentials | None = None,
+        *,
+        deadline: float,
+        size: int = ANSWER_SIZE,
+    ) -> None:
+        """Connect; all parameters as for `call`."""
+        if address.startswith("/"):
+            address = f"unix:{address}"
+        self._shown = printable(address)
+        self._stream = JsonStream(size)
+        self._requests = 0
+        self._notifications: deque[dict[str, Any]] = deque()
+        with self._errors():
+            self._socket = _connect(address, credentials, deadline)
+
+    def close(self) -> None:
+        """Give it up."""
+        self._socket.close()
+
+    def interrupt(self) -> None:
+        """End it from another thread, any one: who uses it gets SwitchError, and has to close."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def request(self, method: str, params: list[Any], deadline: float) -> Any:
+        """The result that is answered; notifications that come before are kept."""
+        number = self._requests
+        self._requests += 1
+        with self._errors():
+            _send(self._socket, encode(method, params, number), deadline)
+            reply = self._reply(number, deadline)
+        if reply.get("error"):
+            refusal = printable(str(reply["error"]), MESSAGE)
+            raise SwitchError(f"{self._shown}: {method} is refused: {refusal}")
+        return reply.get("result")
+
+    def notifications(self, deadline: float) -> list[dict[str, Any]]:
+        """What was sent without being asked for; waits for the first; empty: none came in time."""
+        while not self._notifications:
+            with self._errors():
+                try:
+                    replies = self._read(deadline)
+                except TimeoutError:
+                    break
+                if replies:
+                    raise ValueError("got a reply to nothing that was asked")
+        notifications = list(self._notifications)
+        self._notifications.clear()
+        self._stream.renew()
+        return notifications
+
+    def _reply(self, number: int, deadline: float) -> dict[str, Any]:
+        while True:
+            for reply in self._read(deadline):
+                if reply.get("id") == number:
+                    return reply
+
+    def _read(self, deadline: float) -> list[dict[str, Any]]:
+        """Read once: the replies in it. Notifications are kept, and questions answered."""
+        replies = []
+        self._socket.settimeout(_left(deadline))
+        data = self._socket.recv(READ)
+        if not data:
+            raise ValueError("the connection ended before the answer did")
+        for text in self._stream.feed(data):
+            message = json.loads(text.decode("utf-8", "replace"))
+            if "method" not in message:
+                replies.append(message)
+            elif message["method"] == "echo" and message.get("id") is not None:
+                answer = {"result": message.get("params"), "error": None, "id": message["id"]}
+                # section 4.1.11
+                _send(self._socket, json.dumps(answer).encode(), max(deadline, until(ECHO_TIME)))
+            elif message.get("id") is None:
+                self._notifications.append(message)
+        time.sleep(0)  # under eventlet, others have their turn
+        return replies
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        shown = self._shown
+        try:
+            yield
+        except TimeoutError as error:
+            raise SwitchError(f"{shown}: no whole answer in time") from error
+        except (ssl.SSLError, socket.gaierror, ValueError) as error:  # errno would not say why
+            raise SwitchError(f"{shown}: {printable(str(error), MESSAGE)}") from error
+        except OSError as error:
+            raise SwitchError(f"{shown}: {why(error)}") from error
 
 
 def _connect(address: str, credentials: Credentials | None, deadline: float) -> socket.socket:
@@ -140,24 +229,6 @@ def _send(sock: socket.socket, data: bytes, deadline: float) -> None:
     while data:
         sock.settimeout(_left(deadline))
         data = data[sock.send(data) :]
-
-
-def _reply(sock: socket.socket, deadline: float, size: int) -> dict[str, Any]:
-    """The reply to our request; what else comes is answered, or passed over."""
-    stream = JsonStream(size)
-    while True:
-        sock.settimeout(_left(deadline))
-        data = sock.recv(READ)
-        if not data:
-            raise ValueError("the connection ended before the answer did")
-        for text in stream.feed(data):
-            message = json.loads(text.decode("utf-8", "replace"))
-            if message.get("method") == "echo" and message.get("id") is not None:
-                answer = {"result": message.get("params"), "error": None, "id": message["id"]}
-                _send(sock, json.dumps(answer).encode(), deadline)  # RFC 7047 section 4.1.11
-            elif "method" not in message and message.get("id") == _ID:
-                return dict(message)
-        time.sleep(0)  # under eventlet, others have their turn
 
 
 def _context(credentials: Credentials | None) -> ssl.SSLContext:

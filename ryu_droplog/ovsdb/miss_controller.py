@@ -14,14 +14,13 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
 from ryu_droplog.concurrency.background_question import BackgroundQuestion
 from ryu_droplog.config.endpoint import Endpoint, ServiceEndpoint, UnixEndpoint
 from ryu_droplog.model.errors import SwitchError
-from ryu_droplog.ovsdb.controller_row import NoValue, References, references, rows_of, transact
+from ryu_droplog.ovsdb.client import Client, NoValue, References, Select, references
 from ryu_droplog.ovsdb.jsonrpc import PATIENCE, call, until
 
 LOG = logging.getLogger(__name__)
@@ -89,29 +88,20 @@ class MissQuestion:
 
     def _controllers(self, deadline: float) -> list[_Controller]:
         """The bridge's primary controllers."""
-        where = [["name", "==", self._bridge]]
-        [answer] = self._transact([_select("Bridge", where, ["controller"])], deadline)
-        uuids = [uuid for row in rows_of(answer, _Bridge) for uuid in references(row.controller)]
+        database = Client(f"{self._rundir}/db.sock", deadline=deadline)
+        bridges = database.select(Select("Bridge", _Bridge, [("name", "==", self._bridge)]))
+        uuids = [uuid for row in bridges for uuid in references(row.controller)]
         selects = [
-            _select("Controller", [["_uuid", "==", ["uuid", uuid]]], ["type", "is_connected"])
-            for uuid in uuids
+            Select("Controller", _Controller, [("_uuid", "==", ("uuid", uuid))]) for uuid in uuids
         ]
-        answers = self._transact(selects, deadline) if selects else []
-        found = [row for answer in answers for row in rows_of(answer, _Controller)]
+        found = [row for rows in database.select_all(selects) for row in rows]
         return [controller for controller in found if controller.type != "service"]
-
-    def _transact(self, selects: list[dict[str, Any]], deadline: float) -> list[Any]:
-        return transact(f"{self._rundir}/db.sock", selects, deadline=deadline)
 
     def _packet_in_is_called_for(self, deadline: float) -> bool:
         pid = int(Path(self._rundir, "ovs-vswitchd.pid").read_text(encoding="ascii"))
         control = f"{self._rundir}/ovs-vswitchd.{pid}.ctl"
         trace = [self._bridge, _NOBODYS]
         return _CALLED_FOR in str(call(control, "ofproto/trace", trace, deadline=deadline))
-
-
-def _select(table: str, where: list[Any], columns: list[str]) -> dict[str, Any]:
-    return {"op": "select", "table": table, "where": where, "columns": columns}
 
 
 class MissAnswer:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.plugins.parts import OWNERS
 from ryu_droplog.schema import yaml_file
 from ryu_droplog.schema.yaml_file import join, mistake, show
 
@@ -85,7 +86,7 @@ class Pipeline:
     """True: a cookie other than 0 belongs to one rule of the owner for as long as that rule lives,
     so that a flow can be told by it from every later one in its place."""
     explain: str = ""
-    """Whose registers a dropped packet carries: `neutron`, `opflex`, `ovn`, or empty."""
+    """Name of the owner that explains the drops, one of `plugins.parts.OWNERS`; empty: nobody."""
 
     def table_name(self, table_id: int, names: Mapping[int, str]) -> str:
         """What the drop line calls the table `table_id` (0 to 254).
@@ -111,7 +112,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     discover: bool = False
     misses: bool = True
     own_cookies: bool = False
-    explain: Literal["", "neutron", "opflex", "ovn"] = ""
+    explain: str = ""
     tables: dict[Any, Any] | None = None
 
 
@@ -140,6 +141,9 @@ def parse_pipeline(text: str, source: str) -> Pipeline:
         raise mistake(source, "drop_table", f"got {file.drop_table}", "a table listed in tables")
     if not tables and not file.discover:
         raise mistake(source, "tables", "no table is named", "at least one, or discover: true")
+    if file.explain and file.explain not in OWNERS:
+        expected = f"an owner's name ({', '.join(OWNERS.names())}), or nothing"
+        raise mistake(source, "explain", f"got {show(file.explain)}", expected)
     return Pipeline(
         name=file.pipeline,
         prefix=file.prefix,

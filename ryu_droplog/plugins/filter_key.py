@@ -39,8 +39,8 @@ class FilterKey(ABC):
     chance = 0.1
     """How often a drop has what a filter wants, roughly; from 0 to 1."""
     cost = 1.0
-    """What a test costs, roughly, in look-ups in a list: what rules out the most filters for what it
-    costs is asked first."""
+    """What a test costs, roughly, in look-ups in a list. Asked first is what rules out the most
+    filters for what it costs."""
 
     def __init__(
         self,

@@ -56,3 +56,15 @@ FILTERS: Registry[FilterKey] = Registry(
 )
 """What a filter may ask of a drop, in the order in which the documentation has it. Each is an
 object of a subclass of `FilterKey`."""
+OWNERS: Registry[type[Any]] = Registry(
+    "owner",
+    {
+        "opflex": "ryu_droplog.owners.opflex:OpFlex",
+        "neutron": "ryu_droplog.owners.neutron:Neutron",
+        "ovn": "ryu_droplog.owners.ovn:Ovn",
+        "unknown": "ryu_droplog.owners.unknown:Unknown",
+    },
+    group="ryu_droplog.owners",
+)
+"""Whose bridge it may be. Each is a class without parameters, a subclass of `owners.base.Owner`.
+Of two that recognise a bridge with the same certainty the first one counts."""

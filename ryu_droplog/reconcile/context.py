@@ -31,6 +31,10 @@ class ReconcilerContext(Protocol):
         Called before these flows are added or changed.
         """
 
+    @property
+    def has_database(self) -> bool:
+        """Whether the owner has a database that can be asked about its flows."""
+
     def ask_owner(self, flows: Collection[Flow]) -> bool:
         """Ask what the owner calls these flows of its; may take seconds.
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ryu_droplog.config.settings import ExplicitDrops
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.flow_stats import Flow, is_ours
-from ryu_droplog.openflow.oxm_match import fields
+from ryu_droplog.owners.detection import owner_of
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.reconcile.explicit_drops import ExplicitDrop, Known, plan_explicit
 from ryu_droplog.text.phrases import count
@@ -109,6 +109,7 @@ def plan(
         if pipeline.misses:  # who names a table wants to know what is missed there
             in_passing -= set(pipeline.tables)
     managed = _is_managed(pipeline, by_table)
+    owner = owner_of(pipeline)
 
     plans = []
     lossy = set()
@@ -137,7 +138,7 @@ def plan(
                 flow
                 for flow in by_table.get(table_id, ())
                 if not (flow.catch_all and (table_id, flow.priority) in shadowed)
-                and not (pipeline.explain == "ovn" and _goes_back(flow))
+                and not owner.loses_nothing(flow)
             ]
             for table_id in lossy
         },
@@ -147,15 +148,6 @@ def plan(
         own_cookies=pipeline.own_cookies,
     )
     return Plan(managed, plans, explicit, frozenset(lossy))
-
-
-def _goes_back(flow: Flow) -> bool:
-    """Whether OVN's flow takes what would leave by the port it came from: no loss.
-
-    Registers 14 and 15 hold the keys of the logical ports (ovn, include/ovn/logical-fields.h).
-    """
-    keys = [fields(flow.match).get((1, register)) for register in (14, 15)]
-    return keys[0] is not None and keys[0] == keys[1]
 
 
 class _Decision(NamedTuple):

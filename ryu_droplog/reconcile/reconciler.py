@@ -404,7 +404,7 @@ class Reconciler:
         self._context.learn_ports(port_names(self._connection))
         made = plan(self._pipeline, self._snapshot(flows), self._wish, self._context.is_drop)
         made = self._sweeper.spare(made)
-        if self._pipeline.explain == "ovn":
+        if self._context.has_database:
             self._words.ask(made, flows)
         self._plan = made
         wanted = {one.key: one for one in wanted_flows(made, self._slots, self._capture)}

@@ -22,7 +22,9 @@ from ryu_droplog.openflow.connection import ANSWER_TIME, Connection, new_handsha
 from ryu_droplog.openflow.requests import dump
 from ryu_droplog.openflow.tables import parse_table_features
 from ryu_droplog.ovsdb.miss_controller import miss_question
-from ryu_droplog.ovsdb.southbound import Southbound
+from ryu_droplog.owners.base import NO_DATABASE, Database
+from ryu_droplog.owners.detection import owner_of
+from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.reconcile.planner import Snapshot
 
 T = TypeVar("T")
@@ -83,11 +85,11 @@ def look(connection: Connection, bridge: Bridge) -> Snapshot:
     )
 
 
-def southbound(bridge: Bridge, snapshot: Snapshot) -> Southbound | None:
-    """What OVN calls the flows of a bridge on this host."""
+def names_of_flows(bridge: Bridge, pipeline: Pipeline, snapshot: Snapshot) -> Database:
+    """What the owner of a bridge calls its flows, asked for now; nothing where it cannot be."""
     rundir = rundir_of(bridge.endpoint)
     if not rundir:
-        return None
-    found = Southbound(rundir, quiet=True)
-    found.refresh([flow for flow in snapshot.flows if not flow.effect.leaves])
-    return found
+        return NO_DATABASE
+    database = owner_of(pipeline).open_database(rundir, once=True)
+    database.refresh([flow for flow in snapshot.flows if not flow.effect.leaves])
+    return database

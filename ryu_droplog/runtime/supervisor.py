@@ -21,7 +21,6 @@ from ryu_droplog.locks.bridge_claims import Claims
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.openflow.connection import Connection
-from ryu_droplog.owners.explain import opflex
 from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import OpflexNames, PolicyNames
 from ryu_droplog.pipelines.loader import Pipeline
@@ -64,6 +63,7 @@ class Supervisor:
         self._claims = Claims(run_directory, generation)
         self._bridge_sources = BridgeSources(threads)
         self._clean_up = CleanUpClient()
+        self._explanations = Explanations()
         self._connectors: dict[str, tuple[Bridge, Connector]] = {}
         self._reaches: dict[str, tuple[Bridge, Reach]] = {}
         """Of each bridge that is configured and to be connected."""
@@ -165,6 +165,8 @@ class Supervisor:
                 yield logging.WARNING, f"{name}: {warning}"
         for text in self._sinks.notices():
             yield logging.WARNING, text
+        while self._explanations.notices:
+            yield logging.ERROR, self._explanations.notices.popleft()
         for text in self._books_check.look(self._read_books):
             yield logging.ERROR, text
 
@@ -237,8 +239,7 @@ class Supervisor:
         if held is not None and held.endpoint == settings.receive:
             return held
         names = senders(pipelines, settings.by_pipeline)
-        made = GeneveSocket(settings.receive, names, route, self._threads)
-        self._explanations.set(made.name, opflex)
+        made = GeneveSocket(settings.receive, names, route, self._threads, self._explanations)
         fresh.append(made)
         return made
 
@@ -347,9 +348,9 @@ class Supervisor:
                 settings,
                 self._generation,
                 self._route(self._settings or settings, self.sinks),
+                self._clean_up,
                 self._explanations,
                 self._directory,
-                self._clean_up,
                 self._threads,
             )
             bridge_source.learn_opflex_names(self._opflex_names())

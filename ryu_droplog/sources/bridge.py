@@ -41,9 +41,9 @@ class BridgeSource(Source):
         settings: Settings,
         generation: int,
         route: Route,
+        clean_up: CleanUpClient,
         explanations: Explanations,
         directory: BridgeDirectory,
-        clean_up: CleanUpClient,
         threads: ModuleType,
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
@@ -55,10 +55,10 @@ class BridgeSource(Source):
         pipeline = pipelines[bridge.pipeline]
         self._reader = PacketInReader(name, bridge.prefix, pipeline, generation, books)
         super().__init__(name, self._reader, books, route, threads)
-        self._directory = directory
         self._context = BridgeContext(
-            name, bridge, pipelines, self._reader, explanations, directory, clean_up
+            name, bridge, pipelines, self._reader, clean_up, explanations, directory
         )
+        self._directory = directory
         self._reconciler: Reconciler | None = None
 
     def begin(self, connection: Connection, dead: Collection[int] = ()) -> Reconciler:
@@ -79,6 +79,7 @@ class BridgeSource(Source):
     def forget(self) -> None:
         """Let the clean-up process know that nobody will speak of this bridge again."""
         self._context.register_clean_up(b"", Footprint())
+        self._context.close()
 
     def change(self, bridge: Bridge, pipelines: Mapping[str, Pipeline], settings: Settings) -> None:
         """Go on with other settings; what they leave as it was is not touched."""

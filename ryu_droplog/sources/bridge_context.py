@@ -16,13 +16,11 @@ from ryu_droplog.config.endpoint import (
     rundir_of,
 )
 from ryu_droplog.config.settings import Bridge
-from ryu_droplog.model.drop import Explain
 from ryu_droplog.model.location import DropFlow
 from ryu_droplog.openflow.flow_stats import Flow
 from ryu_droplog.ovsdb.miss_controller import miss_question
-from ryu_droplog.ovsdb.southbound import Southbound
-from ryu_droplog.owners import explain
-from ryu_droplog.owners.detection import recognise
+from ryu_droplog.owners.base import NO_DATABASE, Names
+from ryu_droplog.owners.detection import choose_pipeline, owner_of, recognise
 from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.pipelines.loader import AUTO, Pipeline
 from ryu_droplog.records.bridges import BridgeDirectory
@@ -40,24 +38,25 @@ class BridgeContext:
         bridge: Bridge,
         pipelines: Mapping[str, Pipeline],
         reader: PacketInReader,
+        clean_up: CleanUpClient,
         explanations: Explanations,
         directory: BridgeDirectory,
-        clean_up: CleanUpClient,
     ) -> None:
+        """`explanations` is told who explains the bridge's drops, `directory` what its ports are."""
         self._name = name
         self._pipelines = pipelines
         self._choose = bridge.pipeline == AUTO
         self._reader = reader
         self._explanations = explanations
-        self._ports: dict[int, str] = {}
-        directory.learn_ports(name, self._ports)
-        rundir = rundir_of(bridge.endpoint)
-        self._southbound = Southbound(rundir) if rundir else None
+        self._names = Names()
+        self._directory = directory
+        self._rundir = rundir_of(bridge.endpoint)
         self._clean_up = clean_up
         self.register_clean_up = _clean_up_for(clean_up, name, bridge.endpoint)
         self.asks_on_miss = miss_question(name, bridge.endpoint)
         self._pipeline = pipelines[bridge.pipeline]
-        self._learn_pipeline()
+        self._owner = owner_of(self._pipeline)
+        self._use(self._pipeline)
 
     def pipeline(self, flows: Sequence[Flow]) -> Pipeline:
         """The configured one; where that is `auto`, the one of the owner whose flows these are.
@@ -65,12 +64,14 @@ class BridgeContext:
         An owner that was recognised stays one until another is: it may have cleared its flows.
         """
         if self._choose:
-            owner = recognise(flows)
-            found = self._pipelines.get(owner.pipeline)
-            if owner.sureness != "unknown" and found is not None and found is not self._pipeline:
-                LOG.info("%s: owner: %s", self._name, owner.in_words())
-                self._pipeline = found
-                self._learn_pipeline()
+            recognition = recognise(flows)
+            pipeline = choose_pipeline(AUTO, recognition, self._pipelines)
+            if recognition.sureness != "unknown" and pipeline not in (
+                self._pipeline,
+                self._pipelines[AUTO],
+            ):
+                LOG.info("%s: owner: %s", self._name, recognition.in_words())
+                self._use(pipeline)
         return self._pipeline
 
     def change(self, bridge: Bridge, pipelines: Mapping[str, Pipeline]) -> None:
@@ -78,10 +79,14 @@ class BridgeContext:
         self._choose, self._pipelines = bridge.pipeline == AUTO, pipelines
         self.register_clean_up = _clean_up_for(self._clean_up, self._name, bridge.endpoint)
         name = self._pipeline.name if self._choose else bridge.pipeline
-        found = pipelines.get(name, pipelines[bridge.pipeline])
-        if found != self._pipeline:
-            self._pipeline = found
-            self._learn_pipeline()
+        pipeline = pipelines.get(name, pipelines[bridge.pipeline])
+        if pipeline != self._pipeline:
+            self._use(pipeline)
+
+    def close(self) -> None:
+        """Ask no database, and explain nothing any more; never waits."""
+        self._names.database.close()
+        self._explanations.forget(self._name, self._names)
 
     def learn_names(self, names: Mapping[int, str]) -> None:
         """Take the table names that the bridge itself has."""
@@ -89,7 +94,8 @@ class BridgeContext:
 
     def learn_ports(self, ports: Mapping[int, str]) -> None:
         """Take the names of the bridge's ports by OpenFlow port number."""
-        self._ports.update(ports)
+        self._names.ports = {**self._names.ports, **ports}
+        self._directory.learn_ports(self._name, self._names.ports)
 
     def learn_drops(
         self, drops: Mapping[tuple[int, int], DropFlow], rewritten: Mapping[int, DropFlow]
@@ -97,33 +103,34 @@ class BridgeContext:
         """Take what our flows are above, by table and slot, and the flows that tell us."""
         self._reader.learn_drops(drops, rewritten)
 
+    @property
+    def has_database(self) -> bool:
+        """Whether the owner has a database that can be asked about its flows."""
+        return self._names.database is not NO_DATABASE
+
     def ask_owner(self, flows: Collection[Flow]) -> bool:
-        """Ask OVN's southbound database for the logical flows behind these."""
-        if self._pipeline.explain != "ovn" or self._southbound is None:
-            return False
-        return self._southbound.refresh(flows)
+        """Ask the owner's database what is not known of these flows; may take seconds."""
+        return self._names.database.refresh(flows)
 
     def is_drop(self, cookie: int) -> bool:
-        """Whether OVN's southbound database says that the logical flow drops."""
-        return self._southbound is not None and self._southbound.is_drop(cookie)
+        """Whether the owner's database says that its flow with this cookie drops."""
+        return self._names.database.is_drop(cookie)
 
     def words(self, cookie: int) -> Mapping[str, str]:
-        """What OVN calls the logical flow."""
-        return self._southbound.names(cookie) if self._southbound is not None else {}
+        """What the owner calls its flow with this cookie, as far as it is known."""
+        return self._names.database.names(cookie)
 
-    def _learn_pipeline(self) -> None:
-        self._reader.learn_pipeline(self._pipeline)
-        self._explanations.set(self._name, self._explainer())
-
-    def _explainer(self) -> Explain | None:
-        if self._pipeline.explain == "neutron":
-            return partial(explain.neutron, port_names=self._ports)
-        if self._pipeline.explain == "opflex":
-            return explain.opflex
-        if self._pipeline.explain == "ovn" and self._southbound is not None:
-            southbound = self._southbound
-            return lambda drop: explain.ovn(drop, southbound.directory())
-        return None
+    def _use(self, pipeline: Pipeline) -> None:
+        """Go over to a pipeline, and to its owner's database where that is another owner."""
+        owner, names = owner_of(pipeline), self._names
+        if owner is not self._owner or names.database is NO_DATABASE:
+            names.database.close()
+            names.database = (
+                owner.open_database(self._rundir, once=False) if self._rundir else NO_DATABASE
+            )
+        self._pipeline, self._owner = pipeline, owner
+        self._explanations.set(self._name, owner, names)
+        self._reader.learn_pipeline(pipeline)
 
 
 def _clean_up_for(

@@ -8,12 +8,17 @@ from typing import NamedTuple
 from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.drop import Arrival
 from ryu_droplog.model.location import Location
+from ryu_droplog.owners.base import Names
+from ryu_droplog.owners.detection import owner_named
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import NO_NAMES, OpflexNames
 from ryu_droplog.packet import geneve
 from ryu_droplog.packet.packet_in import drop_record
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.sources.locations import TABLES, Locations
 
+OWNER = "opflex"
+"""Whose header this is: the owner that explains what it tells."""
 HEADERS = 16_384
 """Headers whose meaning is remembered at most; past that all are read anew."""
 VNIS = {1: "opflex-int", 2: "opflex-access"}
@@ -36,10 +41,20 @@ class Sender(NamedTuple):
 class GeneveLogReader:
     """Reads the datagrams of one source; its books have one for each bridge and table."""
 
-    def __init__(self, source: str, senders: Mapping[int, Sender], books: SourceBooks) -> None:
-        """`senders` by VNI, and by `OTHER` what stands for all that have none."""
+    def __init__(
+        self,
+        source: str,
+        senders: Mapping[int, Sender],
+        books: SourceBooks,
+        explanations: Explanations | None = None,
+    ) -> None:
+        """`senders` by VNI, and by `OTHER` what stands for all that have none.
+
+        `explanations` is told that the drops are the OpFlex agent's; None: they are of its own.
+        """
         self._source = source
         self._books = books
+        self._explanations = Explanations() if explanations is None else explanations
         self._senders: Mapping[int, Sender] = {}
         self._opflex_names = NO_NAMES
         self._locations: dict[int, Locations] = {}
@@ -53,6 +68,7 @@ class GeneveLogReader:
         locations = {}
         for vni, sender in senders.items():
             locations[vni] = Locations(self._source, *sender, self._books, first_book=vni * TABLES)
+            self._explanations.set(sender.bridge, owner_named(OWNER), Names(), assumed=True)
             locations[vni].learn_opflex_names(self._opflex_names)
         self._senders, self._locations, self._known = senders, locations, {}
 

@@ -18,6 +18,7 @@ from typing import Any
 from ryu_droplog.config.endpoint import UdpEndpoint
 from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.errors import ConfigError, why
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.sources.base import Route, Source
 from ryu_droplog.sources.geneve_log import GeneveLogReader, Sender
@@ -46,15 +47,17 @@ class GeneveSocket(Source):
         senders: Mapping[int, Sender],
         route: Route,
         threads: ModuleType,
+        explanations: Explanations | None = None,
     ) -> None:
         """Open the socket; raises ConfigError where that is not possible.
 
-        `threads` is `threading` as it was before eventlet changed it.
+        `threads` is `threading` as it was before eventlet changed it. `explanations` is told who
+        explains the drops; None: they are of its own.
         """
         self.endpoint = endpoint
         self._socket = _open(endpoint)
         name, books = f"geneve {endpoint}", SourceBooks()
-        self._logs = GeneveLogReader(name, senders, books)
+        self._logs = GeneveLogReader(name, senders, books, explanations)
         super().__init__(name, self._logs, books, route, threads)
         self._stopping = False
         self._thread = threads.Thread(target=self._run, name=f"receive-{endpoint}", daemon=True)

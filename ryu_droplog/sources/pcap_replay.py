@@ -14,7 +14,7 @@ from ryu_droplog.config.settings import Settings
 from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import DropLogError, MalformedMessage, why
-from ryu_droplog.owners import explain
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import OpflexNames, PolicyNames
 from ryu_droplog.packet import geneve, headers
 from ryu_droplog.packet.encapsulated_udp import Datagram, datagram
@@ -70,8 +70,9 @@ class Replay:
         self.permitted = 0
         self.complaints: list[str] = []
         """The first of what was wrong with datagrams."""
+        explanations = Explanations()
         names = senders(pipelines, settings.by_pipeline)
-        logs = GeneveLogReader(SOURCE, names, self.books)
+        logs = GeneveLogReader(SOURCE, names, self.books, explanations)
         opflex = settings.opflex
         policies = PolicyNames(opflex.ids_directory)
         policies.poll()
@@ -82,7 +83,7 @@ class Replay:
         self._spell = (
             (lambda drop: packet_event(drop).decode())
             if self._events
-            else text_format(cast(Encoding, form), explain.opflex).full
+            else text_format(cast(Encoding, form), explanations.explain).full
         )
         self._live = live
         self._waiting: list[str] = []

@@ -98,7 +98,7 @@ def rows(name: str) -> dict[str, list[dict[str, Any]]]:
         "Datapath_Binding": [
             {"_uuid": uuid, "tunnel_key": 7, "external_ids": ["map", [["name", name]]]}
         ],
-        "Port_Binding": [{"tunnel_key": 1, "logical_port": name}],
+        "Port_Binding": [{"_uuid": uuid, "datapath": uuid, "tunnel_key": 1, "logical_port": name}],
     }
 
 

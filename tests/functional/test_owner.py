@@ -11,7 +11,8 @@ import pytest
 from private_ovs import PrivateSwitch
 
 from ryu_droplog.openflow.requests import dump
-from ryu_droplog.owners.detection import Recognition, recognise
+from ryu_droplog.owners.base import Recognition
+from ryu_droplog.owners.detection import recognise
 
 from .peer import Peer, ours
 

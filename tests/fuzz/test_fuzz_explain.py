@@ -12,8 +12,10 @@ from test_fuzz_packet import FRAMES, mutated
 
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.location import DropFlow, Location
-from ryu_droplog.ovsdb.southbound import Directory
-from ryu_droplog.owners import explain
+from ryu_droplog.ovsdb.southbound_rows import Directory
+from ryu_droplog.owners.base import Names
+from ryu_droplog.owners.detection import owner_named
+from ryu_droplog.owners.ovn import in_logical_terms
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks.formats import Encoding, as_json, text_format
 
@@ -61,11 +63,11 @@ def test_any_packet_is_explained_on_one_line_in_every_format(
     names: Mapping[str, str],
 ) -> None:
     def everything(drop: Drop) -> dict[str, str | int]:
-        directory = Directory(datapaths, ports)
+        names = Names(port_names)
         return {
-            **explain.neutron(drop, port_names),
-            **explain.ovn(drop, directory),
-            **explain.opflex(drop),
+            **owner_named("neutron").explain(drop, names),
+            **in_logical_terms(drop, Directory(datapaths, ports)),
+            **owner_named("opflex").explain(drop, names),
         }
 
     flow = DropFlow(1, 2, "tcp", names)

@@ -186,6 +186,7 @@ def test_seeds_are_left_out() -> None:
 
 
 KEYS = ["name", "sip", "dip", "smac", "dmac", "ip_proto", "sport", "dport"]
+KEYS += ["ethertype", "bridge", "table", "reason"]
 PIECES = ["10.0.0.1", "fd00::1", "::", "/", "0", "8", "128", "255", "65535", "aa:bb:cc:dd:ee:ff"]
 TEXTS = st.one_of(
     st.text(max_size=70),

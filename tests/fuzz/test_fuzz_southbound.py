@@ -27,6 +27,8 @@ from ryu_droplog.openflow.flow_stats import Effect, Flow
 from ryu_droplog.ovsdb import southbound as module
 from ryu_droplog.ovsdb.json_stream import JsonStream
 from ryu_droplog.ovsdb.southbound import Southbound
+from ryu_droplog.ovsdb.southbound_rows import LONGEST_MATCH
+from ryu_droplog.ovsdb.southbound_servers import Remotes
 from ryu_droplog.text.printable import CUT
 
 TOO_LONG = 2.0
@@ -54,6 +56,7 @@ MAPS = st.dictionaries(
 ).map(lambda found: ["map", list(found.items())])
 COLUMNS = {
     "_uuid": st.just(["uuid", UUID]),
+    "datapath": st.just(["uuid", UUID]),
     "match": TEXTS,
     "actions": st.one_of(TEXTS, TEXTS.map(lambda text: f'log(name="{text}"); drop;')),
     "external_ids": MAPS,
@@ -133,7 +136,7 @@ def test_any_answer_is_an_error_or_names_fit_for_a_line(
     found = Southbound("", quiet=True)
     began = time.monotonic()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "find_southbound", lambda rundir: ([server.address], None))
+        patch.setattr(module, "find_southbound", lambda rundir: Remotes((server.address,), None))
         found.refresh([FLOW])  # whatever it raises is a mistake of ours
     assert time.monotonic() - began < TOO_LONG
     assert found.trouble.isprintable()
@@ -142,7 +145,7 @@ def test_any_answer_is_an_error_or_names_fit_for_a_line(
     names += [name for name, _ in directory.datapaths.values()]
     for name in names:
         assert name.isprintable()
-        assert len(name) <= module.LONGEST_MATCH + len(CUT)
+        assert len(name) <= LONGEST_MATCH + len(CUT)
 
 
 PIECES = st.sampled_from(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sinks import file_sink
 from test_sinks import PATIENCE, drop, file, path, ports, settle, shut
 
 from ryu_droplog.model.errors import ConfigError
@@ -34,7 +34,7 @@ def refusal(path: Path) -> str:
     """Why a sink does not start; it must not take long."""
     begin = time.monotonic()
     with pytest.raises(ConfigError) as caught:
-        File(path, threading).start()
+        file_sink(path).start()
     assert 2 > time.monotonic() - begin
     return str(caught.value)
 
@@ -45,7 +45,7 @@ def test_fifo_that_nobody_reads_is_refused(fifo: Path) -> None:
 
 def test_fifo_has_the_lines_and_its_readers_come_and_go(fifo: Path) -> None:
     reader = reader_of(fifo)
-    sink = File(fifo, threading)
+    sink = file_sink(fifo)
     sink.start()
     sink.put([drop(1)])
     assert (1, 0) == settle(sink)
@@ -88,7 +88,7 @@ def test_fifo_in_the_place_of_the_file_costs_the_drops_until_it_is_gone(
 
 def test_slow_reader_of_a_fifo_gets_every_line(fifo: Path) -> None:
     with shut(reader := reader_of(fifo)):
-        sink = File(fifo, threading)
+        sink = file_sink(fifo)
         sink.start()
         sink.put([drop(number) for number in range(3000)])
         text = b""
@@ -103,7 +103,7 @@ def test_slow_reader_of_a_fifo_gets_every_line(fifo: Path) -> None:
 
 def test_fifo_whose_reader_is_stuck_does_not_hold_up_the_end(fifo: Path) -> None:
     with shut(reader_of(fifo)):
-        sink = File(fifo, threading)
+        sink = file_sink(fifo)
         sink.start()
         sink.put([drop(number) for number in range(3000)])
         begin = time.monotonic()
@@ -124,7 +124,7 @@ def test_socket_in_the_place_of_the_file_is_refused(path: Path) -> None:
 def test_link_of_ours_is_followed_and_its_target_made(path: Path, tmp_path: Path) -> None:
     path.parent.mkdir()
     path.symlink_to(tmp_path / "elsewhere.log")
-    sink = File(path, threading)
+    sink = file_sink(path)
     sink.start()
     sink.put([drop(1)])
     assert 0 == sink.close(PATIENCE)

@@ -118,8 +118,8 @@ def test_tables_and_kinds_are_counted_apart() -> None:
     counters.end_flow(7)
     counters.flow(COOKIE, 0, "TABLE_0", 7)
     counters.flow(COOKIE + 1, 1, "TABLE_1", 9)
-    books = {table: (book.counted, book.metered) for table, book in books.tables.items()}
-    assert {0: (7, 2), 1: (18, 0)} == books
+    counted = {table: (book.counted, book.metered) for table, book in books.tables.items()}
+    assert {0: (7, 2), 1: (18, 0)} == counted
     assert {0: "TABLE_0", 1: "TABLE_1"} == books.names
 
 

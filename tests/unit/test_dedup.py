@@ -11,7 +11,8 @@ from frames import ARP, IPV4, IPV6, arp, ethernet, icmp, ipv4, ipv6, tcp, udp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ryu_droplog.model.drop import Drop, Location
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.model.location import Location
 from ryu_droplog.processing.dedup import Deduplicator, flow_key
 
 A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"

@@ -18,7 +18,8 @@ from sinks import Kept, file_sink
 from ryu_droplog.config.endpoint import UdpEndpoint
 from ryu_droplog.config.settings import Deduplication
 from ryu_droplog.model.errors import ConfigError
-from ryu_droplog.owners import explain
+from ryu_droplog.owners.base import Names
+from ryu_droplog.owners.detection import owner_named
 from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.processing.report import ALL
@@ -369,5 +370,5 @@ def test_drop_is_explained_and_its_line_is_the_plain_one(bed: Bed) -> None:
     assert bed.all_came(1)
     bed.close()
     [drop] = bed.sink.drops
-    assert {10, 11} <= set(explain.opflex(drop).values())
+    assert {10, 11} <= set(owner_named("opflex").explain(drop, Names()).values())
     assert line.bare(drop).startswith("Acc-SEC_GROUP_IN_TABLE MISS  SMAC=")

@@ -13,7 +13,6 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,7 +39,9 @@ from ryu_droplog.openflow.replies import ports_of, software_of
 from ryu_droplog.openflow.requests import port_names
 from ryu_droplog.openflow.tables import parse_table_features
 from ryu_droplog.ovsdb.southbound import Southbound
-from ryu_droplog.owners import explain
+from ryu_droplog.owners.base import Names
+from ryu_droplog.owners.detection import owner_named
+from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import POLICY_FILE, OpflexNames, PolicyNames
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.packet.packet_in import DropRecord
@@ -94,8 +95,13 @@ def rows(name: str) -> dict[str, list[dict[str, Any]]]:
             {"_uuid": uuid, "tunnel_key": DATAPATH, "external_ids": ["map", [["name", name]]]}
         ],
         "Port_Binding": [
-            {"tunnel_key": 1, "logical_port": name},
-            {"tunnel_key": 2, "logical_port": name},
+            {
+                "_uuid": ["uuid", f"{UUID[:-1]}{key}"],
+                "datapath": uuid,
+                "tunnel_key": key,
+                "logical_port": name,
+            }
+            for key in (1, 2)
         ],
         "Bridge": [
             {"protocols": name, "datapath_type": name, "controller": uuid},
@@ -125,6 +131,12 @@ def databases(folder: Path, name: str) -> Iterator[str]:
 # Places in a drop
 
 
+def explainer(owner: str, names: Names) -> Explain:
+    explanations = Explanations()
+    explanations.set("br-int", owner_named(owner), names)
+    return explanations.explain
+
+
 def from_switch_table(name: str, folder: Path) -> tuple[Drop, Explain]:
     where = locations()
     where.learn_names(parse_table_features([features(4, name)])[0])
@@ -139,8 +151,8 @@ def from_southbound(name: str, folder: Path) -> tuple[Drop, Explain]:
     assert southbound.is_drop(COOKIE)
     where = locations("ovn")
     flow_words = DropFlow(COOKIE, 2000, "tcp,tp_dst=80", southbound.names(COOKIE))
-    explainer = partial(explain.ovn, directory=southbound.directory())
-    return drop(where.explicit(16, flow_words), PACKET), explainer
+    explain = explainer("ovn", Names(database=southbound))
+    return drop(where.explicit(16, flow_words), PACKET), explain
 
 
 PORT = struct.Struct("!I12x16s32x")
@@ -153,8 +165,8 @@ def from_neutron_port(name: str, folder: Path) -> tuple[Drop, Explain]:
     raw = name.encode("utf-8", "surrogatepass")[:16]
     connection: Any = SimpleNamespace(ports=ports_of(PORT.pack(3, raw)))
     where = locations("neutron")
-    explainer = partial(explain.neutron, port_names=port_names(connection))
-    return drop(where.of_table(72, "MISS"), AT_PORT_3), explainer
+    explain = explainer("neutron", Names(port_names(connection)))
+    return drop(where.of_table(72, "MISS"), AT_PORT_3), explain
 
 
 def from_policy_file(name: str, folder: Path) -> tuple[Drop, Explain]:

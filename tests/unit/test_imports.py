@@ -104,8 +104,3 @@ def test_command_is_there_before_the_switch_is_spoken_to() -> None:
 
 def test_module_of_the_application_may_be_imported_by_another_program() -> None:
     assert f"{NAME}.runtime" in loaded("import ryu_droplog.runtime.manager, ryu_droplog.app")
-
-
-@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("sinks/")])
-def test_sinks_do_not_know_the_other_stages(file: str) -> None:
-    assert not of_package(imports(read(file))) & {"processing", "sources", "config"}

@@ -24,11 +24,9 @@ from odd_database import (
 )
 
 from ryu_droplog.model.errors import SwitchError
-from ryu_droplog.ovsdb.controller_row import rows_of, transact
+from ryu_droplog.ovsdb.client import Client, Select
 from ryu_droplog.ovsdb.json_stream import MAX_DEPTH, JsonStream
 from ryu_droplog.ovsdb.jsonrpc import call, until
-
-SELECTS = [{"op": "select", "table": name, "where": [], "columns": []} for name in "abc"]
 
 
 class Row(Struct):
@@ -37,8 +35,8 @@ class Row(Struct):
 
 def ask(address: str) -> list[list[Row]]:
     """As all who ask a database do."""
-    answers = transact(address, SELECTS, deadline=until(1.5))
-    return [rows_of(answer, Row) for answer in answers]
+    selects = [Select(name, Row) for name in "abc"]
+    return Client(address, deadline=until(1.5)).select_all(selects)
 
 
 def reply(result: object, number: object = 0) -> bytes:

@@ -1,18 +1,18 @@
-"""What the owner of a bridge noted of a packet, in words."""
+"""What Neutron's OVS firewall noted of a packet, in words, and what it keeps from being seen."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 from drops import location
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, tcp, udp, vlan
 
 from ryu_droplog.model.drop import Drop
-from ryu_droplog.ovsdb.southbound import Directory
-from ryu_droplog.owners import explain
+from ryu_droplog.openflow.flow_stats import Effect, Flow
+from ryu_droplog.owners.base import Names
+from ryu_droplog.owners.detection import owner_named
 from ryu_droplog.packet.ethernet import decode
 
+NEUTRON = owner_named("neutron")
 A, B, UPLINK = 2, 3, 1
 PORTS = {A: "tapa", B: "tapb", UPLINK: "int-br-ex"}
 
@@ -105,12 +105,12 @@ FIREWALL: dict[str, tuple[int, bytes, bytes, tuple[str | None, str | None]]] = {
 @pytest.mark.parametrize("case", FIREWALL)
 def test_firewall_tells_direction_and_why(case: str) -> None:
     table, frame, metadata, expected = FIREWALL[case]
-    told = explain.neutron(drop(frame, metadata, table), PORTS)
+    told = NEUTRON.explain(drop(frame, metadata, table), Names(PORTS))
     assert expected == (told.get("direction"), told.get("why"))
 
 
 def test_firewall_tells_whose_rules_dropped_the_packet_in_the_order_of_the_docs() -> None:
-    told = explain.neutron(drop(SYN, noted(A, B, NEW, network=7)), PORTS)
+    told = NEUTRON.explain(drop(SYN, noted(A, B, NEW, network=7)), Names(PORTS))
     expected = [
         ("direction", "ingress"),
         ("port", "tapb"),
@@ -122,44 +122,25 @@ def test_firewall_tells_whose_rules_dropped_the_packet_in_the_order_of_the_docs(
 
 
 def test_port_without_a_name_is_told_by_number() -> None:
-    told = explain.neutron(drop(SYN, noted(A, 9, NEW)), PORTS)
+    told = NEUTRON.explain(drop(SYN, noted(A, 9, NEW)), Names(PORTS))
     assert (9, False) == (told["ofport"], "port" in told)
 
 
 @pytest.mark.parametrize("table", [0, 23, 24, 25, 60, 74, 80, 83, 91, 92, 94, 254])
 def test_firewall_says_nothing_of_other_tables(table: int) -> None:
-    assert {} == explain.neutron(drop(SYN, noted(A, B, NEW), table), PORTS)
+    assert {} == NEUTRON.explain(drop(SYN, noted(A, B, NEW), table), Names(PORTS))
 
 
-def logical(datapath: int, inport: int = 0, outport: int = 0) -> bytes:
-    """The OXM fields of OVN."""
-    fields = [(0x8000, 2, datapath, 8), (1, 14, inport, 4), (1, 15, outport, 4)]
-    return b"".join(oxm(*field) for field in fields if field[2])
+def firewall_log(table: int = 93, priority: int = 53, *, tells: bool = True) -> Flow:
+    return Flow(table, priority, 7, b"", 0, 0, Effect(tells=tells))
 
 
-DIRECTORY = Directory(
-    {2: ("ls0", "switch"), 5: ("lr0", "router")},
-    {(2, 1): "vm1", (2, 2): "vm2", (5, 1): "lr0-ls0"},
-)
+def test_its_own_packet_logging_is_warned_of() -> None:
+    flows = {93: [firewall_log(), firewall_log(), firewall_log(priority=0)]}
+    [warning] = NEUTRON.warnings(flows)
+    assert "takes the drops of 2 ports" in warning
 
 
-@pytest.mark.parametrize(
-    ("metadata", "expected"),
-    [
-        (
-            logical(2, 1, 2),
-            {"datapath": "ls0", "datapath_type": "switch", "inport": "vm1", "outport": "vm2"},
-        ),
-        (logical(5, 1), {"datapath": "lr0", "datapath_type": "router", "inport": "lr0-ls0"}),
-        (
-            logical(2, 1, 0x8000),
-            {"datapath": "ls0", "datapath_type": "switch", "inport": "vm1", "outport_key": 0x8000},
-        ),
-        (logical(9, 1, 2), {"datapath_key": 9, "inport_key": 1, "outport_key": 2}),
-        (logical(0, 1, 2), {}),
-        (b"", {}),
-    ],
-)
-def test_logical_names_stand_for_keys(metadata: bytes, expected: dict[str, Any]) -> None:
-    told = explain.ovn(drop(SYN, metadata, table=46), DIRECTORY)
-    assert list(expected.items()) == list(told.items())
+def test_nothing_is_warned_of_where_it_logs_nothing() -> None:
+    flows = {93: [firewall_log(tells=False)], 94: [firewall_log(94)]}
+    assert [] == list(NEUTRON.warnings(flows))
