@@ -19,6 +19,8 @@ from ryu_droplog.records.record import End, Record
 
 ECS_VERSION = "8.17.0"
 DATASET = "ryu_droplog.drop"
+FLOW_CACHE_SIZE = 4_096
+"""Flows whose part of a document is remembered at most: some kilobytes each."""
 _ECS = {"version": ECS_VERSION}
 _EVENT = {
     "kind": "event",
@@ -43,27 +45,17 @@ def encoder(context: EncoderContext) -> Encode:
         "version": __version__,
         "hostname": context.node,
     }
-    places: dict[Location, tuple[dict[str, Any], dict[str, Any]]] = {}
+    flows: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
 
-    def encode(drop: Drop) -> bytes:
-        record, walk = maker.make(drop)
-        place = places.get(drop.location)
-        if place is None:
-            if len(places) >= LOCATION_CACHE_SIZE:
-                places.clear()
-            place = places[drop.location] = _event(record), _rule(record)
-        static, rule = place
-        event = {**static, "created": record.observed_time}
-        if record.repeated:
-            event["start"], event["end"] = record.first_time, record.last_time
+    def parts(record: Record, walk: Walk) -> tuple[bytes, bytes]:
+        """What stands before the times of the event and behind them, in JSON."""
+        event = to_json(_event(record))
         document: dict[str, Any] = {
-            "@timestamp": record.time,
             "ecs": _ECS,
             "message": names.summary(record, walk),
-            "event": event,
             "host": host,
             "observer": _observer(observer, record),
-            "rule": rule,
+            "rule": _rule(record),
             "network": _network(record, walk),
         }
         addresses = []
@@ -74,18 +66,60 @@ def encoder(context: EncoderContext) -> Encode:
                     addresses.append(end.ip)
         if addresses:
             document["related"] = {"ip": addresses}
+        behind = (to_json(document)[1:-1], b',"openvswitch":', to_json(_openvswitch(record))[:-1])
+        return event[:-1], b"".join((*behind, b',"record":'))
+
+    def encode(drop: Drop) -> bytes:
+        record, walk = maker.make(drop)
+        flow = _flow(drop.location, record, walk)
+        made = flows.get(flow) if flow is not None else None
+        if made is None:
+            made = parts(record, walk)
+            if flow is not None:
+                if len(flows) >= FLOW_CACHE_SIZE:
+                    flows.clear()
+                flows[flow] = made
+        event, behind = made
+        times = f',"created":"{record.observed_time}"'
+        if record.repeated:
+            times += f',"start":"{record.first_time}","end":"{record.last_time}"'
         return b"".join(
             (
-                to_json(document)[:-1],
-                b',"openvswitch":',
-                to_json(_openvswitch(record))[:-1],
-                b',"record":',
+                f'{{"@timestamp":"{record.time}","event":'.encode(),
+                event,
+                f"{times}}},".encode(),
+                behind,
                 to_json(record),
                 b"}}",
             )
         )
 
     return encode
+
+
+def _flow(location: Location, record: Record, walk: Walk) -> tuple[Any, ...] | None:
+    """All that the parts of a document are made of; None where they are not worth remembering."""
+    source, destination = record.source, record.destination
+    if record.repeated or record.packet.vlans or source is None or destination is None:
+        return None
+    port = record.port
+    return (
+        location,
+        walk.ethertype,
+        walk.protocol,
+        source.mac,
+        source.ip,
+        source.port,
+        destination.mac,
+        destination.ip,
+        destination.port,
+        record.signature,
+        record.community_id,
+        record.frame.length,
+        record.direction,
+        record.datapath_id,
+        None if port is None else (port.number, port.name),
+    )
 
 
 def _event(record: Record) -> dict[str, Any]:

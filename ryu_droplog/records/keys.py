@@ -99,11 +99,37 @@ def _ports(walk: Walk, protocol: int) -> tuple[tuple[int, int] | None, bool]:
     return (message.type, answer), False
 
 
+_Keys = tuple[str, str, str]
+
+
 class Keys:
     """Signatures and problems; those that were made last are remembered."""
 
     def __init__(self) -> None:
+        self._flows: dict[tuple[Location, int, int, int, int, bytes, bytes], _Keys] = {}
         self._problems: dict[tuple[Location, int, int, int], tuple[Any, str]] = {}
+
+    def of(self, location: Location, walk: Walk) -> _Keys:
+        """All three keys of a drop: (signature, problem, community_id)."""
+        source_port = walk.source_port
+        if source_port == NONE:
+            return (*self.signature_and_problem(location, walk), community_id(walk))
+        flow = (
+            location,
+            walk.ethertype,
+            walk.protocol,
+            source_port,
+            walk.destination_port,
+            walk.source,
+            walk.destination,
+        )
+        remembered = self._flows.get(flow)
+        if remembered is None:
+            if len(self._flows) >= CACHE_SIZE:
+                self._flows.clear()
+            pair = self.signature_and_problem(location, walk)
+            remembered = self._flows[flow] = (*pair, community_id(walk))
+        return remembered
 
     def signature_and_problem(self, location: Location, walk: Walk) -> tuple[str, str]:
         """Both keys of a drop."""

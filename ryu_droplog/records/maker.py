@@ -11,7 +11,7 @@ from ryu_droplog.packet.deep.ethernet import decode
 from ryu_droplog.packet.deep.layers import Arp
 from ryu_droplog.packet.deep.walk import NONE, Walk
 from ryu_droplog.records.context import EncoderContext
-from ryu_droplog.records.keys import Keys, community_id
+from ryu_droplog.records.keys import Keys
 from ryu_droplog.records.record import VERSION, End, Frame, Port, Record, Rule, Table
 from ryu_droplog.records.switch_context import SwitchContexts
 from ryu_droplog.records.times import rfc3339
@@ -48,6 +48,8 @@ class RecordMaker:
         self._contexts = SwitchContexts()
         self._keys = Keys()
         self._full = context.payload == "full"
+        self._read_at = -1.0
+        self._time = self._observed = ""
 
     def make(self, drop: Drop) -> Made:
         """All that is known of a drop; raises on nothing that a packet or a switch may say."""
@@ -57,13 +59,16 @@ class RecordMaker:
         packet = walk.packet
         in_port, switch = self._contexts[drop.metadata]
         owner = dict(context.explain(drop))
-        signature, problem = self._keys.signature_and_problem(location, walk)
-        time = rfc3339(drop.time)
+        signature, problem, community_id = self._keys.of(location, walk)
+        if drop.time != self._read_at:  # what was read at once is made a record at once
+            self._read_at, self._time = drop.time, rfc3339(drop.time)
+            self._observed = rfc3339(context.clock())
+        time = self._time
         source, destination = _ends(location, walk)
         record = Record(
             VERSION,
             time,
-            rfc3339(context.clock()),
+            self._observed,
             context.node,
             location.bridge,
             place.table,
@@ -81,7 +86,7 @@ class RecordMaker:
             _direction(owner),
             source,
             destination,
-            community_id(walk),
+            community_id,
             switch,
             owner,
         )

@@ -116,7 +116,12 @@ class Record(_Part):
         ),
     ]
     observed_time: Annotated[
-        str, _is("when the record was made. RFC 3339, nanoseconds, UTC", _TIME)
+        str,
+        _is(
+            "when the record was made, of drops that were read at once the first. RFC 3339,"
+            " nanoseconds, UTC",
+            _TIME,
+        ),
     ]
     node: Annotated[str, _is("name of the machine that runs the program")]
     bridge: Annotated[str, _is("name of the bridge")]

@@ -10,7 +10,7 @@ _LAST_SECOND = 253_402_300_799
 """The last one of the year 9999, RFC 3339's last."""
 
 
-@lru_cache(maxsize=16)  # drops that are read at once have one time
+@lru_cache(maxsize=4)  # drops that are read at once have one time
 def rfc3339(seconds: float) -> str:
     """RFC 3339 in UTC with nine digits, of seconds since the epoch.
 

@@ -42,7 +42,7 @@ class BridgeContext:
         explanations: Explanations,
         directory: BridgeDirectory,
     ) -> None:
-        """`explanations` is told who explains the bridge's drops, `directory` what its ports are."""
+        """`explanations` is told who explains its drops, `directory` what its ports are called."""
         self._name = name
         self._pipelines = pipelines
         self._choose = bridge.pipeline == AUTO

@@ -76,7 +76,9 @@ def test_lines_are_those_of_the_formats(name: Any, style: Any) -> None:
 # ECS
 
 ECS: dict[str, str] = {
-    "@timestamp": "date", "message": "text", "ecs.version": "keyword",
+    "@timestamp": "date",
+    "message": "text",
+    "ecs.version": "keyword",
     **dict.fromkeys(("event.kind", "event.action", "event.outcome", "event.reason"), "keyword"),
     **dict.fromkeys(("event.code", "event.module", "event.dataset"), "keyword"),
     "event.provider": "keyword",
@@ -101,7 +103,8 @@ ECS: dict[str, str] = {
     },
     **{f"observer.ingress.interface.{key}": "keyword" for key in ("id", "name")},
     **{f"rule.{key}": "keyword" for key in ("id", "name", "description", "ruleset")},
-    "host.name": "keyword", "related.ip": "ips",
+    "host.name": "keyword",
+    "related.ip": "ips",
 }
 
 

@@ -14,7 +14,7 @@ TUNNELS = 4
 """Tunnels within one another that are looked into at most."""
 
 
-class Walk(Struct):
+class Walk(Struct, gc=False):
     """A packet while it is taken apart: its layers, and what identifies its flow.
 
     Every decoder has the signature of `Decoder`. No length in a packet is trusted past `end`, and
