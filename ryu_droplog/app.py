@@ -58,7 +58,7 @@ SAME_SIGNAL = 1.0
 LEFT = 1
 """Exit status where something of ours may be left on a switch."""
 
-_OTHER_CLEANS = "the clean-up process takes back what is on the switches"
+_OTHER_CLEANS = "the clean-up process removes what is on the switches"
 
 register(cfg.CONF)
 

@@ -1,1 +1,1 @@
-"""The clean-up process, which takes back what the program cannot, and the program's side of it."""
+"""The clean-up process, which undoes what the program cannot, and the program's side of it."""

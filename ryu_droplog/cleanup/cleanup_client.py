@@ -1,7 +1,7 @@
-"""The program's side of the clean-up process: what it is told, and that it lives.
+"""The program's side of the clean-up process: keeps it informed, and keeps it running.
 
-See `cleanup.py`, which is that process. It is watched: one that was killed, or that hangs, is
-replaced, and the new one is told all that the former one knew.
+See `cleanup_process.py`. One that was killed, or that hangs, is replaced,
+and the new one gets all that the former one had.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from os_ken.lib import hub
 
 from ryu_droplog.cleanup import cleanup_process
 from ryu_droplog.cleanup.cleanup_process import Address, Footprint
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.model.errors import why
 
 LOG = logging.getLogger(__name__)
@@ -41,8 +42,9 @@ HANG_TIME = 15.0
 """Seconds after which one that does not answer is replaced."""
 LONG_LIFE = 60.0
 """Seconds of life after which the next death is taken for the first."""
+FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
-"""Seconds until another is started: none at first, then 1, 2, 4 … up to this."""
+"""Seconds until another is started: none at first, then these."""
 RESULT_TIME = 2.0
 """Seconds that are waited for the first results when the program stops."""
 EXIT_TIME = 1.0
@@ -51,7 +53,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Undo:
-    """What is to be taken back from one bridge."""
+    """How to undo what was added to one bridge."""
 
     def __init__(self, address: Address | None, messages: bytes, footprint: Footprint) -> None:
         self.address = address
@@ -59,7 +61,7 @@ class _Undo:
         self.footprint = footprint
         self.renewed = time.monotonic()
         self.now = False
-        """Whether the other process is to take it back already."""
+        """Whether the other process is to carry it out already."""
         self.outcome = ""
         self.why = ""
 
@@ -69,7 +71,7 @@ class _Undo:
 
 
 class CleanUpClient:
-    """Keeps a process informed of what to take back when this one cannot.
+    """Keeps a process informed of what to undo when this one cannot.
 
     The process is started with the first `write`. All methods may be called from any thread of
     the hub; `look` has to be called a few times a second.
@@ -81,10 +83,12 @@ class CleanUpClient:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: Any = None
         self._unsent = bytearray()
-        self._heard = b""
+        self._received = b""
         self._started = 0.0
         self._next_start = 0.0
-        self._pause = 0.0
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._lost = False
+        """Whether one was lost that had not lived for long."""
         self._starts = 0
         self._pinged: float | None = None
         """When the question was asked that is not yet answered."""
@@ -97,30 +101,30 @@ class CleanUpClient:
         messages: bytes | None,
         footprint: Footprint = Footprint(),  # noqa: B008  a NamedTuple does not change
     ) -> None:
-        """Say what to send in the worst case; replaces what was said before under this name.
+        """Set what to send when this process cannot; replaces what was set before under this name.
 
-        `address` is the path of a Unix socket, or host and port; None: there is no way, and it can
-        only be said what footprint. `messages` are whole OpenFlow 1.3 messages from the hello to a
-        barrier request, or one JSON-RPC request to the database; empty: nothing is left to take
-        back; None: as before, and the leases have just begun anew. `remains` is what there is, at
-        most.
+        `address` is the path of a Unix socket, or host and port; None: it cannot be reached, and
+        the footprint can only be reported. `messages` are whole OpenFlow 1.3 messages from the
+        hello to a barrier request, or one JSON-RPC request to the database; empty: nothing is left
+        to undo; None: as before, and the leases were just renewed. `footprint` is what there is,
+        at most.
         """
         with self._lock:
             if messages:
                 self._undos[name] = _Undo(address, messages, footprint)
-                self._say(self._line(name))
+                self._queue(self._line(name))
             elif messages is not None:
                 if self._undos.pop(name, None) is None:
                     return
-                self._say({"name": name, "address": None, "messages": ""})
+                self._queue({"name": name, "address": None, "messages": ""})
             elif name in self._undos:
                 undo = self._undos[name]
                 if undo.address is None and not any(footprint[:3]):
                     del self._undos[name]  # nothing is there, and nobody could look again
-                    self._say({"name": name, "address": None, "messages": ""})
+                    self._queue({"name": name, "address": None, "messages": ""})
                 else:
                     undo.footprint, undo.renewed = footprint, time.monotonic()
-                    self._say({"name": name, **footprint._asdict()})
+                    self._queue({"name": name, **footprint._asdict()})
         deadline = time.monotonic() + WRITE_TIME
         while self._unsent and time.monotonic() < deadline:
             hub.sleep(0.01)
@@ -128,18 +132,18 @@ class CleanUpClient:
                 self._send()
 
     def carry_out(self, name: str) -> None:
-        """Have the other process take back what stands under this name, if anything does."""
+        """Have the other process carry out what is set under this name, if anything is."""
         with self._lock:
             undo = self._undos.get(name)
             if undo is not None and not undo.now:
                 undo.now = True
-                self._say({"name": name, "now": True})
+                self._queue({"name": name, "now": True})
 
     def look(self) -> None:
-        """See that the other process lives and listens, and say what it has done."""
+        """Check that the other process lives and answers, and log what it has done."""
         with self._lock:
             self._receive()
-            self._tell_outcomes()
+            self._log_outcomes()
             now = time.monotonic()
             if self._process is None:
                 if self._undos and now >= self._next_start:
@@ -149,7 +153,7 @@ class CleanUpClient:
                     self._lose(f"does not answer for {HANG_TIME:g} s")
             elif now >= self._next_ping:
                 self._pinged, self._next_ping = now, now + PING_TIME
-                self._say({"ping": 0})
+                self._queue({"ping": 0})
             self._send()
 
     def state(self) -> dict[str, Any]:
@@ -162,9 +166,9 @@ class CleanUpClient:
         }
 
     def close(self) -> bool:
-        """Leave everything that still stands to the other process; whether nothing may be left.
+        """Leave all that is not undone to the other process; whether nothing may be left.
 
-        Says what is not yet taken back. Waits for the first results, and no longer.
+        Logs what is not yet undone. Waits for the first results, and no longer.
         """
         with self._lock:
             deadline = time.monotonic() + RESULT_TIME
@@ -176,25 +180,25 @@ class CleanUpClient:
                 self._leave()
                 hub.sleep(0.01)
                 self._receive()
-                self._tell_outcomes(last=True)
+                self._log_outcomes(last=True)
             self._leave()
             process, sock = self._process, self._socket
             self._process = self._socket = None
             if sock is not None:
-                sock.close()  # from now on it says itself what it has done
-            clean = self._tell_rest(process)
+                sock.close()  # from now on it logs itself what it has done
+            clean = self._log_rest(process)
         if process is not None and not self._undos:
             deadline = time.monotonic() + EXIT_TIME
             while process.poll() is None and time.monotonic() < deadline:
                 hub.sleep(0.01)
             if process.poll() is None:
-                process.kill()  # it is stopped (SIGSTOP), and has nothing to take back
+                process.kill()  # it is stopped (SIGSTOP), and has nothing to undo
         return clean
 
     # With the lock held
 
     def _leave(self) -> None:
-        """Have the other process take everything back as soon as it knows all of it."""
+        """Have the other process carry everything out as soon as it has all of it."""
         if self._socket is not None and not self._unsent:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
@@ -203,8 +207,8 @@ class CleanUpClient:
         """Whether a first result is still to come."""
         return any(not undo.outcome for undo in self._undos.values())
 
-    def _tell_outcomes(self, *, last: bool = False) -> None:
-        """Say what has come to its end; `last`: nothing is tried again."""
+    def _log_outcomes(self, *, last: bool = False) -> None:
+        """Log what is done or given up; `last`: nothing is tried again."""
         for name, undo in list(self._undos.items()):
             if undo.outcome == cleanup_process.DONE:
                 LOG.info("%s: %s", name, undo.in_words(undo.outcome, undo.why))
@@ -213,8 +217,8 @@ class CleanUpClient:
                 LOG.warning("%s: %s", name, undo.in_words(undo.outcome, undo.why))
                 undo.outcome = ""  # it is tried once more when the program ends
 
-    def _tell_rest(self, process: subprocess.Popen[bytes] | None) -> bool:
-        """Say what is not taken back; whether nothing may be left."""
+    def _log_rest(self, process: subprocess.Popen[bytes] | None) -> bool:
+        """Log what is not undone; whether nothing may be left."""
         clean = True
         for name, undo in self._undos.items():
             outcome, reason = (
@@ -235,12 +239,12 @@ class CleanUpClient:
         where = {"name": name, "address": undo.address, "messages": messages}
         return {**where, **undo.footprint._asdict()}
 
-    def _say(self, told: dict[str, Any]) -> None:
+    def _queue(self, message: dict[str, Any]) -> None:
         if self._process is None:
             if self._undos and time.monotonic() >= self._next_start:
                 self._start()  # and tells it everything
             return
-        self._unsent += json.dumps(told).encode() + b"\n"
+        self._unsent += json.dumps(message).encode() + b"\n"
         self._send()
 
     def _send(self) -> None:
@@ -264,17 +268,17 @@ class CleanUpClient:
             if not chunk:
                 self._lose("has ended")
                 return
-            *lines, self._heard = (self._heard + chunk).split(b"\n")
+            *lines, self._received = (self._received + chunk).split(b"\n")
             for line in lines:
                 self._take(json.loads(line))
 
-    def _take(self, told: dict[str, Any]) -> None:
-        if "pong" in told:
+    def _take(self, message: dict[str, Any]) -> None:
+        if "pong" in message:
             self._pinged = None
             return
-        undo = self._undos.get(told["name"])
+        undo = self._undos.get(message["name"])
         if undo is not None:
-            undo.outcome, undo.why = told["outcome"], told["why"]
+            undo.outcome, undo.why = message["outcome"], message["why"]
 
     def _lose(self, how: str) -> None:
         """Let go of a process that is of no use any more, and start another, at once or later."""
@@ -290,11 +294,13 @@ class CleanUpClient:
             return  # it has done its work
         now = time.monotonic()
         if now > self._started + LONG_LIFE:
-            self._pause = 0.0
-        self._next_start = now + self._pause
-        when = f"in {self._pause:g} s" if self._pause else "now"
+            self._backoff.reset()
+            self._lost = False
+        pause = self._backoff.failed() if self._lost else 0.0
+        self._lost = True
+        self._next_start = now + pause
+        when = f"in {self._backoff.full:g} s" if pause else "now"
         LOG.warning("the clean-up process (%d) %s: another is started %s", process.pid, how, when)
-        self._pause = min(2 * self._pause or 1.0, LONGEST_PAUSE)
         if now >= self._next_start:
             self._start()
 
@@ -319,17 +325,16 @@ class CleanUpClient:
                     start_new_session=True,
                 )
         except OSError as error:  # too many open files, say
-            self._pause = min(2 * self._pause or 1.0, LONGEST_PAUSE)
-            self._next_start = self._started + self._pause
+            self._next_start = self._started + self._backoff.failed()
             LOG.warning(
                 "the clean-up process cannot be started (%s): next try in %g s",
                 why(error),
-                self._pause,
+                self._backoff.full,
             )
             return
         mine.setblocking(False)
         self._socket = mine
-        self._heard, self._pinged, self._next_ping = b"", None, self._started + PING_TIME
+        self._received, self._pinged, self._next_ping = b"", None, self._started + PING_TIME
         self._starts += 1
         for name, undo in self._undos.items():
             self._unsent += json.dumps(self._line(name)).encode() + b"\n"
@@ -340,7 +345,7 @@ class CleanUpClient:
 
 @contextlib.contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Block the signals that end a program, so that a new process is born deaf to them."""
+    """Block the signals that end a program, so that a new process starts with them blocked."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
@@ -355,9 +360,9 @@ def _lasting_errors() -> int | None:
     (JOURNAL_STREAM: systemd.exec(5)).
     """
     try:
-        found = os.fstat(2)
+        status = os.fstat(2)
     except OSError:  # it is closed
         return None
-    journal = os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
-    lasting = stat.S_ISREG(found.st_mode) or os.isatty(2) or journal
+    journal = os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    lasting = stat.S_ISREG(status.st_mode) or os.isatty(2) or journal
     return 2 if lasting else None

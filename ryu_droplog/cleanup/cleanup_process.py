@@ -1,7 +1,7 @@
-"""The clean-up process: takes back what the program added, when the program itself cannot.
+"""The clean-up process: removes what the program added, when the program itself cannot.
 
 Flows end with their lease, but a meter has no lease. So a small process of its own holds, for each
-bridge, the bytes that take back all that this program added. It sends them when its connection to
+bridge, the messages that undo all that this program added. It sends them when its connection to
 the program breaks, or when it is told to, and tries for as long as a lease lasts at least. It is
 this very file, run without the package, and needs nothing but the standard library. The program's
 side is `cleanup_client.py`.
@@ -10,14 +10,15 @@ Standard input has a JSON object a line:
 
     {"name", "address", "messages", "flows", "meters", "changed", "lease"}   replaces that name
     {"name", "flows", "meters", "changed", "lease"}    the leases have just been started anew
-    {"name", "now": true}                              take this one back now
+    {"name", "now": true}                              clean this one up now
     {"ping": n}                                        answered with {"pong": n}
 
-`address` is the path of a Unix socket, [host, port], or null where there is no way; `messages`, in
-hex, are whole OpenFlow 1.3 messages from the hello to a barrier request, or one JSON-RPC request to
-the database; empty: nothing is left to take back. As long as the program reads it, standard output
-tells {"name", "outcome", "why"}, with an outcome of `trying`, `gone`, `done` or `left`; after that,
-all is said in words: on standard error, or by syslog(3) with the argument `--syslog`.
+`address` is the path of a Unix socket, [host, port], or null where it cannot be reached;
+`messages`, in hex, are whole OpenFlow 1.3 messages from the hello to a barrier request, or one
+JSON-RPC request to the database; empty: nothing is left to clean up. As long as the program reads
+it, standard output has {"name", "outcome", "why"}, with an outcome of `trying`, `gone`, `done` or
+`left`; after that, the same is logged as text: on standard error, or by syslog(3) with the argument
+`--syslog`.
 """
 
 from __future__ import annotations
@@ -46,14 +47,17 @@ SHORTEST_TIME = 60.0
 """Seconds that are spent on trying where the lease is shorter."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
-"""Seconds between two tries; doubles each time."""
-SAY_TIME = 1.0
-"""Seconds that are waited until something is said: a terminal or a syslog daemon may hang."""
+"""Seconds between two tries; doubles each time.
+
+This script runs without the package, and so without its `Backoff`; it needs no jitter, because it
+tries the few bridges of one dead program only."""
+LOG_TIME = 1.0
+"""Seconds that are waited until a line is logged: a terminal or a syslog daemon may hang."""
 ANSWER_SIZE = 1 << 20
 """Bytes that an answer has at most."""
 
 TRYING, GONE, DONE, LEFT = "trying", "gone", "done", "left"
-"""Outcomes: a try has failed; so it has, for the bridge is not there; all taken back; given up."""
+"""Outcomes: a try has failed; it has failed, as the bridge is not there; all done; given up."""
 
 _OPENFLOW_1_3 = 4
 _HEADER_LENGTH = 8  # version, type, length, xid (OpenFlow 1.3.5 section 7.1)
@@ -79,31 +83,31 @@ class Footprint(NamedTuple):
     def in_words(self) -> str:
         """`2 flows, 1 meter`."""
         kinds = zip(self[:3], ("flow", "meter", "changed drop flow"), strict=True)
-        words = [f"{count} {word}{'s' * (count != 1)}" for count, word in kinds if count]
-        return ", ".join(words) or "what was added"
+        parts = [f"{count} {word}{'s' * (count != 1)}" for count, word in kinds if count]
+        return ", ".join(parts) or "what was added"
 
     def fate(self, age: float) -> str:
-        """What becomes of it if nobody takes it back; `age`: seconds since the last renewal."""
+        """What becomes of it if nobody removes it; `age`: seconds since the last renewal."""
         rest = self.lease - age
         ends = f"by themselves within {math.ceil(rest)} s" if rest > 0 else "with their lease"
-        words = []
+        parts = []
         if self.flows == 1:
-            one = ends.replace("themselves", "itself").replace("their", "its")
-            words.append(f"1 flow ends {one}")
+            end_of_one = ends.replace("themselves", "itself").replace("their", "its")
+            parts.append(f"1 flow ends {end_of_one}")
         elif self.flows:
-            words.append(f"{self.flows} flows end {ends}")
+            parts.append(f"{self.flows} flows end {ends}")
         for count, word in ((self.meters, "meter"), (self.changed, "changed drop flow")):
             if count:
-                words.append(f"{count} {word}{'s stay' if count > 1 else ' stays'}")
-        if not words:
+                parts.append(f"{count} {word}{'s stay' if count > 1 else ' stays'}")
+        if not parts:
             return "it stays"
         if self.meters or self.changed:
-            words[-1] += " until the next start, ryu-droplog clean, or a restart of ovs-vswitchd"
-        return ", ".join(words)
+            parts[-1] += " until the next start, ryu-droplog clean, or a restart of ovs-vswitchd"
+        return ", ".join(parts)
 
 
 class Failure(Exception):
-    """A try to take back has failed."""
+    """A try to clean up has failed."""
 
     def __init__(self, why: str, *, gone: bool = False) -> None:
         """`gone`: nobody listens at the management socket, so that the bridge is not there."""
@@ -169,7 +173,7 @@ def _await_database(sock: socket.socket, deadline: float) -> None:
             reply = json.loads(answer)
             break
     results = reply.get("result") if isinstance(reply, dict) else None
-    errors = [one for one in results or () if isinstance(one, dict) and "error" in one]
+    errors = [result for result in results or () if isinstance(result, dict) and "error" in result]
     if not isinstance(results, list) or errors or reply.get("error"):
         raise Failure("the database refuses")
 
@@ -226,7 +230,7 @@ def _refusal(error: bytes) -> str | None:
 
 
 class Task:
-    """What is to be taken back from one bridge."""
+    """What is to be undone on one bridge."""
 
     def __init__(self, name: str, address: Address | None, messages: bytes) -> None:
         self.name = name
@@ -238,18 +242,18 @@ class Task:
         """Set when the program has said something else about this name."""
         self.thread: threading.Thread | None = None
 
-    def describe(self, told: Mapping[str, Any]) -> None:
+    def describe(self, message: Mapping[str, Any]) -> None:
         """Take how much there is, at most, and that the leases have begun anew."""
-        self.footprint = Footprint(*(int(told.get(field, 0)) for field in Footprint._fields))
+        self.footprint = Footprint(*(int(message.get(field, 0)) for field in Footprint._fields))
         self.renewed = time.monotonic()
 
     def fate(self) -> str:
-        """What becomes of it if it is not taken back."""
+        """What becomes of it if it is not cleaned up."""
         return self.footprint.fate(time.monotonic() - self.renewed)
 
 
 class CleanUp:
-    """Follows what the program says, and takes back what is to be taken back."""
+    """Keeps what the program sends, and carries it out when the program ends or asks for it."""
 
     def __init__(self, *, to_syslog: bool) -> None:
         self._to_syslog = to_syslog
@@ -260,7 +264,7 @@ class CleanUp:
         self._left = False
 
     def run(self) -> int:
-        """Serve until the program has gone, then take back; exit status 1: something is left."""
+        """Serve until the program has ended, then clean up; exit status 1: something is left."""
         rest = b""
         while chunk := _read():
             *lines, rest = (rest + chunk).split(b"\n")
@@ -275,25 +279,25 @@ class CleanUp:
 
     def _take(self, line: bytes) -> None:
         with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):
-            told = json.loads(line)
-            if "ping" in told:
-                self._tell({"pong": told["ping"]})
+            message = json.loads(line)
+            if "ping" in message:
+                self._report({"pong": message["ping"]})
                 return
-            name = told["name"]
-            if "messages" in told:
-                self._replace(name, told)
-            elif told.get("now"):
+            name = message["name"]
+            if "messages" in message:
+                self._replace(name, message)
+            elif message.get("now"):
                 self._begin(self._tasks[name])
             else:
-                self._tasks[name].describe(told)
+                self._tasks[name].describe(message)
 
-    def _replace(self, name: str, told: Mapping[str, Any]) -> None:
-        address = told["address"]
+    def _replace(self, name: str, message: Mapping[str, Any]) -> None:
+        address = message["address"]
         if isinstance(address, list):
             host, port = address
             address = (str(host), int(port))
-        task = Task(name, address, bytes.fromhex(told["messages"]))
-        task.describe(told)
+        task = Task(name, address, bytes.fromhex(message["messages"]))
+        task.describe(message)
         former = self._tasks.pop(name, None)
         if former is not None:
             former.replaced.set()
@@ -310,10 +314,10 @@ class CleanUp:
         """Try until it is done, or a lease is over."""
         deadline = time.monotonic() + max(task.footprint.lease, SHORTEST_TIME)
         pause, failure = FIRST_PAUSE, None
-        told: set[str] = set()
+        reported: set[str] = set()
         while not task.replaced.is_set():
             if task.address is None:
-                failure = Failure("there is no way to it: it connects to the program")
+                failure = Failure("it cannot be reached: it connects to the program")
                 break
             try:
                 carry_out(task.address, task.messages)
@@ -322,8 +326,8 @@ class CleanUp:
             else:
                 self._conclude(task, DONE, "")
                 return
-            if str(failure) not in told:
-                told.add(str(failure))
+            if str(failure) not in reported:
+                reported.add(str(failure))
                 self._conclude(task, GONE if failure.gone else TRYING, str(failure))
             rest = deadline - time.monotonic()
             if rest <= 0:
@@ -336,29 +340,29 @@ class CleanUp:
             self._conclude(task, LEFT, str(failure))
 
     def _conclude(self, task: Task, outcome: str, why: str) -> None:
-        """Tell the program; where it has gone, say in words how things stand."""
-        if self._tell({"name": task.name, "outcome": outcome, "why": why}):
+        """Report to the program; where it has ended, log the outcome."""
+        if self._report({"name": task.name, "outcome": outcome, "why": why}):
             return
-        level, words = logging.WARNING, in_words(outcome, why, task.footprint, task.fate())
+        level, text = logging.WARNING, in_words(outcome, why, task.footprint, task.fate())
         if outcome == DONE:
             level = logging.INFO
-        self._say(level, f"{task.name}: {words}")
+        self._log(level, f"{task.name}: {text}")
 
-    def _tell(self, told: Mapping[str, Any]) -> bool:
+    def _report(self, message: Mapping[str, Any]) -> bool:
         """Whether the program still listens."""
         with self._lock:
             try:
-                return os.write(1, json.dumps(told).encode() + b"\n") > 0
+                return os.write(1, json.dumps(message).encode() + b"\n") > 0
             except OSError:
                 return False
 
-    def _say(self, level: int, text: str) -> None:
-        """Say it, and wait `SAY_TIME` at most: there is more to do where nobody listens."""
-        saying = threading.Thread(target=self._write, args=(level, text), daemon=True)
-        saying.start()
-        saying.join(SAY_TIME)
+    def _log(self, level: int, text: str) -> None:
+        """Log a line, waiting `LOG_TIME` at most: other bridges must not wait for a reader."""
+        thread = threading.Thread(target=self._write_log, args=(level, text), daemon=True)
+        thread.start()
+        thread.join(LOG_TIME)
 
-    def _write(self, level: int, text: str) -> None:
+    def _write_log(self, level: int, text: str) -> None:
         if self._to_syslog:
             severity = syslog.LOG_INFO if level == logging.INFO else syslog.LOG_WARNING
             syslog.syslog(severity, text)
@@ -367,16 +371,16 @@ class CleanUp:
 
 
 def in_words(outcome: str, why: str, footprint: Footprint, fate: str) -> str:
-    """What the clean-up process has to say of a bridge."""
+    """The line that is logged of a bridge."""
     if outcome == DONE:
-        return f"the clean-up process took back {footprint.in_words()}"
+        return f"the clean-up process cleaned up {footprint.in_words()}"
     if outcome == LEFT:
-        return f"the clean-up process could not take back {footprint.in_words()} ({why}): {fate}"
+        return f"the clean-up process could not clean up {footprint.in_words()} ({why}): {fate}"
     seconds = max(footprint.lease, SHORTEST_TIME)
     tries = f"the clean-up process keeps trying for {seconds:.0f} s"
     if outcome == GONE:
-        return f"the bridge is not there ({why}), and with it went what was added; {tries}"
-    return f"not yet taken back: {footprint.in_words()} ({why}); {tries}. Failing that, {fate}"
+        return f"the bridge is not there ({why}), nor is what was added to it; {tries}"
+    return f"not yet cleaned up: {footprint.in_words()} ({why}); {tries}. Failing that, {fate}"
 
 
 def _read() -> bytes:
@@ -390,7 +394,7 @@ def main() -> None:
     """Run as a process of its own; ends some time after the program."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
-        signal.signal(number, signal.SIG_IGN)  # it ends with the program, not before
+        signal.signal(number, signal.SIG_IGN)  # it ends after the program, not before it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     os.chdir("/")
     os.set_blocking(0, True)
@@ -399,7 +403,7 @@ def main() -> None:
     to_syslog = "--syslog" in sys.argv[1:]
     if to_syslog:
         syslog.openlog("ryu-droplog", syslog.LOG_PID, syslog.LOG_DAEMON)
-    # At once: Python's own way out would wait for what is being said.
+    # At once: Python's own exit would wait for the threads that log.
     os._exit(CleanUp(to_syslog=to_syslog).run())
 
 

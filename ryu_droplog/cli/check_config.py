@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -10,8 +11,11 @@ import click
 from ryu_droplog.cli.exits import Exit
 from ryu_droplog.cli.visiting import errors_in_one_line
 from ryu_droplog.config import describe, loader, places
+from ryu_droplog.config.json_schema import json_schema
 from ryu_droplog.config.options import choose
+from ryu_droplog.config.settings import Settings
 from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.schema.convert import Mistakes
 
 
 @click.command(
@@ -21,15 +25,23 @@ from ryu_droplog.pipelines.loader import load_pipelines
 @click.argument(
     "path", metavar="[FILE]", required=False, callback=lambda c, p, value: choose(value)
 )
-def check_config(path: str | None) -> None:
-    """Say what the program understands of FILE, or what is wrong with it.
+@click.option(
+    "--schema",
+    is_flag=True,
+    help="Print the JSON Schema of droplog.yaml, for editors; FILE is not read.",
+)
+def check_config(path: str | None, schema: bool) -> None:
+    """Show what the program understands of FILE, or what is wrong with it.
 
     Without FILE it is what RYU_DROPLOG_CONFIG names, else /etc/ryu-droplog/droplog.yaml where it
     exists, else the defaults. Whether the log directory and the run directory can be written is
     looked at as the user who asks.
     """
+    if schema:
+        click.echo(json.dumps(json_schema(), indent=2))
+        return
     with errors_in_one_line():
-        settings = loader.load(path)
+        settings = _settings(path)
         click.echo(describe.describe(settings, load_pipelines(settings.pipeline_directory)))
     problems = list(places.unwritable(settings))
     for problem in problems:
@@ -38,3 +50,13 @@ def check_config(path: str | None) -> None:
         user = f"user {os.geteuid()}, and not as root"
         click.echo(f"ryu-droplog: what can be written was looked at as {user}", err=True)
     sys.exit(Exit.ATTENTION if problems else Exit.WELL)
+
+
+def _settings(path: str | None) -> Settings:
+    """The settings in the file; each of its mistakes is said on a line of its own."""
+    try:
+        return loader.load(path)
+    except Mistakes as error:
+        for mistake in error.mistakes:
+            click.echo(f"ryu-droplog: {mistake}", err=True)
+        sys.exit(Exit.USAGE)

@@ -26,18 +26,18 @@ from ryu_droplog.text.phrases import count
 @click.option(
     "--force",
     is_flag=True,
-    help="Do not look whether a program is at work: remove what is there of any run at once.",
+    help="Do not check whether a program is at work: remove what any run left, at once.",
 )
 def clean(path: str | None, name: str | None, force: bool) -> None:
     """Remove the flows and meters that a crashed run left on the bridges.
 
-    Drop flows of the owner's that it made to tell us (explicit_drops.modify) are restored. Nothing
-    else is touched. Flows go by themselves when their lease ends, meters do not.
+    Drop flows of the bridge's owner to which it added an action (explicit_drops.modify) are
+    restored. Nothing else is touched. Flows end by themselves with their lease, meters do not.
 
     What the last run with the same run_directory left is removed at once. Flows of any other run
-    may be of a program that is at work with another run_directory: they are looked at for as long
-    as their leases last (60 s by default), and left alone if they are renewed; the exit status is
-    1 then.
+    may belong to a program that is at work with another run_directory: they are watched for as
+    long as their leases last (60 s by default), and left alone if they are renewed; the exit
+    status is then 1.
     """
     ready_hub()
     from ryu_droplog.model.cookie import generation_text

@@ -41,7 +41,7 @@ class _Commands(click.Group):
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ryu-droplog")
 def main() -> None:
-    """Tell which packets Open vSwitch dropped, in which table, and whose they were.
+    """Log which packets Open vSwitch dropped, in which table, and which port or policy it concerns.
 
     The configuration is droplog.yaml: the file that --config names, else what RYU_DROPLOG_CONFIG
     names, else /etc/ryu-droplog/droplog.yaml where it exists, else the bridge br-int is taken with

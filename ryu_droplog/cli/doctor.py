@@ -29,11 +29,11 @@ from ryu_droplog.text.printable import plain
 @click.command(epilog=NO_BRIDGE)
 @config_option("path", "droplog.yaml")
 @bridge_option
-@click.option("--json", "as_json", is_flag=True, help="All of it, as JSON, for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="The whole report, as JSON, for scripts.")
 def doctor(path: str | None, name: str | None, as_json: bool) -> None:
-    """Tell what can be seen on each bridge, what cannot, and what the program would add.
+    """Show which drops can be seen on each bridge, which cannot, and what the program would add.
 
-    Changes nothing, before and during use: it asks the switch and its database, and reads. The
+    Changes nothing, before and during use: it only reads from the switch and its database. The
     page begins with what needs attention (!) and what is good to know (-); then come the owner of
     the bridge, what the program adds and costs, what the switch supports, and each table:
     watched, would be watched, drops elsewhere, owner forwards all, left alone, cannot be watched.
@@ -46,29 +46,29 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     with errors_in_one_line():
         settings = loader.load(path)
         pipelines = load_pipelines(settings.pipeline_directory)
-    pages, found = [], []
+    pages, objects = [], []
     outcomes: list[Exit] = []
     for bridge, _ in bridges_to_visit(path, name):
-        errand = partial(
+        task = partial(
             check,
             bridge=bridge,
             run_directory=settings.run_directory,
             pipelines=pipelines,
         )
         try:
-            seen = reach_bridge(bridge, errand)
+            checkup = reach_bridge(bridge, task)
         except DropLogError as error:
             click.echo(f"{bridge.name}: {without_name(bridge.name, str(error))}", err=True)
-            found.append(page.unseen_as_json(bridge.name, str(error)))
+            objects.append(page.unseen_as_json(bridge.name, str(error)))
             outcomes.append(outcome_of(error))
             continue
-        report = examine(bridge, pipelines, settings, seen)
+        report = examine(bridge, pipelines, settings, checkup)
         pages.append(page.as_page(report))
-        found.append(page.as_json(report))
+        objects.append(page.as_json(report))
         outcomes.append(Exit.WELL if report.well else Exit.ATTENTION)
     status = conclude(outcomes)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(objects, indent=2))
     elif pages:
         click.echo(plain("\n\n".join(pages)))
     sys.exit(status)

@@ -23,7 +23,7 @@ from ryu_droplog.text.standard_files import SAY_TIME, standard_error
 @click.command()
 @config_option(
     "path",
-    "droplog.yaml; its keys events and drop_log_config.disable_events are obeyed",
+    "droplog.yaml; of it, events and drop_log_config.disable_events apply",
     without="packet events are on",
 )
 @click.option("--socket", "socket_path", metavar="PATH", help="Where to listen.")
@@ -37,7 +37,7 @@ from ryu_droplog.text.standard_files import SAY_TIME, standard_error
     metavar="FILE",
     help="Credentials; default: the cluster's own, then KUBECONFIG, then ~/.kube/config.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
+@click.option("-v", "--verbose", is_flag=True, help="Log more (level DEBUG).")
 def events(
     path: str | None,
     socket_path: str | None,
@@ -49,7 +49,7 @@ def events(
 
     Listens on a Unix socket for what the exporter of packet events sends, and posts it for the
     pods of this node, so that `kubectl describe pod` shows the packets that were dropped. Options
-    win over the file. Without a file, packet events are on.
+    override the file. Without a file, packet events are on.
     """
     plain_log.set_up(verbose=verbose)
     errors = standard_error(threading)

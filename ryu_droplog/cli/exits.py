@@ -30,7 +30,7 @@ NO_BRIDGE = RULE.format(nobody="no named bridge could be reached")
 
 def overall(outcomes: Iterable[Exit]) -> Exit:
     """The exit status of a command from how it ended for each that it was to ask."""
-    found = set(outcomes)
-    if found <= {Exit.UNREACHED}:
+    distinct = set(outcomes)
+    if distinct <= {Exit.UNREACHED}:
         return Exit.UNREACHED
-    return Exit.WELL if found == {Exit.WELL} else Exit.ATTENTION
+    return Exit.WELL if distinct == {Exit.WELL} else Exit.ATTENTION

@@ -23,6 +23,9 @@ from ryu_droplog.config.endpoint import ServiceEndpoint
 from ryu_droplog.pipelines.loader import AUTO, load_pipelines
 from ryu_droplog.text.phrases import count
 
+_VERDICTS = {"table-miss": "table-miss", "shadow": "flow above", "left alone": "left alone"}
+"""What is said of each verdict, by its value."""
+
 
 @click.command(epilog=NO_BRIDGE)
 @config_option("path", "droplog.yaml")
@@ -45,25 +48,25 @@ def plan(path: str | None, name: str | None) -> None:
         recognition = recognise(snapshot.flows)
         pipeline = choose_pipeline(bridge.pipeline, recognition, pipelines)
         database = names_of_flows(bridge, pipeline, snapshot)
-        made = make_plan(pipeline, snapshot, bridge.explicit_drops, database.is_drop)
+        planned = make_plan(pipeline, snapshot, bridge.explicit_drops, database.is_drop)
         flows = count(len(snapshot.flows), "flow")
         click.echo(f"{bridge.name}: pipeline {pipeline.name}, {flows}")
         if bridge.pipeline == AUTO and recognition.sureness != "unknown":
             click.echo(f"  owner: {recognition.in_words()}")
-        width = max((len(table.name) for table in made.tables), default=0)
-        for table in made.tables:
-            what = table.verdict.value
-            if table in made.watched:
+        width = max((len(table.name) for table in planned.tables), default=0)
+        for table in planned.tables:
+            what = _VERDICTS[table.verdict.value]
+            if table in planned.watched:
                 what += f" at priority {table.priority}"
             click.echo(f"  {table.table_id:3}  {table.name:{width}}  {what:24}  {table.why}")
-        for drop in made.explicit:
-            words = f"explicit drop at priority {drop.flow.priority}, {drop.method.value}"
+        for drop in planned.explicit:
+            what = f"explicit drop at priority {drop.flow.priority}, {drop.method.value}"
             where = match_text(drop.flow.match) or "every packet"
             why = f" ({drop.why})" if drop.why else ""
-            click.echo(f"  {drop.flow.table_id:3}  {words}: {where}{why}")
-        tables = count(len(made.tables), "table")
-        click.echo(f"  {len(made.watched)} of {tables} would be watched")
-        _explicit_in_words(made)
+            click.echo(f"  {drop.flow.table_id:3}  {what}: {where}{why}")
+        tables = count(len(planned.tables), "table")
+        click.echo(f"  {len(planned.watched)} of {tables} would be watched")
+        _explicit_in_words(planned)
         if isinstance(bridge.endpoint, ServiceEndpoint):
             click.echo(
                 "  written to OVSDB: one row of type=service in Controller, for this bridge;"
@@ -72,20 +75,20 @@ def plan(path: str | None, name: str | None) -> None:
     sys.exit(conclude(outcomes))
 
 
-def _explicit_in_words(made: Any) -> None:
+def _explicit_in_words(planned: Any) -> None:
     """What would be done about explicit drops, and what of that changes flows of the owner's."""
     from ryu_droplog.reconcile.explicit_drops import CaptureMethod
 
-    ways = [drop.method for drop in made.explicit]
-    if ways:
+    methods = [drop.method for drop in planned.explicit]
+    if methods:
         click.echo(
-            f"  {count(len(ways), 'explicit drop')} of the owner's:"
-            f" {ways.count(CaptureMethod.ABOVE)} would"
-            f" be logged by a flow of ours above, {ways.count(CaptureMethod.COUNT)} only counted"
+            f"  {count(len(methods), 'explicit drop')} of the owner's:"
+            f" {methods.count(CaptureMethod.ABOVE)} would be logged by a flow of ours just above,"
+            f" {methods.count(CaptureMethod.COUNT)} only counted"
         )
-    if CaptureMethod.MODIFY in ways:
+    if CaptureMethod.MODIFY in methods:
         click.echo(
-            f"  CHANGED: {count(ways.count(CaptureMethod.MODIFY), 'drop flow')} of the owner's"
-            f" would get an"
-            " action that tells us; it is taken off at the end"
+            f"  CHANGED: {count(methods.count(CaptureMethod.MODIFY), 'drop flow')} of the owner's"
+            " would get an action that sends their packets to the program; it is removed at the"
+            " end"
         )

@@ -15,7 +15,7 @@ from ryu_droplog.pipelines.loader import load_pipelines
 @click.command()
 @click.argument("path", metavar="FILE")
 @config_option(
-    "config_path", "droplog.yaml: its pipelines, prefixes, filters, and what it says of OpFlex"
+    "config_path", "droplog.yaml: its pipelines, prefixes, filters and the section opflex"
 )
 @click.option(
     "--format",
@@ -28,7 +28,7 @@ from ryu_droplog.pipelines.loader import load_pipelines
     "--prune/--no-prune",
     default=True,
     show_default=True,
-    help="Leave out control chatter and what the filters of droplog.yaml say.",
+    help="Filter link-local control traffic, and what the filters of droplog.yaml match.",
 )
 def replay(path: str, config_path: str | None, form: str | None, prune: bool) -> None:
     """Write the drops whose logs are in FILE, a pcap or pcapng capture, with the capture's time.
@@ -38,10 +38,10 @@ def replay(path: str, config_path: str | None, form: str | None, prune: bool) ->
 
         tcpdump -U -i lo -w - udp port 50000 | ryu-droplog replay -
 
-    Of a drop log that the capture has cut (tcpdump -s, editcap -s), what is there is written, and
-    TRUNCATED behind it; what an option that is missing would tell counts as not told.
+    Of a drop log that the capture has cut (tcpdump -s, editcap -s), what is there is written, with
+    TRUNCATED behind it; what a missing option would say counts as not recorded.
 
-    What was found is told on standard error. Exit status: 0 all was read, also where it had no drop
+    A summary is written to standard error. Exit status: 0 all was read, also where it had no drop
     log, 1 the capture is damaged (what could be read is written) or cannot be read, 2 the
     configuration or the command line is wrong.
     """

@@ -17,16 +17,15 @@ from ryu_droplog.text.standard_files import standard_error
 
 @click.command()
 @config_option("path", "droplog.yaml")
-@click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
+@click.option("-v", "--verbose", is_flag=True, help="Log more (level DEBUG).")
 def run(path: str | None, verbose: bool) -> None:
     """Attach to the bridges and log their drops, until SIGTERM or SIGINT.
 
-    Lines go where the configuration says (standard output by default), what the program has to
-    say of itself goes to standard error. Every flow and meter that it adds to a bridge is gone
-    when it stops.
+    Drop lines go where the configuration says (standard output by default), the program's own log
+    goes to standard error. Every flow and meter that it adds to a bridge is removed when it stops.
 
-    Exit status: 0 all is removed, 1 something may still be on a bridge (the log says what, and a
-    process that cleans up goes on trying for a minute), 2 the configuration or the command line is
+    Exit status: 0 all is removed, 1 something may still be on a bridge (the log says what, and the
+    clean-up process goes on trying for a minute), 2 the configuration or the command line is
     wrong.
     """
     with errors_in_one_line():

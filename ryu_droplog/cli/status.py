@@ -18,12 +18,12 @@ from ryu_droplog.text.printable import plain
 
 @click.command(epilog=NO_PROGRAM)
 @config_option("path", "droplog.yaml")
-@click.option("--json", "as_json", is_flag=True, help="All of it, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="The whole answer, as JSON.")
 def status(path: str | None, as_json: bool) -> None:
-    """Ask the running program how it does, and for its books: where every drop went.
+    """Show the state of the running program, and its counters: what became of every drop.
 
-    What is not well comes first (!): a bridge that is not connected and why, a configuration that
-    was not taken, a destination that cannot be written.
+    Problems come first (!): a bridge that is not connected and why, a configuration that was
+    refused, a destination that cannot be written.
     """
     from ryu_droplog.runtime import status_page, status_socket
 

@@ -46,19 +46,19 @@ def ready_hub() -> None:
         from ryu_droplog.runtime import manager  # noqa: F401
 
 
-def visit_bridge(bridge: Bridge, errand: Any, outcomes: list[Exit], *more: Any) -> Any:
-    """What the errand at the bridge brings back; None, with the reason on standard error.
+def visit_bridge(bridge: Bridge, task: Any, outcomes: list[Exit], *more: Any) -> Any:
+    """What the task at the bridge brings back; None, with the reason on standard error.
 
     How it went is added to `outcomes`; `more` is as for `visit`.
     """
     try:
-        found = reach_bridge(bridge, errand, *more)
+        result = reach_bridge(bridge, task, *more)
     except DropLogError as error:
         click.echo(f"{bridge.name}: {without_name(bridge.name, str(error))}", err=True)
         outcomes.append(outcome_of(error))
         return None
     outcomes.append(Exit.WELL)
-    return found
+    return result
 
 
 def outcome_of(error: DropLogError) -> Exit:
@@ -73,8 +73,8 @@ def conclude(outcomes: list[Exit]) -> Exit:
     return overall(outcomes)
 
 
-def reach_bridge(bridge: Bridge, errand: Any, *more: Any) -> Any:
-    """What the errand at the bridge brings back; raises DropLogError with the reason.
+def reach_bridge(bridge: Bridge, task: Any, *more: Any) -> Any:
+    """What the task at the bridge brings back; raises DropLogError with the reason.
 
     `more` is as for `visit`.
     """
@@ -82,10 +82,10 @@ def reach_bridge(bridge: Bridge, errand: Any, *more: Any) -> Any:
 
     endpoint = bridge.endpoint
     if isinstance(endpoint, Accepted):
-        raise Unreachable("it connects to us: there is no way to it from here")
+        raise Unreachable("it cannot be reached from here: it connects to the program")
     if isinstance(endpoint, ServiceEndpoint):
         endpoint = endpoint.management
-    return visit(endpoint, errand, *more)
+    return visit(endpoint, task, *more)
 
 
 @contextmanager

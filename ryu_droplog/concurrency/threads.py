@@ -43,7 +43,7 @@ def start(function: Callable[..., None], *arguments: object) -> Any:
 def join(threads: Iterable[Any], seconds: float = JOIN_TIME) -> bool:
     """Wait until all of these have ended, so many seconds at most; whether they have.
 
-    With eventlet a thread that never gives way cannot be waited for, nor left.
+    With eventlet a thread that never yields cannot be waited for, nor left.
     """
     deadline = time.monotonic() + seconds
     return all(_ended(thread, deadline - time.monotonic()) for thread in threads)

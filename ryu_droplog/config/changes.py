@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ryu_droplog.config.filter_spec import fields
+from ryu_droplog.config.filter_spec import FilterSpec, fields
 from ryu_droplog.config.settings import Bridge, Deduplication, ExplicitDrops, Settings
+from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.schema.yaml_file import join, show
+from ryu_droplog.schema.wording import join, show
 from ryu_droplog.text.printable import escape
 
 ABSENT = "absent"
@@ -48,7 +49,7 @@ def changes(
         if (was := before.get(key, _Value(ABSENT))) != (now := after.get(key, _Value(ABSENT)))
     ]
     found = [
-        change for change in found if not _of_a_bridge_that_came_or_went(change, before, after)
+        change for change in found if not _of_an_entry_that_came_or_went(change, before, after)
     ]
     found += _of_pipelines(old_pipelines, new_pipelines)
     return sorted(found, key=lambda change: not change.off)
@@ -70,8 +71,13 @@ def _values(settings: Settings) -> Iterator[tuple[str, _Value]]:
     yield f"{drop_log}.enable", _flag(settings.enable)
     shown = _Value(show(settings.disable_events), on=not settings.disable_events)
     yield f"{drop_log}.disable_events", shown
-    yield f"{drop_log}.opflex_redirect_drop_logs", _optional(settings.output)
+    if settings.listed_sinks and settings.output is None:
+        yield f"{drop_log}.opflex_redirect_drop_logs", _Value("null, and sinks are listed")
+    else:
+        yield f"{drop_log}.opflex_redirect_drop_logs", _optional(settings.output)
     yield "format", _Value(settings.format)
+    for sink in settings.sinks if settings.listed_sinks else ():
+        yield from _sink(sink)
     yield "log_directory", _Value(_path(settings.log_directory))
     yield "run_directory", _Value(_path(settings.run_directory))
     yield "pipeline_directory", _Value(_path(settings.pipeline_directory))
@@ -86,8 +92,7 @@ def _values(settings: Settings) -> Iterator[tuple[str, _Value]]:
     yield "throttle", _Value(_throttle(settings.throttle))
     yield "books.interval", _Value(f"{settings.report_interval} s", settings.report_interval > 0)
     for filter in settings.prune:
-        forms = (f"{key} {form}" for key, form in fields(filter).items() if key != "name")
-        yield join("prune", filter.name), _Value(show(", ".join(forms)).strip('"'))
+        yield join("prune", filter.name), _filter(filter)
     yield "opflex.droplog_directory", _optional(opflex.droplog_directory)
     yield "opflex.ids_directory", _Value(_path(opflex.ids_directory))
     yield "opflex.print_tenant", _flag(opflex.print_tenant)
@@ -109,13 +114,30 @@ def _bridge(bridge: Bridge) -> Iterator[tuple[str, _Value]]:
     yield f"{key}.explicit_drops", _Value(_explicit(drops), _logged(drops) + drops.modify)
 
 
-def _of_a_bridge_that_came_or_went(
+def _sink(sink: SinkSpec) -> Iterator[tuple[str, _Value]]:
+    key = f"sinks[{show(sink.name)}]"
+    yield key, _Value("present", on=1)
+    yield f"{key}.type", _Value(sink.type)
+    for option, value in sink.options:
+        yield f"{key}.{option}", _Value(show(value))
+    for filter in sink.filters:
+        yield f"{key}.filters[{show(filter.name)}]", _filter(filter)
+    yield f"{key}.queue.drops", _Value(show(sink.queue.drops))
+    yield f"{key}.queue.overflow", _Value(sink.queue.overflow)
+
+
+def _filter(filter: FilterSpec) -> _Value:
+    forms = (f"{key} {form}" for key, form in fields(filter).items() if key != "name")
+    return _Value(show(", ".join(forms)).strip('"'))
+
+
+def _of_an_entry_that_came_or_went(
     change: Change, before: Mapping[str, _Value], after: Mapping[str, _Value]
 ) -> bool:
-    """Whether the change of the bridge itself says it all."""
-    bridge, bracket, rest = change.key.partition("].")
-    bridge += "]"
-    return bool(bracket and rest) and (bridge in before) != (bridge in after)
+    """Whether the change of the bridge or of the sink itself says it all."""
+    entry, bracket, rest = change.key.partition("].")
+    entry += "]"
+    return bool(bracket and rest) and (entry in before) != (entry in after)
 
 
 def _flag(value: bool) -> _Value:

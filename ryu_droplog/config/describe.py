@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ryu_droplog.config import loader
 from ryu_droplog.config.endpoint import Accepted, Endpoint
@@ -15,9 +15,11 @@ from ryu_droplog.config.settings import (
     Opflex,
     Settings,
 )
+from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.schema.yaml_file import show
+from ryu_droplog.schema.wording import show
 from ryu_droplog.text.phrases import count
+from ryu_droplog.text.printable import escape
 
 
 def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
@@ -31,10 +33,10 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
     lines = [
         ("configuration", settings.source),
         ("drop log", drop_log),
-        ("drop lines go to", _output(settings.output)),
+        ("drop lines go to", _log(settings)),
         ("format", settings.format),
         ("packet events", _events(settings)),
-        ("left out", _prune(settings.prune)),
+        ("filtered", _prune(settings.prune)),
         ("log directory", settings.log_directory),
         ("run directory", settings.run_directory),
         (
@@ -59,6 +61,8 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
         ),
     ]
     page = [f"{name + ':':<18}{value}" for name, value in lines]
+    if settings.listed_sinks:
+        page += [line for sink in settings.sinks for line in _sink(sink)]
     for bridge in settings.bridges:
         pipeline = pipelines[bridge.pipeline]
         prefix = pipeline.prefix if bridge.prefix is None else bridge.prefix
@@ -112,15 +116,35 @@ def _prune(filters: Sequence[FilterSpec]) -> str:
 
 
 def _opflex(opflex: Opflex) -> str:
-    obeyed = f"obeys {opflex.droplog_directory}" if opflex.droplog_directory else "obeys no files"
+    directory = opflex.droplog_directory
+    control = f"control files in {directory}" if directory else "no control files"
     tenants = f"; tenants in the line, {len(opflex.tenants)} known" if opflex.print_tenant else ""
-    return f"{obeyed}; names of policies in {opflex.ids_directory}{tenants}"
+    return f"{control}; names of policies in {opflex.ids_directory}{tenants}"
 
 
 def _throttle(throttle: Deduplication | None) -> str:
     if throttle is None:
         return "each has its own line"
-    return f"folded within {throttle.window:g} s, {throttle.entries} at a time"
+    return f"deduplicated within {throttle.window:g} s, {throttle.entries} at a time"
+
+
+def _log(settings: Settings) -> str:
+    if settings.listed_sinks and settings.output is None:
+        return "the sinks below"
+    also = " and the sinks below" if settings.listed_sinks else ""
+    return _output(settings.output) + also
+
+
+def _sink(sink: SinkSpec) -> Iterator[str]:
+    yield f"\nsink {sink.name}"
+    yield f"  {'type:':<16}{sink.type}"
+    for key, value in sink.options:
+        yield f"  {key + ':':<16}{escape(str(value))}"
+    yield f"  {'filtered:':<16}{_prune(sink.filters)}"
+    yield (
+        f"  {'queue:':<16}{sink.queue.drops} drops; while it is full, the {sink.queue.overflow}"
+        " are refused"
+    )
 
 
 def _output(output: str | None) -> str:

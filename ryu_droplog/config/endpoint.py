@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-_SUN_PATH = 107
-"""Bytes that a Unix socket's path may have: sun_path without its final NUL (unix(7))."""
+from ryu_droplog.schema.socket_path import check_socket_path
+
 _HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^]]*)\]|(?P<host>[^:]*)):(?P<port>[0-9]{1,5})", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")  # RFC 1123 section 2.1
 
@@ -94,6 +94,11 @@ def parse_connect(text: str) -> Endpoint:
     raise ValueError('"unix:/absolute/path", "tcp:HOST:PORT", "service" or "listen"')
 
 
+def parse_bridge_endpoint(text: str) -> Endpoint | None:
+    """As `parse_connect`; None for `service`, which stands for what only the bridge can tell."""
+    return None if text == "service" else parse_connect(text)
+
+
 def parse_listen(value: int | str) -> TcpEndpoint:
     """`ADDRESS:PORT` (an IPv6 address in brackets), or a port alone, on 127.0.0.1.
 
@@ -114,10 +119,7 @@ def unix(path: str) -> UnixEndpoint:
 
     Raises ValueError, whose text says what was expected.
     """
-    if not path.startswith("/") or not path.isprintable():
-        raise ValueError("the absolute path of a socket")
-    if len(os.fsencode(path)) > _SUN_PATH:
-        raise ValueError(f"the path of a socket in at most {_SUN_PATH} bytes (unix(7))")
+    check_socket_path(path)
     return UnixEndpoint(path)
 
 

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from ryu_droplog.config.capture_spec import FlowSpec
-from ryu_droplog.schema.yaml_file import join, show
+from ryu_droplog.schema.wording import join, show
 
 T = TypeVar("T")
 

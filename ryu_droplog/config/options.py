@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from oslo_config import cfg
+if TYPE_CHECKING:
+    from oslo_config import cfg
 
 CONFIG_VARIABLE = "RYU_DROPLOG_CONFIG"
 """Environment variable with the path of droplog.yaml, where no option says it; empty: no file."""
@@ -13,12 +15,6 @@ DEFAULT_FILE = "/etc/ryu-droplog/droplog.yaml"
 """What is taken where it exists, and neither an option nor the environment says anything."""
 ORDER = f"default: what {CONFIG_VARIABLE} names, else {DEFAULT_FILE} where it exists"
 """How the file is chosen, for `--help`."""
-
-_OPTIONS = [
-    cfg.StrOpt(
-        "config", metavar="FILE", help=f"droplog.yaml; {ORDER}, else br-int with the defaults"
-    ),
-]
 
 
 def choose(
@@ -47,7 +43,11 @@ def choose(
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Make `--droplog-config FILE` known, or where it is too late for that, `[droplog] config`."""
+    from oslo_config import cfg  # commands that need no os-ken do without, and start sooner
+
+    text = f"droplog.yaml; {ORDER}, else br-int with the defaults"
+    options = [cfg.StrOpt("config", metavar="FILE", help=text)]
     try:
-        conf.register_cli_opts(_OPTIONS, group="droplog")
+        conf.register_cli_opts(options, group="droplog")
     except cfg.ArgsAlreadyParsedError:
-        conf.register_opts(_OPTIONS, group="droplog")
+        conf.register_opts(options, group="droplog")

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ryu_droplog.config.settings import SYSLOG, Settings
+from ryu_droplog.config.settings import Settings
+from ryu_droplog.schema.wording import show
 from ryu_droplog.text.printable import escape
 
 
 def unwritable(settings: Settings) -> Iterator[str]:
     """What could not be written by the user of this process, with its key, each on one line.
 
-    The log directory counts where drop lines go to a file.
+    The log directory counts where drop lines go to a file, and the files of sinks do.
     """
-    output = settings.output
-    if output is not None and output != SYSLOG:
-        problem = _of_file(output)
-        if problem:
-            yield f"log_directory: {escape(output)} cannot be written: {problem}"
+    for sink in settings.sinks:
+        path = sink.options.file()
+        problem = _of_file(path) if path is not None else ""
+        if path is not None and problem:
+            key = "log_directory" if path == settings.output else f"sinks[{show(sink.name)}]"
+            yield f"{key}: {escape(path)} cannot be written: {problem}"
     problem = _of_directory(settings.run_directory)
     if problem:
         yield f"run_directory: {escape(settings.run_directory)} cannot be written: {problem}"

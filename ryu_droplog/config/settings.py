@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from ryu_droplog.config.capture_spec import FlowSpec
 from ryu_droplog.config.endpoint import Endpoint, TcpEndpoint, UdpEndpoint
 from ryu_droplog.config.filter_spec import DEFAULTS, FilterSpec
-from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
+from ryu_droplog.config.sink_spec import SinkSpec
 
 ANY_BRIDGE = "*"
 """Name of a bridge entry that stands for any switch that connects to `listen`."""
-OPENFLOW_NAME = 15
-"""Bytes of a bridge's name that OpenFlow 1.3 has room for (OFP_MAX_PORT_NAME_LEN, 7.2.1)."""
 SYSLOG = "syslog"
 """`Settings.output` where drop lines go to syslog; no file, because a file's path is absolute."""
 LONGEST_LEASE = 0xFFFF
@@ -28,17 +25,12 @@ def is_bridge_name(name: str) -> bool:
     return 1 <= len(name) <= 63 and name.isprintable() and not set(name) & set(" /*")
 
 
-class Meter(Struct, frozen=True, forbid_unknown_fields=True):
+class Meter(Struct, frozen=True):
     """Holds back a flood of drops, one meter for each table."""
 
-    # Open vSwitch wants a burst that fits the rate: its userspace datapath counts time in whole
-    # milliseconds, and a meter whose burst is less than what the rate lets through in one of them
-    # never fills again. At 10,000,000 packets a second with a burst of 100 it dropped nearly
-    # everything, at 100,001 with 100 too, at 100,000 with 100 nothing. So burst * 1000 >= rate
-    # must hold, and a rate beyond what anyone can read is refused.
-    rate: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
+    rate: int = 1000
     """Packets per second that a table may send, 1 to 1,000,000."""
-    burst: Annotated[int, Meta(ge=1, le=0xFFFFFFFF)] = 100
+    burst: int = 100
     """Packets that may come at once, a thousandth of the rate to 2^32-1.
 
     It is burst_size in OpenFlow 1.3.5 section 7.3.4.4.
@@ -47,12 +39,12 @@ class Meter(Struct, frozen=True, forbid_unknown_fields=True):
     """False: on a switch without meters, add the flows without."""
 
 
-class Lease(Struct, frozen=True, forbid_unknown_fields=True):
+class Lease(Struct, frozen=True):
     """How long the flows outlive the program."""
 
-    duration: Annotated[int, Meta(ge=3, le=LONGEST_LEASE)] = 60
+    duration: int = 60
     """Seconds from its last renewal to a flow's end, 3 to 65535 (hard_timeout, section 7.3.4.1)."""
-    renew: Annotated[int, Meta(ge=1, le=0xFFFF // 2)] = 20
+    renew: int = 20
     """Seconds between two renewals, 1 to half of the duration."""
 
 
@@ -132,11 +124,24 @@ class Events(Struct, frozen=True):
     """Absolute path of the file with credentials; None: the cluster's own, or the user's."""
 
 
-class _Options(NamedTuple):
-    encode: str = "opflex"
-    path: str = ""
-    to: str = ""
-    socket: str = ""
+class KeyLines:
+    """On which line of the file a key stands. It is no part of what the file says.
+
+    So one is equal to every other: a remark that is added above changes no settings.
+    """
+
+    def __init__(self, line: Callable[[Sequence[object]], int | None] = lambda path: None) -> None:
+        self._line = line
+
+    def of(self, path: Sequence[object]) -> int | None:
+        """The line of the key at `path`, from 1; None where the file does not have it."""
+        return self._line(path)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeyLines)
+
+    def __hash__(self) -> int:
+        return hash(KeyLines)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -174,25 +179,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     format: str = "opflex"
     """How a drop is written: `opflex`, `extended` or `json`."""
     events: Events = Events()
-
-    @property
-    def sinks(self) -> tuple[SinkSpec, ...]:
-        """Where drops go."""
-        found = []
-        encode = self.format
-        if self.output is None:
-            found.append(SinkSpec("standard output", "stdout", _Options(encode=encode)))
-        elif self.output == SYSLOG:
-            found.append(SinkSpec("syslog", "syslog", _Options(encode=encode, to="/dev/log")))
-        else:
-            options = _Options(encode=encode, path=self.output)
-            found.append(SinkSpec(self.output, "file", options))
-        if not self.disable_events:
-            path = self.events.socket
-            name = f"packet events to {path}"
-            queue = QueueSpec(30)
-            found.append(SinkSpec(name, "packet-events", _Options(socket=path), queue=queue))
-        return tuple(found)
+    sinks: tuple[SinkSpec, ...] = ()
+    """Where drops go: what the short way says (`log`, `packet-events`), then what `sinks` lists."""
+    listed_sinks: bool = False
+    """Whether `sinks` is given."""
+    lines: KeyLines = KeyLines()
+    """Where in the file its keys are."""
 
     @property
     def alike(self) -> list[tuple[str, ...]]:

@@ -15,12 +15,14 @@ from typing import Any
 
 from os_ken.lib import hub
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.concurrency.threads import join, start
 from ryu_droplog.config.endpoint import TcpEndpoint, UnixEndpoint
-from ryu_droplog.config.settings import ANY_BRIDGE, OPENFLOW_NAME, Bridge
+from ryu_droplog.config.settings import ANY_BRIDGE, Bridge
 from ryu_droplog.connections.presence import cannot_connect
 from ryu_droplog.connections.reach import CONNECTING, REFUSED, STEADY, UNREACHABLE, Trouble
 from ryu_droplog.locks.bridge_claims import Claim, Claims, Trust
+from ryu_droplog.model.bridge_name import port_name_of
 from ryu_droplog.model.errors import DropLogError, SwitchError
 from ryu_droplog.openflow.connection import Connection, new_handshake
 from ryu_droplog.openflow.flow_removed import FlowRemoved
@@ -32,7 +34,7 @@ LOG = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 15.0
-"""Seconds until the next try to connect; doubles each time."""
+"""Seconds until the next try to connect."""
 CONNECT_TIME = 5.0
 """Seconds that a connection may take."""
 HANDSHAKE_TIME = 15.0
@@ -60,7 +62,7 @@ class Session:
         handshake: Handshake | None = None,
         handshake_time: float = HANDSHAKE_TIME,
     ) -> None:
-        """`find` gives the settings of a bridge by its name.
+        """`find` gives the settings of a bridge by the name of its LOCAL port; empty: it has none.
 
         `handshake` was completed over this socket; without one the switch has `handshake_time`
         seconds for it.
@@ -109,7 +111,7 @@ class Session:
 
     @property
     def name(self) -> str | None:
-        """The bridge's name as its LOCAL port has it; None until it is known."""
+        """The bridge's name: its entry's, or (`*`) its LOCAL port's; None until it is known."""
         return self._name
 
     def stop(self) -> None:
@@ -130,15 +132,18 @@ class Session:
             self.failure = f"no answer from the switch within {STOP_TIME:g} s"
             self._connection.stop()
 
-    def claim(self, name: str, datapath_id: int) -> Bridge:
-        """Claim the bridge of that name, as the switch tells it; gives back its settings.
+    def claim(self, port_name: str, datapath_id: int) -> Bridge:
+        """Claim the bridge whose LOCAL port has that name; gives back its settings.
 
         Raises SwitchError when it is not asked for, or somebody else has it.
         """
-        bridge = self._find(name)
+        bridge = self._find(port_name)
         if bridge is None:
-            raise SwitchError(f"the bridge there is called {name!r}, and is not asked for")
+            if not port_name:
+                raise SwitchError("the bridge there has no LOCAL port, which would tell its name")
+            raise SwitchError(f"the bridge there is called {port_name!r}, and is not asked for")
         if self._claim is None:
+            name = port_name if bridge.name == ANY_BRIDGE else bridge.name
             self._claim = self._claims.take(
                 name, datapath_id, self.peer, self._trust, self._give_way
             )
@@ -175,9 +180,8 @@ class Session:
             self._reconciler.flow_removed(removed)
 
     def _ready(self, connection: Connection) -> None:
-        name = connection.name
         try:
-            bridge = self.claim(name, connection.id)
+            bridge = self.claim(connection.name, connection.id)
         except SwitchError as error:
             self.failure = str(error)
             connection.stop()
@@ -185,8 +189,8 @@ class Session:
         if self._stopping:
             connection.stop()
             return
-        full_name = name if bridge.name == ANY_BRIDGE else bridge.name
-        self._reconciler, self._take = self._begin(connection, bridge, full_name)
+        assert self._name is not None
+        self._reconciler, self._take = self._begin(connection, bridge, self._name)
         self._thread = start(self._program, self._reconciler)
 
     # In the reconciler's thread
@@ -198,7 +202,7 @@ class Session:
             if not self._connection.stopped and not self.failure:
                 self.failure = str(error)
         except Exception as error:
-            LOG.exception("%s: programming the bridge has failed", self.peer)
+            LOG.exception("%s: reconciling the flows of the bridge has failed", self.peer)
             self.failure = f"{type(error).__name__}: {error}"
         finally:
             self._connection.stop()
@@ -226,12 +230,14 @@ class Connector:
         self._said: set[str] = set()
         """What was said since the bridge was connected last."""
         self._failure: str | None = None
+        self._by = "to"
+        """`to` what the connection leads, or `through` what it has come."""
         self._connected = False
         """Whether the last connection got as far as a bridge that is ours to watch."""
 
     def run(self) -> None:
         """Connect, stay, connect again, until `stop`."""
-        pause = FIRST_PAUSE
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         while not self._stopping:
             began = time.monotonic()
             trouble = self._once()
@@ -240,10 +246,12 @@ class Connector:
                 break
             lived = self._connected and self._failure is None
             if time.monotonic() - began > (STEADY if lived else LONGEST_PAUSE):
-                pause = FIRST_PAUSE
+                backoff.reset()
             self._complain(trouble)
-            self._rest(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            self._rest(backoff.failed())
+
+    def discard(self) -> None:
+        """Let go of what `run` was to use; only where it never runs."""
 
     def stop(self) -> None:
         """Make `run` return, after our flows were taken back."""
@@ -261,6 +269,7 @@ class Connector:
             self.trouble = Trouble(UNREACHABLE, cannot_connect(self._endpoint, error))
             return self.trouble.text
         trust = Trust.LOCAL if isinstance(self._endpoint, UnixEndpoint) else Trust.OUTWARD
+        self._by = "to"
         session = Session(sock, str(self._endpoint), self._find, self._greet, self._claims, trust)
         self._serve(session)
         return self.trouble.text if self.trouble else ""
@@ -293,14 +302,27 @@ class Connector:
         with suppress(hub.QueueEmpty):
             self._wake.get(timeout=max(seconds, 0.001))
 
-    def _find(self, name: str) -> Bridge | None:
-        return find([self._bridge], name)
+    def _find(self, port_name: str) -> Bridge | None:
+        """Our bridge, where it is the one there.
+
+        A bridge without a LOCAL port is known by its management socket, which Open vSwitch gives
+        the whole name.
+        """
+        name = self._bridge.name
+        told = port_name == port_name_of(name)
+        return self._bridge if told or (not port_name and self._is_socket_of(name)) else None
+
+    def _is_socket_of(self, name: str) -> bool:
+        endpoint = self._endpoint
+        return (
+            isinstance(endpoint, UnixEndpoint) and os.path.basename(endpoint.path) == f"{name}.mgmt"
+        )
 
     def _greet(
         self, connection: Connection, bridge: Bridge, name: str
     ) -> tuple[Reconciler, Callable[..., None]]:
         self._connected = True
-        self._say(f"connected to {connection.address}")
+        self._say(f"connected {self._by} {connection.address}")
         return self._begin(connection, bridge, name)
 
     def _complain(self, trouble: str) -> None:
@@ -318,17 +340,6 @@ class Connector:
                 self._said.clear()
             self._said.add(topic)
             LOG.log(level, "%s: %s", self._bridge.name, text)
-
-
-def find(bridges: Sequence[Bridge], port_name: str) -> Bridge | None:
-    """The settings of the bridge whose LOCAL port has this name; None: it is not asked for.
-
-    OpenFlow 1.3 has room for 15 bytes of a name (OFP_MAX_PORT_NAME_LEN, section 7.2.1).
-    """
-    for bridge in bridges:
-        if port_name == bridge.name.encode()[:OPENFLOW_NAME].decode("utf-8", "replace"):
-            return bridge
-    return next((bridge for bridge in bridges if bridge.name == ANY_BRIDGE), None)
 
 
 def connect(endpoint: UnixEndpoint | TcpEndpoint) -> socket.socket:

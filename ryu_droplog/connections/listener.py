@@ -17,9 +17,10 @@ from contextlib import suppress
 from typing import Any
 
 from ryu_droplog.concurrency.threads import Group
-from ryu_droplog.config.endpoint import Accepted, TcpEndpoint
-from ryu_droplog.config.settings import ANY_BRIDGE, OPENFLOW_NAME, Arrivals, Bridge, is_bridge_name
+from ryu_droplog.config.endpoint import TcpEndpoint
+from ryu_droplog.config.settings import ANY_BRIDGE, Arrivals, Bridge
 from ryu_droplog.connections.connector import NewProgrammer, Session
+from ryu_droplog.connections.entries import waiting_entry
 from ryu_droplog.connections.handshakes import Handshakes
 from ryu_droplog.connections.peer_log import PeerLog
 from ryu_droplog.locks.bridge_claims import Claims, Trust
@@ -44,6 +45,7 @@ class Listener:
     def __init__(
         self,
         endpoint: TcpEndpoint,
+        listening: socket.socket,
         arrivals: Arrivals,
         bridges: Sequence[Bridge],
         begin: NewProgrammer,
@@ -51,9 +53,9 @@ class Listener:
         claims: Claims,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`has_room` says whether there may be a bridge of the entry `*` with that name, too.
+        """`listening` listens at `endpoint`; it is closed when `run` returns.
 
-        Raises ConfigError: cannot listen.
+        `has_room` says whether there may be a bridge of the entry `*` with that name, too.
         """
         self.endpoint = endpoint
         self.log = PeerLog(clock)
@@ -68,7 +70,8 @@ class Listener:
         self._begun: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """By host: how many sessions it may begin now, as of when."""
         self._stopping = False
-        self._entrance = Handshakes(endpoint, arrivals.connections, self._admit, self.log.refuse)
+        self._listening = listening
+        self._entrance = Handshakes(listening, arrivals.connections, self._admit, self.log.refuse)
 
     def run(self) -> None:
         """Accept until `stop`."""
@@ -87,6 +90,21 @@ class Listener:
         self._stopping = True
         for session in list(self._sessions):
             session.stop()
+
+    @property
+    def held(self) -> socket.socket:
+        """The socket that listens, or is to listen next."""
+        return self._listening
+
+    def move(self, endpoint: TcpEndpoint, listening: socket.socket) -> None:
+        """Listen elsewhere; the switches that are connected stay so."""
+        self.endpoint, self._listening = endpoint, listening
+        self._entrance.listen_at(listening)
+        LOG.info("listening on %s", endpoint)
+
+    def discard(self) -> None:
+        """Close what `run` was to serve; only where it never runs."""
+        self._entrance.close()
 
     def change(self, bridges: Sequence[Bridge], arrivals: Arrivals) -> None:
         """Take other bridges; those that are no longer asked for are left as they were found."""
@@ -121,7 +139,7 @@ class Listener:
         features = handshake.features
         assert features is not None
         name = features.local_name
-        bridge = entry_of(self._bridges, name)
+        bridge = waiting_entry(self._bridges, name)
         if not features.datapath_id:
             raise SwitchError(f"{name} has the datapath id 0, which is nobody's")
         if not self._may_begin(host):
@@ -170,26 +188,5 @@ class Listener:
 
     def _find(self, name: str) -> Bridge | None:
         with suppress(SwitchError):
-            return entry_of(self._bridges, name)
+            return waiting_entry(self._bridges, name)
         return None
-
-
-def entry_of(bridges: Sequence[Bridge], port_name: str) -> Bridge:
-    """The entry for a switch that connects and calls itself so; raises SwitchError without one.
-
-    What comes to us may have the name of an entry only where that entry waits for it. OpenFlow has
-    room for 15 bytes of a name.
-    """
-    said = f"the bridge there is called {port_name!r}"
-    for bridge in bridges:
-        cut = bridge.name.encode()[:OPENFLOW_NAME].decode("utf-8", "replace")
-        if bridge.name != ANY_BRIDGE and port_name in (bridge.name, cut):
-            if isinstance(bridge.endpoint, Accepted):
-                return bridge
-            raise SwitchError(f"{said}, and that one is not to connect to us ({bridge.endpoint})")
-    anyone = next((bridge for bridge in bridges if bridge.name == ANY_BRIDGE), None)
-    if anyone is None:
-        raise SwitchError(f"{said}, and is not asked for")
-    if not is_bridge_name(port_name) or port_name in (".", "..") or "\ufffd" in port_name:
-        raise SwitchError(f"{said}, which is no name of a bridge")
-    return anyone

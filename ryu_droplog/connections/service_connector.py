@@ -12,6 +12,7 @@ from typing import Any
 from os_ken.lib import hub
 
 from ryu_droplog.cleanup.cleanup_client import CleanUpClient
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.concurrency.threads import join, start
 from ryu_droplog.config.endpoint import ServiceEndpoint
 from ryu_droplog.config.settings import Bridge
@@ -35,7 +36,7 @@ STRANGERS_TIME = 60.0
 """Seconds between two lines about others who connect."""
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 300.0
-"""Seconds on the management socket until the row is tried again; doubles each time."""
+"""Seconds on the management socket until the row is tried again."""
 LOOK_TIME = 3.0
 """Seconds between two looks at whether somebody limits our row."""
 _LOOPBACK = "127.0.0.1"
@@ -62,11 +63,16 @@ class ServiceConnector(Connector):
         self._strangers = 0
         self._strangers_said = -STRANGERS_TIME
         target = f"tcp:{_LOOPBACK}:{self._socket.getsockname()[1]}"
-        self._row = ServiceRow(endpoint.database, bridge.name, target)
+        self._peer = f"our Controller row {target}"
+        try:
+            self._row = ServiceRow(endpoint.database, bridge.name, target)
+        except BaseException:
+            self._socket.close()
+            raise
 
     def run(self) -> None:
         """Stay connected until `stop`: by the row, or while that is not to be had, without it."""
-        pause = FIRST_PAUSE
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         while not self._stopping:
             began = time.monotonic()
             trouble = self._by_row()
@@ -74,10 +80,10 @@ class ServiceConnector(Connector):
                 self._say_farewell()
                 break
             if time.monotonic() - began > LONGEST_PAUSE:
-                pause = FIRST_PAUSE
-            self._say(f"{trouble}; taking the management socket for {pause:g} s")
-            self._by_management_socket(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+                backoff.reset()
+            seconds = backoff.failed()
+            self._say(f"{trouble}; taking the management socket for {backoff.full:g} s")
+            self._by_management_socket(seconds)
         self._keep(None)
         self._socket.close()
         try:
@@ -85,6 +91,9 @@ class ServiceConnector(Connector):
             self._clean_up.write(self._will_key(), self._database, b"")
         except SwitchError as error:
             LOG.warning("%s: our Controller row may be left: %s", self._bridge.name, error)
+
+    def discard(self) -> None:
+        self._socket.close()
 
     def _by_row(self) -> str:
         """One connection that the row brings, from beginning to end; returns why it ended."""
@@ -100,9 +109,10 @@ class ServiceConnector(Connector):
             sock = self._accept(deadline)
             if sock is None:
                 break
+            self._by = "through"
             session = Session(
                 sock,
-                "a service connection",
+                self._peer,
                 self._find,
                 self._greet,
                 self._claims,
@@ -113,7 +123,7 @@ class ServiceConnector(Connector):
             self._serve(session)
             join([watcher])
             failure = session.failure and without_name(self._bridge.name, session.failure)
-            trouble = failure or "the service connection has ended"
+            trouble = failure or f"the connection through {self._peer} has ended"
         return trouble
 
     def _watch_beside(self, session: Session) -> None:

@@ -1,6 +1,6 @@
 """`ryu-droplog doctor`: what the program can see on a bridge, what it cannot, and what it costs.
 
-Facts in, a report out; the looking is done by openflow/checkup.py, the writing by page.py.
+Facts in, a report out; the looking is done by checkup.py, the writing by page.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.reconcile.explicit_drops import CaptureMethod, ExplicitDrop
 from ryu_droplog.reconcile.other_runs import run_of
 from ryu_droplog.reconcile.owner_flow_rewrite import tells
-from ryu_droplog.reconcile.planner import Plan, TablePlan, Verdict, plan
+from ryu_droplog.reconcile.planner import Plan, TablePlan, Verdict
+from ryu_droplog.reconcile.planner import plan as make_plan
 
 State = Literal[
     "watched",
@@ -97,14 +98,14 @@ def examine(
     flows = seen.snapshot.flows
     recognition = recognise(flows)
     pipeline = choose_pipeline(bridge.pipeline, recognition, pipelines)
-    made = plan(pipeline, seen.snapshot, bridge.explicit_drops, seen.names.is_drop)
+    plan = make_plan(pipeline, seen.snapshot, bridge.explicit_drops, seen.names.is_drop)
     # Flows of another run than the one that is at work here watch nothing for this one.
     mine = [flow for flow in flows if run_of(flow) in (None, seen.generation or run_of(flow))]
-    tables = _Tables(pipeline, made, mine, _hindrance(settings, seen))
-    reports = [tables.report(table) for table in made.tables]
+    tables = _Tables(pipeline, plan, mine, _hindrance(settings, seen))
+    reports = [tables.report(table) for table in plan.tables]
     absent = [
         table
-        for table, report in zip(made.tables, reports, strict=True)
+        for table, report in zip(plan.tables, reports, strict=True)
         if report.state == "would be watched"
     ]
     adds = _additions(bridge, tables, has_meters=seen.max_meter > 0)
@@ -117,7 +118,7 @@ def examine(
         adds=adds,
         costs=_costs(settings, seen, adds),
         tables=reports,
-        findings=findings(Case(bridge, settings, pipeline, recognition, seen, made, absent)),
+        findings=findings(Case(bridge, settings, recognition, seen, plan, absent)),
     )
 
 
@@ -138,18 +139,18 @@ class _Tables:
     """A plan beside what is on the switch now."""
 
     def __init__(
-        self, pipeline: Pipeline, made: Plan, flows: Sequence[Flow], hindrance: _Hindrance
+        self, pipeline: Pipeline, plan: Plan, flows: Sequence[Flow], hindrance: _Hindrance
     ) -> None:
         self._pipeline = pipeline
-        self._made = made
+        self._plan = plan
         self._hindrance = hindrance
         self._watched: set[int] = set()
-        self._captured: set[int] = set()
+        self._logged_tables: set[int] = set()
         self._forwards: dict[int, Flow] = {}
         for flow in flows:
             self._note(flow)
         self._drops: dict[int, list[ExplicitDrop]] = {}
-        for drop in made.explicit:
+        for drop in plan.explicit:
             self._drops.setdefault(drop.flow.table_id, []).append(drop)
 
     def _note(self, flow: Flow) -> None:
@@ -158,9 +159,9 @@ class _Tables:
             if parts is not None and not parts.slot:
                 self._watched.add(flow.table_id)
             else:
-                self._captured.add(flow.table_id)
+                self._logged_tables.add(flow.table_id)
         elif tells(flow):
-            self._captured.add(flow.table_id)
+            self._logged_tables.add(flow.table_id)
         elif flow.catch_all:
             last = self._forwards.setdefault(flow.table_id, flow)
             if flow.priority > last.priority:
@@ -169,14 +170,14 @@ class _Tables:
     @property
     def watchable(self) -> list[TablePlan]:
         """Tables that get a flow below everything else, or above a catch-all drop."""
-        return [table for table in self._made.watched if not self._refusal(table)]
+        return [table for table in self._plan.watched if not self._refusal(table)]
 
     @property
     def logged(self) -> list[ExplicitDrop]:
         """Explicit drops that are captured."""
         if self._hindrance.any:
             return []
-        return [drop for drop in self._made.explicit if drop.method is not CaptureMethod.COUNT]
+        return [drop for drop in self._plan.explicit if drop.method is not CaptureMethod.COUNT]
 
     def report(self, table: TablePlan) -> TableReport:
         """What is seen of a table, and why."""
@@ -208,11 +209,11 @@ class _Tables:
                 return "cannot be watched", refusal
             return "watched" if number in self._watched else "would be watched", why
         if captured:
-            return "watched" if number in self._captured else "would be watched", why
+            return "watched" if number in self._logged_tables else "would be watched", why
         if drops or self._sends_its_drops_on(number):
             return "drops elsewhere", why
         last = self._forwards.get(number)
-        if number in self._made.lossy and last is not None and last.effect.acts:
+        if number in self._plan.lossy and last is not None and last.effect.acts:
             return "owner forwards all", why
         return "left alone", why
 
@@ -220,7 +221,7 @@ class _Tables:
         """Whether the OpFlex agent's table-drop flow takes what ends there."""
         table = self._pipeline.tables.get(number)
         left = table is not None and bool(table.leave)
-        return self._made.managed and number != self._pipeline.drop_table and not left
+        return self._plan.managed and number != self._pipeline.drop_table and not left
 
 
 def _additions(bridge: Bridge, tables: _Tables, *, has_meters: bool) -> Additions:
@@ -237,7 +238,7 @@ def _additions(bridge: Bridge, tables: _Tables, *, has_meters: bool) -> Addition
 
 def _supports(seen: Checkup) -> dict[str, Any]:
     database = seen.database
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "openflow": seen.openflow,
         "bundles": seen.bundles,
         "flow_monitor": seen.snapshot.monitored,
@@ -246,21 +247,21 @@ def _supports(seen: Checkup) -> dict[str, Any]:
         "database": database is not None,
     }
     if database is not None:
-        told |= {
+        facts |= {
             "protocols": list(database.protocols),
             "datapath": database.datapath,
             "offload": database.offload,
             "dpdk": database.dpdk,
             "controllers": list(database.controllers),
         }
-    return told
+    return facts
 
 
 def _costs(settings: Settings, seen: Checkup, adds: Additions) -> str:
     if not adds.flows and not adds.modified:
         return "nothing: no flow sends a packet to ovs-vswitchd"
-    way = "a drop that is watched goes to ovs-vswitchd, past the datapath's own drop"
+    cost = "a drop that is watched goes to ovs-vswitchd, past the datapath's own drop"
     if not seen.max_meter:
-        return f"{way}, without a bound"
+        return f"{cost}, without a bound"
     rate = f"at most {settings.meter.rate} packets a second and table"
-    return f"{way}: {rate}; its meter drops the rest in the datapath"
+    return f"{cost}: {rate}; its meter drops the rest in the datapath"

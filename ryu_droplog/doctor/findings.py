@@ -14,8 +14,8 @@ from ryu_droplog.doctor.checkup import Checkup
 from ryu_droplog.model.cookie import SIGNATURE, generation_text
 from ryu_droplog.openflow.oxm_match import text as match_text
 from ryu_droplog.owners.base import Recognition
-from ryu_droplog.owners.detection import by_table, owned_pipelines, owner_of
-from ryu_droplog.pipelines.loader import AUTO, Pipeline
+from ryu_droplog.owners.detection import owned_pipelines, owners_warnings
+from ryu_droplog.pipelines.loader import AUTO
 from ryu_droplog.reconcile.explicit_drops import CaptureMethod, ExplicitDrop
 from ryu_droplog.reconcile.other_runs import run_of
 from ryu_droplog.reconcile.owner_flow_rewrite import tells
@@ -42,10 +42,9 @@ class Case:
 
     bridge: Bridge
     settings: Settings
-    pipeline: Pipeline
     owner: Recognition
     seen: Checkup
-    made: Plan
+    plan: Plan
     absent: Sequence[TablePlan]
     """Tables that could be watched, and in which no flow of ours is now."""
 
@@ -57,7 +56,7 @@ class Case:
 
 def findings(case: Case) -> list[Finding]:
     """All of them, warnings first."""
-    found = [
+    every = [
         *_about_owner(case),
         *_about_runs(case),
         *_about_lines(case),
@@ -66,7 +65,7 @@ def findings(case: Case) -> list[Finding]:
         *_about_explicit(case),
         *_about_delivery(case),
     ]
-    return sorted(found, key=lambda finding: finding.level != "warning")
+    return sorted(every, key=lambda finding: finding.level != "warning")
 
 
 def _warning(text: str) -> Finding:
@@ -84,7 +83,9 @@ def _about_owner(case: Case) -> Iterator[Finding]:
         if configured in owned:
             yield _note(f"no flow shows that the bridge is {configured}'s, as is configured")
         elif configured == AUTO:
-            yield _note("nobody's pipeline was recognised: tables are named by the switch")
+            yield _note(
+                "no owner was recognised by its flows: the table names are the switch's own"
+            )
     elif configured not in (AUTO, owner.pipeline):
         text = f"the configuration says pipeline {configured}, but the flows look like"
         contradicts = configured in owned  # a pipeline of the user's own may be of the same owner
@@ -106,10 +107,10 @@ def _about_runs(case: Case) -> Iterator[Finding]:
         yield from _about_others(case)
         return
     for process in seen.elsewhere:
-        yield _warning(f"process {process} has this bridge in its books, and is not connected")
+        yield _warning(f"process {process} is to watch this bridge, and is not connected to it")
     runs = [run for run in map(run_of, seen.snapshot.flows) if run is not None]
     ours = len(runs)
-    told = sum(tells(flow) for flow in seen.snapshot.flows)
+    rewritten = sum(tells(flow) for flow in seen.snapshot.flows)
     left = [count(ours, "flow")] if ours else []
     left += [count(seen.our_meters, "meter")] if seen.our_meters else []
     directory = case.settings.run_directory
@@ -118,9 +119,9 @@ def _about_runs(case: Case) -> Iterator[Finding]:
             f"{' and '.join(left)} of an earlier run are left{_named(runs)}: ryu-droplog clean"
             f" (unless a program with another run_directory than {directory} is at work)"
         )
-    if told:
+    if rewritten:
         yield _warning(
-            f"{count(told, 'drop flow')} of the owner's changed by an earlier run (controller"
+            f"{count(rewritten, 'drop flow')} of the owner's changed by an earlier run (controller"
             f" {SIGNATURE}): ryu-droplog clean restores"
         )
 
@@ -179,25 +180,26 @@ def _about_switch(case: Case) -> Iterator[Finding]:
 
 
 def _about_tables(case: Case) -> Iterator[Finding]:
-    blind = [table for table in case.made.tables if table.blind]
+    blind = [table for table in case.plan.tables if table.blind]
     for table in blind[:NAMED]:
         yield _warning(f"{table.name} cannot be watched: {table.why}")
     if blind[NAMED:]:
         yield _warning(f"{count(len(blind) - NAMED, 'more table')} cannot be watched: see below")
     if case.seen.snapshot.packet_in_on_miss:
-        yield _note("the bridge asks a controller of its own about misses: they are left to it")
-    yield from map(_warning, owner_of(case.pipeline).warnings(by_table(case.seen.snapshot.flows)))
+        yield _note("a controller of the bridge's own takes its misses: they are not logged here")
+    yield from map(_warning, owners_warnings(case.seen.snapshot.flows))
 
 
 def _about_explicit(case: Case) -> Iterator[Finding]:
-    made, running = case.made, case.seen.at_work
-    changed = sum(drop.method is CaptureMethod.MODIFY for drop in made.explicit)
+    plan, running = case.plan, case.seen.at_work
+    changed = sum(drop.method is CaptureMethod.MODIFY for drop in plan.explicit)
     if changed and not case.unmetered:
         yield _note(
             f"{count(changed, 'drop flow')} of the owner's {'are' if running else 'would be'}"
-            " changed to tell us, as explicit_drops.modify asks, and restored at the end"
+            " changed to send their packets to the program, as explicit_drops.modify asks, and"
+            " restored at the end"
         )
-    counted = [drop for drop in made.explicit if drop.method is CaptureMethod.COUNT]
+    counted = [drop for drop in plan.explicit if drop.method is CaptureMethod.COUNT]
     if not counted:
         return
     packets = sum(drop.flow.packets for drop in counted)
@@ -208,11 +210,11 @@ def _about_explicit(case: Case) -> Iterator[Finding]:
     )
     if asked:
         most = max(asked, key=lambda drop: drop.flow.packets)
-        names = {table.table_id: table.name for table in made.tables}
+        names = {table.table_id: table.name for table in plan.tables}
         text += f"; the busiest is in {_where(most, names)}: {most.why}"
     else:
         text += "; explicit_drops: {log: all} would log those that have room above"
-    nothing = not made.watched and len(counted) == len(made.explicit)
+    nothing = not plan.watched and len(counted) == len(plan.explicit)
     yield Finding("warning" if nothing or asked else "note", text)
 
 
@@ -224,8 +226,8 @@ def _where(drop: ExplicitDrop, names: Mapping[int, str]) -> str:
 
 def _about_delivery(case: Case) -> Iterator[Finding]:
     seen, meter = case.seen, case.settings.meter
-    if not case.made.watched and all(
-        drop.method is CaptureMethod.COUNT for drop in case.made.explicit
+    if not case.plan.watched and all(
+        drop.method is CaptureMethod.COUNT for drop in case.plan.explicit
     ):
         return
     if seen.max_meter:
@@ -241,7 +243,7 @@ def _about_delivery(case: Case) -> Iterator[Finding]:
     limit = seen.database.row_limit if seen.database is not None else None
     if isinstance(case.bridge.endpoint, ServiceEndpoint) and limit is not None:
         yield _warning(
-            f"somebody holds our Controller row to {count(limit, 'packet')} a second"
+            f"the rate of our Controller row is limited to {count(limit, 'packet')} a second"
             " (controller_rate_limit): more are lost in the switch, and counted"
         )
 

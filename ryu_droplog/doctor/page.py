@@ -39,15 +39,15 @@ def _tables_in_words(tables: Sequence[TableReport]) -> Iterator[str]:
     for table in tables:
         if table.state in _NOTHING_TO_SEE:
             alike.setdefault((table.state, table.why), []).append(table)
-    many = {key: found for key, found in alike.items() if len(found) >= MANY}
+    many = {key: group for key, group in alike.items() if len(group) >= MANY}
     single = [table for table in tables if (table.state, table.why) not in many]
     width = max((len(table.name) for table in single), default=0)
     for table in single:
         why = table.why + _explicit_in_words(table.explicit)
         yield f"    {table.table_id:3}  {table.name:{width}}  {table.state:18}  {why}"
-    for (state, why), found in many.items():
-        numbers = ", ".join(str(table.table_id) for table in found)
-        yield f"    {count(len(found), 'table')} {state}: {why} ({numbers})"
+    for (state, why), group in many.items():
+        numbers = ", ".join(str(table.table_id) for table in group)
+        yield f"    {count(len(group), 'table')} {state}: {why} ({numbers})"
 
 
 def _additions_in_words(adds: Additions) -> str:
@@ -68,7 +68,7 @@ def _explicit_in_words(explicit: Explicit) -> str:
 
 
 def _supports_in_words(supports: Mapping[str, Any]) -> str:
-    words = [
+    parts = [
         f"Open vSwitch {supports['version'] or 'of unknown version'}",
         f"OpenFlow {supports['openflow']}",
         "bundles" if supports["bundles"] else "no bundles",
@@ -77,13 +77,13 @@ def _supports_in_words(supports: Mapping[str, Any]) -> str:
     ]
     if supports["database"]:
         protocols = ", ".join(supports["protocols"]) or "the switch's default"
-        words += [
+        parts += [
             f"datapath {supports['datapath']}",
             "offload" if supports["offload"] else "no offload",
             "DPDK" if supports["dpdk"] else "no DPDK",
             f"protocols {protocols}",
         ]
-    return ", ".join(words)
+    return ", ".join(parts)
 
 
 def as_json(report: Report) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class ApiError(DropLogError):
         """True when a namespace is being deleted, and so takes nothing new."""
 
 
-class Silence(ApiError):
+class AnswerTimeout(ApiError):
     """A watch was silent for WATCH_SILENCE."""
 
 
@@ -239,13 +239,13 @@ def _one_kind_of_error(limit: Limit) -> Iterator[None]:
     try:
         yield
         if limit.passed:
-            raise Silence(_LATE)
+            raise AnswerTimeout(_LATE)
     except ApiException as error:
         if limit.passed:
-            raise Silence(_LATE) from error
+            raise AnswerTimeout(_LATE) from error
         raise _refusal(error) from error
     except urllib3.exceptions.ReadTimeoutError as error:
-        raise Silence(_LATE) from error
+        raise AnswerTimeout(_LATE) from error
     except (
         urllib3.exceptions.HTTPError,
         http.client.HTTPException,
@@ -253,7 +253,7 @@ def _one_kind_of_error(limit: Limit) -> Iterator[None]:
         ValueError,
     ) as error:
         if limit.passed:
-            raise Silence(_LATE) from error
+            raise AnswerTimeout(_LATE) from error
         raise ApiError(_one_line(error)) from error
 
 
@@ -262,9 +262,11 @@ def _refusal(error: Any) -> ApiError:
     body = error.body if isinstance(error.body, (str, bytes)) else ""
     said, causes = "", []
     try:
-        told = msgspec.json.decode(body, type=_Status)
-        said = told.message or ""
-        causes = [cause.reason for cause in (told.details and told.details.causes) or ()]
+        status_body = msgspec.json.decode(body, type=_Status)
+        said = status_body.message or ""
+        causes = [
+            cause.reason for cause in (status_body.details and status_body.details.causes) or ()
+        ]
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
     text = f"{status} {error.reason}: {said}" if said else f"{status} {error.reason}"
@@ -329,8 +331,8 @@ def connect(kubeconfig: str | None, environ: Mapping[str, str] = os.environ) -> 
         kubernetes.config.load_kube_config(
             path, client_configuration=configuration, persist_config=False
         )
-        found = token_file(path)
-        return Api(configuration, token=TokenFile(found) if found is not None else None)
+        token_path = token_file(path)
+        return Api(configuration, token=TokenFile(token_path) if token_path is not None else None)
     except Exception as error:  # the loaders raise whatever an odd file leads them to
         expected = "expected a kubeconfig (--kubeconfig, KUBECONFIG or ~/.kube/config)"
         if kubeconfig is None:

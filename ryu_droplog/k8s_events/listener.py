@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ryu_droplog.k8s_events.event_counters import EventCounters
 from ryu_droplog.k8s_events.stream import PacketEvent, StreamError, StreamReader
-from ryu_droplog.k8s_events.tally import Tally
 from ryu_droplog.model.errors import DropLogError, why
 
 LOG = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Listener:
         self,
         path: str,
         take: Take,
-        tally: Tally,
+        counters: EventCounters,
         *,
         patience: float = PATIENCE,
         connections: int = MAX_CONNECTIONS,
@@ -73,7 +73,7 @@ class Listener:
         """
         self._path = Path(path)
         self._take = take
-        self._tally = tally
+        self._counters = counters
         self._patience = patience
         self._connections = connections
         self._clock = clock
@@ -128,9 +128,9 @@ class Listener:
             LOG.warning("%s: cannot accept a connection: %s", self._path, why(error))
             time.sleep(POLL / 5)
             return
-        self._tally.connect()
+        self._counters.connect()
         if len(self._visitors) >= self._connections:
-            self._tally.drop(TOO_MANY)
+            self._counters.drop(TOO_MANY)
             LOG.warning("%s: more than %d connections", self._path, self._connections)
             connection.close()
             return
@@ -148,7 +148,7 @@ class Listener:
             data = b""
         if not data:
             if visitor.reader.unfinished:
-                self._tally.drop(CUT)
+                self._counters.drop(CUT)
             self._end(descriptor)
             return
         if not visitor.reader.unfinished:
@@ -157,12 +157,12 @@ class Listener:
             events = visitor.reader.feed(data)
         except StreamError as error:
             LOG.warning("%s: a connection is dropped: %s", self._path, error)
-            self._tally.drop(GARBAGE)
+            self._counters.drop(GARBAGE)
             events = error.events
             self._end(descriptor)
         if events:
             visitor.heard = self._clock()
-            self._tally.receive(len(events))
+            self._counters.receive(len(events))
             self._take(events)
 
     def _look_at_unfinished(self) -> None:
@@ -170,7 +170,7 @@ class Listener:
         for descriptor, visitor in list(self._visitors.items()):
             if visitor.reader.unfinished and visitor.heard < limit:
                 LOG.warning("%s: a connection is dropped: an array does not end", self._path)
-                self._tally.drop(UNFINISHED)
+                self._counters.drop(UNFINISHED)
                 self._end(descriptor)
 
     def _end(self, descriptor: int) -> None:

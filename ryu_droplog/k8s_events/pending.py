@@ -26,12 +26,12 @@ class Key(NamedTuple):
     @property
     def event_name(self) -> str:
         """The name of the Event: the pod's, and 64 bits that all of it is in."""
-        told = "\0".join(self).encode("utf-8", "surrogatepass")
-        digest = hashlib.sha256(told).hexdigest()[:16]
+        identity = "\0".join(self).encode("utf-8", "surrogatepass")
+        digest = hashlib.sha256(identity).hexdigest()[:16]
         return f"{self.pod[: MAX_NAME - 17].rstrip('-.')}.{digest}"
 
 
-class Known(msgspec.Struct, frozen=True, rename="camel"):
+class PostedEvent(msgspec.Struct, frozen=True, rename="camel"):
     """An Event that is there."""
 
     count: int | None = None
@@ -85,7 +85,7 @@ class Waiting:
         return before - self.size
 
 
-def body(key: Key, known: Known, node: str) -> dict[str, Any]:
+def body(key: Key, posted: PostedEvent, node: str) -> dict[str, Any]:
     """The Event of `key` as the API server takes it; `node` is where it was seen."""
     return {
         "apiVersion": "v1",
@@ -104,9 +104,9 @@ def body(key: Key, known: Known, node: str) -> dict[str, Any]:
         "source": {"component": COMPONENT, "host": node},
         "reportingComponent": COMPONENT,
         "reportingInstance": node,
-        "firstTimestamp": known.first_timestamp,
-        "lastTimestamp": known.last_timestamp,
-        "count": known.count,
+        "firstTimestamp": posted.first_timestamp,
+        "lastTimestamp": posted.last_timestamp,
+        "count": posted.count,
     }
 
 

@@ -17,14 +17,17 @@ from typing import Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from ryu_droplog.k8s_events.api import ApiError, Silence
-from ryu_droplog.k8s_events.backoff import Backoff
+from ryu_droplog.concurrency.backoff import Backoff
+from ryu_droplog.k8s_events.api import AnswerTimeout, ApiError
 from ryu_droplog.k8s_events.pods import Pod, PodMap, parse
 
 T = TypeVar("T")
 
 LOG = logging.getLogger(__name__)
 
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds until the API server is tried again."""
 WATCH = 300
 """Seconds that a watch lasts, and up to as many more."""
 STEADY = 10.0
@@ -69,7 +72,7 @@ class _Pod(Struct):
     spec: _Spec | None = None
     status: _PodStatus | None = None
 
-    def known(self) -> Pod:
+    def as_pod(self) -> Pod:
         """As the map takes it."""
         meta, status = self.metadata, self.status or _PodStatus()
         texts = [status.ip, *(item.ip for item in status.ips or ())]
@@ -114,7 +117,7 @@ _decode_refusal = msgspec.json.Decoder(_Refusal).decode
 
 
 class PodWatch:
-    """BridgeSources the pods of one node, in the thread of whoever calls `run`."""
+    """Watches the pods of one node, in the thread of whoever calls `run`."""
 
     def __init__(
         self,
@@ -127,7 +130,7 @@ class PodWatch:
         self._api = api
         self._node = node
         self._pods = pods
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._clock = clock
         self._stopping = threading.Event()
         self._version: str | None = None
@@ -154,16 +157,16 @@ class PodWatch:
             if self._version is None:
                 self._list()
             self._watch()
-        except Silence as error:
+        except AnswerTimeout as error:
             good = self._moved or self._clock() - begin >= STEADY
             return self._rest() if good and self.ready.is_set() else self._trouble(error)
         except ApiError as error:
-            if error.status == HTTPStatus.GONE or isinstance(error, _Garbage):
+            if error.status == HTTPStatus.GONE or isinstance(error, _MalformedAnswer):
                 self._version = None
             return self._trouble(error)
         good = self._moved or self._clock() - begin >= STEADY
         if good:
-            self._supervisor()
+            self._recovered()
         return self._rest() if good else self._backoff.failed()
 
     def _rest(self) -> float:
@@ -183,17 +186,17 @@ class PodWatch:
         return wait
 
     def _list(self) -> None:
-        found: list[Pod] = []
+        pods: list[Pod] = []
         token: str | None = None
         for _ in range(MAX_PAGES):
             page = _decoded(_decode_list, self._api.list_pods(self._node, token))
-            found += [pod.known() for pod in page.items or ()]
+            pods += [pod.as_pod() for pod in page.items or ()]
             token = page.metadata.token
             if not token:
                 break
         else:
             raise ApiError(f"the list of pods has more than {MAX_PAGES} pages")
-        self._pods.replace(found)
+        self._pods.replace(pods)
         self._version = page.metadata.resource_version
         if not self.ready.is_set():
             LOG.info("node %s has %d pods", self._node, len(self._pods))
@@ -214,20 +217,20 @@ class PodWatch:
             raise ApiError(f"{refusal.code} {refusal.message or ''}".strip(), refusal.code)
         pod = _decoded(_decode_pod, change.object)
         if change.type in ("ADDED", "MODIFIED"):
-            self._pods.put(pod.known())
+            self._pods.put(pod.as_pod())
         elif change.type == "DELETED":
             self._pods.remove(pod.metadata.uid)
         self._version = pod.metadata.resource_version or self._version
         self._moved = True
-        self._supervisor()
+        self._recovered()
 
-    def _supervisor(self) -> None:
+    def _recovered(self) -> None:
         if self._failing:
             LOG.info("the pods of node %s are watched again", self._node)
         self._failing = False
 
 
-class _Garbage(ApiError):
+class _MalformedAnswer(ApiError):
     """What the API server said is not understood."""
 
 
@@ -235,4 +238,6 @@ def _decoded(decode: Callable[[bytes | msgspec.Raw], T], data: bytes | msgspec.R
     try:
         return decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise _Garbage(f"the answer is no list of pods, or no change of one: {error}") from None
+        raise _MalformedAnswer(
+            f"the answer is no list of pods, or no change of one: {error}"
+        ) from None

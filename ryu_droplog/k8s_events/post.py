@@ -17,14 +17,17 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.k8s_events.api import ApiError
-from ryu_droplog.k8s_events.backoff import Backoff
-from ryu_droplog.k8s_events.pending import Key, Known, Moment, Waiting, body, written
+from ryu_droplog.k8s_events.event_counters import EventCounters
+from ryu_droplog.k8s_events.pending import Key, Moment, PostedEvent, Waiting, body, written
 from ryu_droplog.k8s_events.rules import PodEvent
-from ryu_droplog.k8s_events.tally import Tally
 
 LOG = logging.getLogger(__name__)
 
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds until the API server is tried again."""
 QUEUE = 1000
 """Packet events that wait to be posted at most; what comes then is discarded, and counted."""
 MEMORY = 5000
@@ -45,7 +48,7 @@ class EventSink(Protocol):
     def read_event(self, namespace: str, name: str) -> bytes: ...
 
 
-_decode_event = msgspec.json.Decoder(Known).decode
+_decode_event = msgspec.json.Decoder(PostedEvent).decode
 
 
 class _Pause:
@@ -64,11 +67,11 @@ class Poster:
         api: EventSink,
         node: str,
         max_age: float,
-        tally: Tally,
+        counters: EventCounters,
         *,
         queue: int = QUEUE,
         memory: int = MEMORY,
-        backoff: Callable[[], Backoff] = Backoff,
+        backoff: Callable[[], Backoff] = lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE),
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -76,7 +79,7 @@ class Poster:
         self._api = api
         self._node = node
         self._max_age = max_age
-        self._tally = tally
+        self._counters = counters
         self._queue = queue
         self._memory = memory
         self._backoff = backoff
@@ -86,7 +89,7 @@ class Poster:
         self._stopping = False
         self._waiting: OrderedDict[Key, Waiting] = OrderedDict()
         self._size = 0
-        self._known: OrderedDict[Key, Known] = OrderedDict()
+        self._posted: OrderedDict[Key, PostedEvent] = OrderedDict()
         self._everything = _Pause(backoff())
         self._namespaces: dict[str, _Pause] = {}
         self._failing = False
@@ -98,7 +101,7 @@ class Poster:
         moment = Moment(self._clock() - max(0.0, self._now() - event.time), event.time)
         with self._changed:
             if self._size >= self._queue:
-                self._tally.discard(FULL)
+                self._counters.discard(FULL)
                 return False
             self._waiting.setdefault(key, Waiting()).times.append(moment)
             self._size += 1
@@ -129,14 +132,14 @@ class Poster:
             waiting = self._waiting[key]
             times = waiting.begin()
         try:
-            made = self._send(key, times, waiting.unheard)
+            was_created = self._send(key, times, waiting.unheard)
         except ApiError as error:
             with self._changed:
                 self._failed(key, waiting, error)
         else:
             with self._changed:
                 self._done(key, waiting)
-            self._tally.post(int(made), len(times) - int(made))
+            self._counters.post(int(was_created), len(times) - int(was_created))
         return 0.0
 
     def _forget_aged(self) -> None:
@@ -147,7 +150,7 @@ class Poster:
     def _lose(self, key: Key, waiting: Waiting, count: int, reason: str) -> None:
         """So many packet events of a key, which it has no longer, become nothing."""
         self._size -= count
-        self._tally.discard(reason, count)
+        self._counters.discard(reason, count)
         if not waiting.size:
             self._waiting.pop(key, None)
 
@@ -170,55 +173,55 @@ class Poster:
 
     def _send(self, key: Key, times: list[float], unheard: bool) -> bool:
         """Make or count up the Event; returns whether it was made. Raises ApiError."""
-        known = self._known.get(key)
-        if known is not None:
+        posted = self._posted.get(key)
+        if posted is not None:
             try:
-                self._count_up(key, known, times)
+                self._count_up(key, posted, times)
             except ApiError as error:
                 if error.status != HTTPStatus.NOT_FOUND:
                     raise
-                self._known.pop(key)  # Events live for an hour, mostly
+                self._posted.pop(key)  # Events live for an hour, mostly
             else:
                 return False
-        made = Known(len(times), written(min(times)), written(max(times)))
+        new = PostedEvent(len(times), written(min(times)), written(max(times)))
         try:
-            self._api.create_event(key.namespace, body(key, made, self._node))
+            self._api.create_event(key.namespace, body(key, new, self._node))
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 raise _NamespaceGoneError(str(error)) from error
             if error.status != HTTPStatus.CONFLICT:
                 raise
         else:
-            self._remember(key, made)
+            self._remember(key, new)
             return True
         there = self._read(key)
-        if unheard and there == made:
-            self._remember(key, made)
+        if unheard and there == new:
+            self._remember(key, new)
             return True
         self._count_up(key, there, times)
         return False
 
-    def _count_up(self, key: Key, known: Known, times: list[float]) -> None:
-        count = max(known.count or 1, 1) + len(times)
-        last = max(known.last_timestamp or "", written(max(times)))
+    def _count_up(self, key: Key, posted: PostedEvent, times: list[float]) -> None:
+        count = max(posted.count or 1, 1) + len(times)
+        last = max(posted.last_timestamp or "", written(max(times)))
         change = {"count": count, "lastTimestamp": last}
         # Kept before it is tried: a second try must write the same number.
-        self._remember(key, known)
+        self._remember(key, posted)
         self._api.patch_event(key.namespace, key.event_name, change)
-        self._remember(key, Known(count, known.first_timestamp, last))
+        self._remember(key, PostedEvent(count, posted.first_timestamp, last))
 
-    def _read(self, key: Key) -> Known:
+    def _read(self, key: Key) -> PostedEvent:
         answer = self._api.read_event(key.namespace, key.event_name)
         try:
             return _decode_event(answer)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ApiError(f"the answer is no Event: {error}") from None
 
-    def _remember(self, key: Key, known: Known) -> None:
-        self._known[key] = known
-        self._known.move_to_end(key)
-        if len(self._known) > self._memory:
-            self._known.popitem(last=False)
+    def _remember(self, key: Key, posted: PostedEvent) -> None:
+        self._posted[key] = posted
+        self._posted.move_to_end(key)
+        if len(self._posted) > self._memory:
+            self._posted.popitem(last=False)
 
     def _done(self, key: Key, waiting: Waiting) -> None:
         self._size -= len(waiting.trying)

@@ -1,6 +1,6 @@
 """`ryu-droplog events`: from the socket to the API server, thread by thread.
 
-The listener's thread reads and hands on; the sorter's applies the rules; the poster's and the pod
+The listener's thread reads and hands on; another applies the rules; the poster's and the pod
 watch's speak to the API server, and only they wait for it. The main thread waits for signals.
 """
 
@@ -17,24 +17,24 @@ from typing import Protocol
 
 from ryu_droplog.config.settings import Events
 from ryu_droplog.k8s_events.api import Api
+from ryu_droplog.k8s_events.event_counters import EventCounters
 from ryu_droplog.k8s_events.listener import Listener
 from ryu_droplog.k8s_events.pods import PodMap
 from ryu_droplog.k8s_events.podwatch import PodWatch
 from ryu_droplog.k8s_events.post import FULL, Poster
 from ryu_droplog.k8s_events.rules import Discard, Rules
 from ryu_droplog.k8s_events.stream import PacketEvent
-from ryu_droplog.k8s_events.tally import Tally
 from ryu_droplog.model.errors import DropLogError
 
 LOG = logging.getLogger(__name__)
 
-INTAKE = 10_000
+QUEUE_SIZE = 10_000
 """Packet events that wait for the rules at most."""
 REPORT = 60.0
 """Seconds between two lines of statistics."""
 WAKE_TIME = 0.5
 """Seconds between two looks whether a signal has come."""
-FAREWELL = 1.0
+STOP_TIME = 1.0
 """Seconds in which all threads must end; one that waits for the API server is left behind."""
 LISTENING = "Listening for packet events on unix socket %s"
 DISABLED = "Packet event recording is disabled"
@@ -51,7 +51,7 @@ class _Part(Protocol):
     def stop(self) -> None: ...
 
 
-class Sorter:
+class RuleFilter:
     """Applies the rules to what the listener has read."""
 
     def __init__(
@@ -60,13 +60,13 @@ class Sorter:
         pods: PodMap,
         ready: threading.Event,
         poster: Poster,
-        tally: Tally,
+        counters: EventCounters,
         *,
-        intake: int = INTAKE,
+        queue_size: int = QUEUE_SIZE,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is sorted before `ready` is set: until then, nobody knows whose an address is.
+        """Rules apply once `ready` is set: before that, the pods of addresses are not known.
 
         `now` is the time of day, `clock` measures intervals.
         """
@@ -74,8 +74,8 @@ class Sorter:
         self._pods = pods
         self._ready = ready
         self._poster = poster
-        self._tally = tally
-        self._intake = intake
+        self._counters = counters
+        self._queue_size = queue_size
         self._now = now
         self._clock = clock
         self._changed = threading.Condition()
@@ -85,13 +85,13 @@ class Sorter:
     def take(self, events: list[PacketEvent]) -> None:
         """Take packet events, or refuse and count them when the queue is full; never waits."""
         with self._changed:
-            room = max(0, self._intake - len(self._waiting))
+            room = max(0, self._queue_size - len(self._waiting))
             self._waiting.extend(events[:room])
-            self._tally.discard(FULL, len(events[room:]))
+            self._counters.discard(FULL, len(events[room:]))
             self._changed.notify()
 
     def run(self) -> None:
-        """Sort until `stop`."""
+        """Apply the rules until `stop`."""
         while not self._stopping:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._stopping)
@@ -105,7 +105,7 @@ class Sorter:
             self._changed.notify()
 
     def turn(self) -> None:
-        """Sort all that waits."""
+        """Apply the rules to all that waits."""
         while not self._stopping:
             with self._changed:
                 if not self._waiting:
@@ -114,7 +114,7 @@ class Sorter:
             clock = self._clock()
             verdict = self._rules.judge(event, self._pods, self._now(), clock)
             if isinstance(verdict, Discard):
-                self._tally.discard(verdict.value)
+                self._counters.discard(verdict.value)
             elif self._poster.put(verdict):
                 self._rules.posted(verdict, clock)
 
@@ -125,39 +125,41 @@ def run(settings: Events, node: str, api: Api, report: float = REPORT) -> bool:
     Raises ListenerError where the socket cannot be had, and ProgramError where a thread fails.
     """
     failed: list[str] = []
-    tally, pods = Tally(), PodMap()
+    counters, pods = EventCounters(), PodMap()
     watch = PodWatch(api, node, pods)
-    poster = Poster(api, node, settings.max_age, tally)
+    poster = Poster(api, node, settings.max_age, counters)
     rules = Rules(settings.max_age, settings.interval)
-    sorter = Sorter(rules, pods, watch.ready, poster, tally)
-    with _stop_signals() as told:
-        listener = Listener(settings.socket, sorter.take, tally)
+    rule_filter = RuleFilter(rules, pods, watch.ready, poster, counters)
+    with _stop_signals() as stopping:
+        listener = Listener(settings.socket, rule_filter.take, counters)
         LOG.info(LISTENING, settings.socket)
         LOG.info("node %s, API server %s", node, api.host)
         parts: dict[str, _Part] = {
             "listener": listener,
-            "sorter": sorter,
+            "rules": rule_filter,
             "poster": poster,
             "pods": watch,
         }
         threads = [
-            threading.Thread(target=_guarded, args=(part.run, told, failed), name=name, daemon=True)
+            threading.Thread(
+                target=_guarded, args=(part.run, stopping, failed), name=name, daemon=True
+            )
             for name, part in parts.items()
         ]
         for thread in threads:
             thread.start()
-        said = ""
-        while not _told_within(told, report):
-            line = tally.in_words()
-            if line != said:
+        logged = ""
+        while not _stopped_within(stopping, report):
+            line = counters.in_words()
+            if line != logged:
                 LOG.info("%s", line)
-                said = line
+                logged = line
         for part in parts.values():
             part.stop()
-        deadline = time.monotonic() + FAREWELL
+        deadline = time.monotonic() + STOP_TIME
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        LOG.info("%s", tally.in_words())
+        LOG.info("%s", counters.in_words())
     if failed:
         raise ProgramError(f"{failed[0]} has ended with an error")
     return not any(thread.is_alive() for thread in threads)
@@ -165,13 +167,13 @@ def run(settings: Events, node: str, api: Api, report: float = REPORT) -> bool:
 
 def idle() -> None:
     """Do nothing until SIGTERM or SIGINT, when packet events are switched off."""
-    with _stop_signals() as told:
+    with _stop_signals() as stopping:
         LOG.info(DISABLED)
-        while not _told_within(told, REPORT):
+        while not _stopped_within(stopping, REPORT):
             pass
 
 
-def _guarded(run: Callable[[], None], told: threading.Event, failed: list[str]) -> None:
+def _guarded(run: Callable[[], None], stopping: threading.Event, failed: list[str]) -> None:
     """A thread that ends by a mistake of ours ends the program, which is then started anew."""
     name = threading.current_thread().name
     try:
@@ -179,10 +181,10 @@ def _guarded(run: Callable[[], None], told: threading.Event, failed: list[str]) 
     except Exception:
         LOG.exception("%s has ended with an error", name)
         failed.append(name)
-        told.set()
+        stopping.set()
 
 
-def _told_within(told: threading.Event, seconds: float) -> bool:
+def _stopped_within(stopping: threading.Event, seconds: float) -> bool:
     """Whether a signal has come, waiting so long at most.
 
     Looks up now and then: a signal that comes while the process is stopped (SIGSTOP) may go to
@@ -190,21 +192,21 @@ def _told_within(told: threading.Event, seconds: float) -> bool:
     """
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
-        if told.wait(min(left, WAKE_TIME)):
+        if stopping.wait(min(left, WAKE_TIME)):
             return True
-    return told.is_set()
+    return stopping.is_set()
 
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
     """An event that SIGTERM and SIGINT set."""
-    told = threading.Event()
+    stopping = threading.Event()
     before = {
-        number: signal.signal(number, lambda *_: told.set())
+        number: signal.signal(number, lambda *_: stopping.set())
         for number in (signal.SIGTERM, signal.SIGINT)
     }
     try:
-        yield told
+        yield stopping
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -108,20 +108,20 @@ class StreamReader:
         MAX_ARRAY; the reader is of no use then. What was good before the mistake is in the
         error's `events`.
         """
-        found: list[PacketEvent] = []
+        events: list[PacketEvent] = []
         self._held += data
         try:
             while self._seen < len(self._held):
-                self._step(found)
+                self._step(events)
         except StreamError as error:
-            error.events = found
+            error.events = events
             raise
         del self._held[: self._begin]
         self._seen -= self._begin
         self._begin = 0
-        return found
+        return events
 
-    def _step(self, found: list[PacketEvent]) -> None:
+    def _step(self, events: list[PacketEvent]) -> None:
         """Look as far as the next sign that means something, or to the end of what is held."""
         sign = _SIGNS[self._state].search(self._held, self._seen)
         self._seen = sign.end() if sign else len(self._held)
@@ -148,9 +148,9 @@ class StreamReader:
             self._state = _STRING
         else:
             self._state = _INSIDE
-            self._bracket(which, found)
+            self._bracket(which, events)
 
-    def _bracket(self, which: bytes, found: list[PacketEvent]) -> None:
+    def _bracket(self, which: bytes, events: list[PacketEvent]) -> None:
         if which in _CLOSES.values():
             self._open += which
             if len(self._open) > MAX_DEPTH:
@@ -162,13 +162,13 @@ class StreamReader:
         else:
             self._open.pop()
             if not self._open:
-                self._end_array(found)
+                self._end_array(events)
 
-    def _end_array(self, found: list[PacketEvent]) -> None:
+    def _end_array(self, events: list[PacketEvent]) -> None:
         array = bytes(self._held[self._begin : self._seen])
         self._begin, self._state = self._seen, _OUTSIDE
         try:
-            found += _decode(array)
+            events += _decode(array)
         except (DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise StreamError(f"{error}; expected an array of packet events") from None
 

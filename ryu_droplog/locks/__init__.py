@@ -1,1 +1,1 @@
-"""One program a bridge: the run directory, lock files, and who has which bridge."""
+"""One program for each bridge: the run directory, lock files, which connection has which bridge."""

@@ -1,6 +1,6 @@
-"""Who has which bridge: one connection of this process, and no other process of this program.
+"""Which connection has which bridge: one of this process, and none of another process.
 
-Two runs on one bridge would take each other's flows for leftovers; `locks` keeps them apart.
+Two runs on one bridge would take each other's flows for leftovers; lock files keep them apart.
 
 A switch that connects to us says itself what it is called and which datapath id it has, and anybody
 can say so. A bridge that we reach is therefore never refused because of one that came to us: it
@@ -20,6 +20,7 @@ from pathlib import Path
 from ryu_droplog.locks import known_runs, lock_file
 from ryu_droplog.locks.lock_file import Holder
 from ryu_droplog.locks.run_directory import RunDirectoryError, check, prepare
+from ryu_droplog.model.bridge_name import PORT_NAME_LENGTH, may_be_cut
 from ryu_droplog.model.errors import SwitchError, why
 
 LOG = logging.getLogger(__name__)
@@ -109,8 +110,8 @@ class Claims:
         """Claim a bridge for the connection to `peer`.
 
         Raises SwitchError when another process has it, or a connection that is trusted as much.
-        `give_way` is called with the reason, in another thread, when somebody who is trusted more
-        has taken the bridge over; it must not wait.
+        `give_way` is called with the reason, in another thread, when a connection that is trusted
+        more has taken the bridge over: it has to end the connection, and must not wait.
         """
         claim = Claim(bridge, datapath_id, peer, trust, give_way)
         for _ in range(TRIES):
@@ -123,7 +124,9 @@ class Claims:
         else:
             raise SwitchError(f"{bridge}: {at_work(held_by)}")
         for other in others:
-            other.give_way(f"{other.bridge} gives way to {bridge}, through {peer}")
+            other.give_way(
+                f"{other.bridge} is disconnected in favour of {bridge}, reached through {peer}"
+            )
         return claim
 
     def dead(self, datapath_id: int) -> frozenset[int]:
@@ -210,10 +213,10 @@ def holder(run_directory: str, datapath_id: int) -> Holder | None:
         directory = check(run_directory, reading=True)
     except OSError:
         return None  # it is not there, or not for us to see
-    found = (
+    holders = (
         lock_file.holder(directory, datapath_id, accepted=accepted) for accepted in (False, True)
     )
-    return next(filter(None, found), None)
+    return next(filter(None, holders), None)
 
 
 def at_work(process: str) -> str:
@@ -223,7 +226,12 @@ def at_work(process: str) -> str:
 
 def _refusal(claim: Claim, other: Claim) -> str:
     if claim.bridge == other.bridge:
-        return f"{claim.bridge} is connected already, through {other.peer}"
+        refusal = f"{claim.bridge} is connected already, through {other.peer}"
+        other_switch = claim.trust.came_to_us and claim.datapath_id != other.datapath_id
+        if other_switch and may_be_cut(claim.bridge):
+            told = f"a switch tells {PORT_NAME_LENGTH} bytes of a name (OpenFlow 1.3)"
+            return f"{refusal}; {told}, and longer names that begin alike cannot be told apart"
+        return refusal
     return (
         f"{claim.bridge} has the datapath id {claim.datapath_id:016x} of {other.bridge}, which is"
         f" connected through {other.peer}"

@@ -2,7 +2,8 @@
 
 Whoever has the lock of a bridge knows that no run of the same run directory is at work there: what
 those left on the bridge can go at once. Of a run with another run directory, in another container,
-that is not known (others.py). The file is `runs`: a number in hexadecimal a line, the latest last.
+that is not known (reconcile/other_runs.py). The file is `runs`: one number in hexadecimal a line,
+the latest last.
 """
 
 from __future__ import annotations

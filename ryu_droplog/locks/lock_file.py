@@ -4,7 +4,7 @@ The file is named after the bridge's datapath id, and is in the run directory. T
 its lock (flock(2)) with the process that has it; whoever lets go himself removes the file while he
 still has the lock, and whoever has locked a file looks whether it is the one that is there.
 
-Bridges that came to us have files of another name, see `claims`.
+Bridges that came to us have files of another name, see `bridge_claims`.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def lock(path: Path, generation: int | None = None) -> int:
             raise LockHeld("unknown")  # whoever had it has just removed it
         with suppress(OSError):
             os.truncate(descriptor, 0)
-            words = [str(os.getpid()), *([f"{generation:#08x}"] if generation else [])]
-            os.write(descriptor, f"{' '.join(words)}\n".encode())
+            fields = [str(os.getpid()), *([f"{generation:#08x}"] if generation else [])]
+            os.write(descriptor, f"{' '.join(fields)}\n".encode())
     except BaseException:
         os.close(descriptor)
         raise
@@ -113,9 +113,9 @@ def _is_there(path: Path, descriptor: int) -> bool:
 
 def _read(descriptor: int) -> Holder:
     """What is in a lock file; whatever else may stand there is passed over."""
-    words = os.pread(descriptor, _NOTE_LENGTH, 0).decode("ascii", "replace").split()
-    process = words[0] if words and words[0].isdecimal() else "unknown"
+    fields = os.pread(descriptor, _NOTE_LENGTH, 0).decode("ascii", "replace").split()
+    process = fields[0] if fields and fields[0].isdecimal() else "unknown"
     generation = 0
     with suppress(IndexError, ValueError):
-        generation = int(words[1], 16)
+        generation = int(fields[1], 16)
     return Holder(process, generation if 0 < generation <= GENERATION_MAX else None)

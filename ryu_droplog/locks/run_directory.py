@@ -56,18 +56,18 @@ def check(path: str, *, reading: bool = False) -> Path:
     OSError) when it is not there, RunDirectoryError when it is not to be trusted.
     """
     directory = Path(os.path.realpath(path, strict=True))
-    found = directory.stat()
-    owners = {0, os.geteuid(), found.st_uid} if reading else {0, os.geteuid()}
-    if not stat.S_ISDIR(found.st_mode):
-        raise RunDirectoryError(f"{path}: {_kind(found)} is there; expected the run directory")
-    if found.st_uid not in owners:
+    status = directory.stat()
+    owners = {0, os.geteuid(), status.st_uid} if reading else {0, os.geteuid()}
+    if not stat.S_ISDIR(status.st_mode):
+        raise RunDirectoryError(f"{path}: {_kind(status)} is there; expected the run directory")
+    if status.st_uid not in owners:
         raise RunDirectoryError(
-            f"{path}: the run directory belongs to {user(found.st_uid)}; expected one of"
+            f"{path}: the run directory belongs to {user(status.st_uid)}; expected one of"
             f" {_we()}, as whom this program runs"
         )
-    if found.st_mode & _OTHERS:
+    if status.st_mode & _OTHERS:
         raise RunDirectoryError(
-            f"{path}: others may write to the run directory, its mode is {_mode(found)}; expected"
+            f"{path}: others may write to the run directory, its mode is {_mode(status)}; expected"
             f" one to which only its owner may write (chmod go-w {path})"
         )
     for above in directory.parents:
@@ -111,10 +111,10 @@ def open_file(path: Path) -> int:
 def is_socket_of_ours(path: Path) -> bool:
     """Whether a socket of the user who runs this process is there, and no link to one."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return False
-    return stat.S_ISSOCK(found.st_mode) and found.st_uid == os.geteuid()
+    return stat.S_ISSOCK(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def user(uid: int) -> str:
@@ -125,19 +125,19 @@ def user(uid: int) -> str:
         return f"user {uid}"
 
 
-def _refuse_odd(path: Path, found: os.stat_result) -> None:
-    kind = "" if stat.S_ISREG(found.st_mode) else _kind(found)
-    if not kind and found.st_uid != os.geteuid():
-        kind = f"a file of {user(found.st_uid)}"
-    if not kind and found.st_nlink > 1:
+def _refuse_odd(path: Path, status: os.stat_result) -> None:
+    kind = "" if stat.S_ISREG(status.st_mode) else _kind(status)
+    if not kind and status.st_uid != os.geteuid():
+        kind = f"a file of {user(status.st_uid)}"
+    if not kind and status.st_nlink > 1:
         kind = "a file with another name besides"
     if kind:
         expected = f"a file of {user(os.geteuid())} alone, or none"
         raise RunDirectoryError(f"{path}: {kind} is there; expected {expected}")
 
 
-def _kind(found: os.stat_result) -> str:
-    return _KINDS[stat.S_IFMT(found.st_mode)]
+def _kind(status: os.stat_result) -> str:
+    return _KINDS[stat.S_IFMT(status.st_mode)]
 
 
 def _we() -> str:
@@ -145,5 +145,5 @@ def _we() -> str:
     return us if us == "root" else f"root or {us}"
 
 
-def _mode(found: os.stat_result) -> str:
-    return f"{stat.S_IMODE(found.st_mode):04o}"
+def _mode(status: os.stat_result) -> str:
+    return f"{stat.S_IMODE(status.st_mode):04o}"

@@ -67,8 +67,8 @@ def matches(specs: Sequence[FlowSpec]) -> tuple[bytes, ...]:
     is behind more tags than the switch's vlan-limit, ports of a fragment, headers that it finds
     malformed.
     """
-    wanted = {_pack(match) for spec in specs for match in _of_spec(spec)}
-    return _disjoint(sorted(wanted, key=lambda match: (len(fields(match)), match)))
+    packed = {_pack(match) for spec in specs for match in _of_spec(spec)}
+    return _disjoint(sorted(packed, key=lambda match: (len(fields(match)), match)))
 
 
 def _of_spec(spec: FlowSpec) -> Iterator[_Match]:
@@ -90,12 +90,12 @@ def _of_spec(spec: FlowSpec) -> Iterator[_Match]:
         return
     for family in _families(spec):
         for protocol in _protocols(spec):
-            found = {**match, _ETH_TYPE: family.to_bytes(2, "big")}
-            found.update(_named(_ADDRESSES[family], addresses))
+            specific = {**match, _ETH_TYPE: family.to_bytes(2, "big")}
+            specific.update(_named(_ADDRESSES[family], addresses))
             if protocol is not None and not (family == 0x86DD and protocol in _IPV6_EXTENSIONS):
-                found[_IP_PROTO] = bytes((protocol,))
-                found.update(_named(_PORTS.get(protocol, ()), ports))
-            yield found
+                specific[_IP_PROTO] = bytes((protocol,))
+                specific.update(_named(_PORTS.get(protocol, ()), ports))
+            yield specific
 
 
 def _is_unsayable(eth_type: int) -> bool:
@@ -144,26 +144,26 @@ def _pack(match: _Match) -> bytes:
     )
 
 
-def _disjoint(wanted: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Matches that do not overlap and match all that the `wanted` match; the widest come first."""
-    found: list[bytes] = []
-    for match in wanted:
+def _disjoint(overlapping: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Matches that do not overlap and cover all of `overlapping`; the widest come first."""
+    disjoint: list[bytes] = []
+    for match in overlapping:
         whole = match
         while True:
-            other = next((each for each in found if overlap(each, whole)), None)
+            other = next((each for each in disjoint if overlap(each, whole)), None)
             if other is None:
                 break
-            found.remove(other)
+            disjoint.remove(other)
             whole = _agreed(other, whole)
-        found.append(whole)
-        if len(found) > MAX_MATCHES:
-            return (reduce(_agreed, wanted),)
-    return tuple(sorted(found))
+        disjoint.append(whole)
+        if len(disjoint) > MAX_MATCHES:
+            return (reduce(_agreed, overlapping),)
+    return tuple(sorted(disjoint))
 
 
-def _agreed(one: bytes, other: bytes) -> bytes:
+def _agreed(first: bytes, second: bytes) -> bytes:
     """The match with the fields on which both agree, and whose prerequisites they share."""
-    ours, theirs = fields(one), fields(other)
+    ours, theirs = fields(first), fields(second)
     same: dict[FieldId, bytes] = {}
     for field in _ORDER:
         if field not in ours or ours[field] != theirs.get(field):

@@ -155,7 +155,7 @@ class Connection(ProtocolDesc):  # type: ignore[misc]
         self.id = 0
         """The datapath id, once the handshake is complete."""
         self.ports: dict[int, str] = {}
-        """The names of the bridge's ports by OpenFlow port number, as they were last told."""
+        """The names of the bridge's ports by OpenFlow port number, as last reported."""
         self.name = ""
         """The name of the LOCAL port in the handshake: 15 bytes of the bridge's; "" without one."""
         self.refusal: str | None = None
@@ -285,7 +285,7 @@ class Connection(ProtocolDesc):  # type: ignore[misc]
         return b""
 
     def _shake_hands(self) -> bytes:
-        """Come to know the switch; returns what it has sent since, b"" when it is refused."""
+        """Do the handshake; returns what the switch has sent since, b"" when it is refused."""
         handshake = self._handshake
         if not handshake.done:
             self._outbox.put(handshake.greeting())

@@ -206,8 +206,8 @@ def count_of(flow: Flow) -> Count:
     )
 
 
-def parse_counts(body: bytes, wanted: Callable[[int], bool]) -> Iterator[Count]:
-    """What plain drops have counted, and other flows whose cookie is `wanted`, in such a body.
+def parse_counts(body: bytes, is_counted: Callable[[int], bool]) -> Iterator[Count]:
+    """What plain drops have counted, and flows whose cookie `is_counted` takes, in such a body.
 
     Quicker than `parse_flow_stats`, for it is done often, and on bridges of any size. Raises
     SwitchError when a length contradicts the bytes.
@@ -226,7 +226,7 @@ def parse_counts(body: bytes, wanted: Callable[[int], bool]) -> Iterator[Count]:
         if match_length < _MATCH.size or not instructions_at <= offset + length <= end:
             raise SwitchError(f"flow statistics contradict their length, at byte {offset}")
         plain = instructions_at == offset + length
-        if plain or wanted(flow_cookie):
+        if plain or is_counted(flow_cookie):
             match = body[match_at + _MATCH.size : match_at + match_length]
             yield Count(table_id, priority, match, flow_cookie, packets, plain)
         offset += length

@@ -147,7 +147,7 @@ class Handshake:
             raise SwitchError(f"it began with a message of type {kind}, not with a hello")
         versions = _versions(version, message)
         if VERSION not in versions:
-            offered = ", ".join(f"1.{one - 1}" for one in sorted(versions)) or "no version"
+            offered = ", ".join(f"1.{number - 1}" for number in sorted(versions)) or "no version"
             raise SwitchError(
                 f"the bridge does not speak OpenFlow 1.3, but {offered}"
                 " (ovs-vsctl add bridge NAME protocols OpenFlow13)"

@@ -120,7 +120,7 @@ def set_config(datapath: Any, flags: int) -> Message:
 
 
 def set_async(datapath: Any) -> Message:
-    """OFPT_SET_ASYNC for this connection alone: what it is told without asking."""
+    """OFPT_SET_ASYNC for this connection alone: which messages it gets without asking."""
     ofproto = datapath.ofproto
     packet_in = 1 << ofproto.OFPR_NO_MATCH | 1 << ofproto.OFPR_ACTION
     ports = 1 << ofproto.OFPPR_ADD | 1 << ofproto.OFPPR_DELETE | 1 << ofproto.OFPPR_MODIFY
@@ -193,7 +193,7 @@ def script(datapath: Any, messages: Sequence[Message]) -> bytes:
 
 
 class OurFlow:
-    """One flow of ours, and the messages that add it, renew it and take it back."""
+    """One flow of ours, and the messages that add, renew and remove it."""
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class OurFlow:
         """`match` has the OXM fields, raw; empty: a table-miss flow, at priority 0.
 
         `lease` is the hard timeout in seconds, counted from the last renewal. `actions`, raw, come
-        before the one that tells us: what the flow below does to a packet is still done.
+        before the one that sends the packet to us: they do what the flow below does to a packet.
         """
         self.table_id = table_id
         self.priority = priority
@@ -258,7 +258,7 @@ class OurFlow:
         return self._strict(datapath, datapath.ofproto.OFPFC_MODIFY_STRICT, self.match)
 
     def delete(self, datapath: Any) -> Message:
-        """Takes the flow back; does nothing if it is gone, touches nobody else's."""
+        """Removes the flow; does nothing if it is gone, touches nobody else's."""
         return self._strict(datapath, datapath.ofproto.OFPFC_DELETE_STRICT, self.match)
 
     def _add(self, datapath: Any, match: bytes, flags: int) -> Message:
@@ -288,7 +288,7 @@ class OurFlow:
 
 
 class RewrittenFlow:
-    """A drop flow of the bridge's owner that is made to tell us, and the way back.
+    """A drop flow of the bridge's owner with an action that sends its packets to us, and its undo.
 
     Both messages are OFPFC_MODIFY_STRICT under the whole cookie: table, priority, match, cookie,
     counters, timeouts and flags of the flow stay as they are, and nothing is added if it is gone.
@@ -313,11 +313,11 @@ class RewrittenFlow:
         self.meter_id = meter_id
 
     def tell(self, datapath: Any) -> Message:
-        """Puts the action that tells us behind the owner's own."""
+        """Adds the action that sends the packet to us behind the owner's own."""
         return self._modify(datapath, [controller_action(datapath, self.meter_id)])
 
     def restore(self, datapath: Any) -> Message:
-        """Leaves the owner's own actions alone there."""
+        """Restores the owner's own actions."""
         return self._modify(datapath, [])
 
     def _modify(self, datapath: Any, more: Sequence[Any]) -> Message:

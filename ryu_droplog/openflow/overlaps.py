@@ -48,32 +48,32 @@ class _Group(Generic[T]):
     def __init__(self, kind: _Kind) -> None:
         self._order = [field for field, _ in kind]
         self.masks = dict(kind)
-        self._found: dict[_Values, list[T]] = {}
-        self._seen: dict[_Kind, dict[_Values, list[T]]] = {}
+        self._items: dict[_Values, list[T]] = {}
+        self._index: dict[_Kind, dict[_Values, list[T]]] = {}
         """By the bits that were asked of them, and the values there."""
 
     def add(self, values: _Values, item: T) -> int:
         """Take a match; gives back how many fields were looked at."""
-        self._found.setdefault(values, []).append(item)
-        for common, seen in self._seen.items():
-            seen.setdefault(self._part(common, values), []).append(item)
-        return len(self._seen) + 1
+        self._items.setdefault(values, []).append(item)
+        for common, items_of in self._index.items():
+            items_of.setdefault(self._part(common, values), []).append(item)
+        return len(self._index) + 1
 
-    def find(self, common: _Kind, wanted: _Values) -> tuple[Sequence[T], int]:
+    def find(self, common: _Kind, bits: _Values) -> tuple[Sequence[T], int]:
         """Those that have these values in these bits, and how many fields were looked at."""
-        seen = self._seen.get(common)
-        if seen is not None:
-            return seen.get(wanted, ()), 0
-        sorted_out: dict[_Values, list[T]] = {}
-        for values, items in self._found.items():
-            sorted_out.setdefault(self._part(common, values), []).extend(items)
-        if len(self._found) >= FEW and len(self._seen) < SETS:
-            self._seen[common] = sorted_out
-        return sorted_out.get(wanted, ()), len(self._found) * len(common)
+        items_of = self._index.get(common)
+        if items_of is not None:
+            return items_of.get(bits, ()), 0
+        grouped: dict[_Values, list[T]] = {}
+        for values, items in self._items.items():
+            grouped.setdefault(self._part(common, values), []).extend(items)
+        if len(self._items) >= FEW and len(self._index) < SETS:
+            self._index[common] = grouped
+        return grouped.get(bits, ()), len(self._items) * len(common)
 
     def _part(self, common: _Kind, values: _Values) -> _Values:
-        known = dict(zip(self._order, values, strict=True))
-        return tuple(known[field] & mask for field, mask in common)
+        by_field = dict(zip(self._order, values, strict=True))
+        return tuple(by_field[field] & mask for field, mask in common)
 
 
 class Overlaps(Generic[T]):
@@ -103,19 +103,19 @@ class Overlaps(Generic[T]):
             self._effort.spend(len(asked) + 1)
             if self._effort.spent:
                 return
-            common, wanted = [], []
+            common, bits = [], []
             for (field, mask), value in asked:
                 both = mask & group.masks.get(field, 0)
                 if both:
                     common.append((field, both))
-                    wanted.append(value & both)
-            found, looks = group.find(tuple(common), tuple(wanted))
+                    bits.append(value & both)
+            items, looks = group.find(tuple(common), tuple(bits))
             self._effort.spend(looks)
-            yield from found
+            yield from items
 
 
 def _read(match: bytes) -> tuple[_Kind, _Values]:
     """The kind of a match, and its values."""
-    found = sorted(fields(match).items())
-    kind = tuple((field, mask) for field, (_, mask, _) in found)
-    return kind, tuple(value for _, (value, _, _) in found)
+    asked = sorted(fields(match).items())
+    kind = tuple((field, mask) for field, (_, mask, _) in asked)
+    return kind, tuple(value for _, (value, _, _) in asked)

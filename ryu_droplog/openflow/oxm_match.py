@@ -49,22 +49,22 @@ def _remembered(match: bytes) -> Mapping[FieldId, tuple[int, int, int]]:
 
 
 def _fields(match: bytes) -> Mapping[FieldId, tuple[int, int, int]]:
-    found = {}
+    by_id = {}
     for oxm_class, number, value, mask in oxm_fields(match):
         ones = (1 << 8 * len(value)) - 1
         whole = ones if mask is None else int.from_bytes(mask, "big")
-        found[oxm_class, number] = (int.from_bytes(value, "big"), whole, len(value))
-    return found
+        by_id[oxm_class, number] = (int.from_bytes(value, "big"), whole, len(value))
+    return by_id
 
 
-def overlap(one: bytes, other: bytes) -> bool:
+def overlap(first: bytes, second: bytes) -> bool:
     """Whether some packet can match both; True also where that cannot be told.
 
     That cannot be told of a field under two names, such as a register and the half of an xreg.
     """
-    if not one or not other:
+    if not first or not second:
         return True
-    ours, theirs = fields(one), fields(other)
+    ours, theirs = fields(first), fields(second)
     for field, (value, mask, _) in ours.items():
         if field in theirs:
             their_value, their_mask, _ = theirs[field]
@@ -78,9 +78,9 @@ def free_bit(match: bytes) -> int | None:
 
     Open vSwitch writes registers one by one, also where an xreg or xxreg was asked for.
     """
-    known = fields(match)
+    present = fields(match)
     for register in SPARE_REGISTERS:
-        if not known.get((_NXM_1, register), (0, 0, 4))[1] & _TOP_BIT:
+        if not present.get((_NXM_1, register), (0, 0, 4))[1] & _TOP_BIT:
             return register
     return None
 

@@ -182,7 +182,7 @@ def _bands(body: bytes, offset: int, end: int) -> Iterator[int]:
 
 
 def meter_drops_of(body: bytes) -> Iterator[tuple[int, int]]:
-    """The meters of one OFPMP_METER reply's body, and how many packets each has held back.
+    """The meters of one OFPMP_METER reply's body, and how many packets each has dropped.
 
     Raises SwitchError when a length contradicts the bytes.
     """
@@ -207,4 +207,4 @@ def _name(field: bytes) -> str:
 def _plain(data: bytes) -> str:
     """A text for people, as far as it is printable ASCII and short."""
     text = data[:_LONGEST_TEXT].split(b"\0")[0].decode("ascii", "replace")
-    return "".join(one if " " <= one <= "~" else "?" for one in text)
+    return "".join(character if " " <= character <= "~" else "?" for character in text)

@@ -61,14 +61,14 @@ def dump(connection: Connection, flow_cookie: int = 0, mask: int = 0) -> list[Fl
 
 
 def dump_counts(
-    connection: Connection, wanted: Callable[[int], bool], answer_time: float = ANSWER_TIME
+    connection: Connection, is_counted: Callable[[int], bool], answer_time: float = ANSWER_TIME
 ) -> list[Count]:
-    """What the plain drops of the bridge have counted, and the flows with a cookie `wanted`.
+    """What plain drops of the bridge have counted, and flows whose cookie `is_counted` takes.
 
     The switch has `answer_time` seconds. Raises SwitchError as `dump` does.
     """
     bodies = _dump(connection, answer_time=answer_time)
-    return [count for body in bodies for count in parse_counts(body, wanted)]
+    return [count for body in bodies for count in parse_counts(body, is_counted)]
 
 
 def _dump(
@@ -82,7 +82,7 @@ def _dump(
 
 
 def leftover(flow: Flow) -> OurFlow:
-    """A flow of ours as it stands on the switch, ready to be deleted."""
+    """A flow of ours as it is on the switch, ready to be deleted."""
     return OurFlow(
         table_id=flow.table_id,
         priority=flow.priority,
@@ -94,7 +94,7 @@ def leftover(flow: Flow) -> OurFlow:
 
 
 def telling(flow: Flow, meter_id: int | None = None) -> RewrittenFlow:
-    """An owner's drop flow as it stands on the switch, ready to be changed or restored."""
+    """An owner's drop flow as it is on the switch, ready to be changed or restored."""
     return RewrittenFlow(
         table_id=flow.table_id,
         priority=flow.priority,
@@ -124,7 +124,7 @@ def meter_ids(connection: Connection) -> list[int]:
 def meter_drops(
     connection: Connection, meters: Iterable[int], answer_time: float = ANSWER_TIME
 ) -> dict[int, int]:
-    """How many packets each of these meters has held back; one that is not there is left out."""
+    """How many packets each of these meters has dropped; one that is not there is absent."""
     parser = connection.ofproto_parser
     answers = connection.exchange(
         [parser.OFPMeterStatsRequest(connection, 0, meter_id) for meter_id in meters], answer_time
@@ -135,7 +135,7 @@ def meter_drops(
 
 
 def port_names(connection: Connection) -> dict[int, str]:
-    """The names of the bridge's ports by OpenFlow port number, as they were last told."""
+    """The names of the bridge's ports by OpenFlow port number, as last reported."""
     return {number: printable(name) for number, name in dict(connection.ports).items()}
 
 

@@ -1,4 +1,4 @@
-"""The first words on a connection: what the switch is, and that its packet-ins be ours alone."""
+"""Setting up a session: what the switch can do, and that our PacketIns go to nobody else."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MONITOR_ID = 1
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a switch said of itself."""
+class SessionFacts:
+    """What a switch reported when the session was set up."""
 
     names: Mapping[int, str]
     """Table names that the bridge itself has."""
@@ -31,10 +31,10 @@ class Facts:
     """Whether changes of flows are told as they happen."""
 
 
-def introduce(connection: Connection, bridge: str) -> Facts:
+def set_up_session(connection: Connection, bridge: str) -> SessionFacts:
     """Ask for packet-ins of our own and for news of all flows; changes nothing on the bridge.
 
-    Raises SwitchError when the switch will not have it.
+    Raises SwitchError when the switch refuses.
     """
     parser = connection.ofproto_parser
     config, features, tables = connection.exchange(
@@ -65,4 +65,4 @@ def introduce(connection: Connection, bridge: str) -> Facts:
             error_text(monitor.error),
         )
     names, limits = parse_table_features(tables.bodies)
-    return Facts(names, limits, max_meter(features) > 0, monitor.error is None)
+    return SessionFacts(names, limits, max_meter(features) > 0, monitor.error is None)

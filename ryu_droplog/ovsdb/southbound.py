@@ -15,7 +15,6 @@ wait for ever for a server that hangs.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Lock
@@ -24,6 +23,7 @@ from typing import Any
 from msgspec import Struct
 from os_ken.lib import hub
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow.flow_stats import Flow
 from ryu_droplog.openflow.oxm_match import fields
@@ -54,7 +54,7 @@ LOG = logging.getLogger(__name__)
 
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0
-"""Seconds until a database that cannot be read is tried again; doubles each time."""
+"""Seconds until a database that cannot be read is tried again."""
 REMEMBERED = 100_000
 """Logical flows that are remembered at most: past that, those of flows that are gone are not."""
 ARRIVAL_TIME = 0.5
@@ -103,7 +103,7 @@ class Southbound:
         self._directory = Directory()
         self._news = False
         self._changes = 0
-        self._pause = 0.0
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._not_before = 0.0
         self._said = ""
         self.trouble = ""
@@ -119,12 +119,12 @@ class Southbound:
         try:
             self._refresh(flows)
         except SwitchError as error:
-            self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
-            self._not_before = self._clock() + self._pause * random.uniform(0.8, 1.2)
+            self._not_before = self._clock() + self._backoff.failed()
             self.trouble = str(error)
             self._say(f"drops are not named by OVN: {error}")
             return False
-        self._pause, self.trouble = 0.0, ""
+        self._backoff.reset()
+        self.trouble = ""
         self._say("drops are named from OVN's southbound database")
         with self._changing:
             news, self._news = self._news, False

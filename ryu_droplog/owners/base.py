@@ -133,7 +133,10 @@ class Owner:
         return NO_DATABASE
 
     def warnings(self, flows: FlowsByTable) -> Iterator[str]:
-        """What `doctor` should warn of: drops that the owner itself keeps from being seen."""
+        """What `doctor` should warn of: drops that the owner itself keeps from being seen.
+
+        Asked of every bridge, so by flows that no other owner has.
+        """
         yield from ()
 
 

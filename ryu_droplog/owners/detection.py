@@ -83,6 +83,12 @@ def choose_pipeline(
     return pipelines[configured]
 
 
+def owners_warnings(flows: Sequence[Flow]) -> list[str]:
+    """What all owners warn of on a bridge with these flows, whoever it is recognised as."""
+    tables = by_table(flows)
+    return [text for owner in registered_owners() for text in _warnings(owner, tables)]
+
+
 _mistaken: set[str] = set()
 """Names of owners whose mistake was said."""
 
@@ -91,7 +97,19 @@ def _ask(owner: Owner, tables: FlowsByTable) -> Recognition | None:
     try:
         return owner.recognise(tables)
     except Exception:
-        if owner.name not in _mistaken:
-            _mistaken.add(owner.name)
-            LOG.exception("owner %s: its bridges cannot be recognised", owner.name)
+        _say_once(owner, "its bridges cannot be recognised")
         return None
+
+
+def _warnings(owner: Owner, tables: FlowsByTable) -> list[str]:
+    try:
+        return list(owner.warnings(tables))
+    except Exception:
+        _say_once(owner, "it cannot be asked what keeps drops from being seen")
+        return []
+
+
+def _say_once(owner: Owner, text: str) -> None:
+    if owner.name not in _mistaken:
+        _mistaken.add(owner.name)
+        LOG.exception("owner %s: %s", owner.name, text)

@@ -8,48 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
-
-from msgspec import Meta, Struct
 
 from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.pipelines.file_schema import PipelineFile
 from ryu_droplog.plugins.parts import OWNERS
-from ryu_droplog.schema import yaml_file
-from ryu_droplog.schema.yaml_file import join, mistake, show
+from ryu_droplog.schema import text_file
+from ryu_droplog.schema.convert import convert
+from ryu_droplog.schema.wording import show
+from ryu_droplog.schema.yaml_document import Document
 
 AUTO = "auto"
 """The pipeline that takes what it finds on the bridge."""
-LAST_TABLE = 254
-"""Highest table number; 255 is OFPTT_ALL (OpenFlow 1.3.5 section 7.3.3)."""
-
-Prefix = Annotated[
-    str,
-    Meta(
-        pattern=r"^[!-~]{0,32}\Z",
-        description="at most 32 printable ASCII characters without spaces",
-    ),
-]
-PipelineName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z",
-        description="a name of 1 to 64 letters, digits and _.- that begins with a letter or digit",
-    ),
-]
-_TableName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z",
-        description="a name of 1 to 64 letters, digits and _.:-",
-    ),
-]
-_Text = Annotated[
-    str,
-    Meta(pattern=r"^[^\x00-\x1f\x7f]{0,500}\Z", description="at most 500 characters on one line"),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +71,6 @@ class Pipeline:
         return table.name if table else names.get(table_id) or f"TABLE_{table_id}"
 
 
-class _Table(Struct, frozen=True, forbid_unknown_fields=True):
-    name: _TableName
-    cause: _Text = ""
-    leave: _Text = ""
-
-
-class _File(Struct, frozen=True, forbid_unknown_fields=True):
-    pipeline: PipelineName
-    description: _Text = ""
-    prefix: Prefix = ""
-    drop_table: Annotated[int, Meta(ge=0, le=LAST_TABLE)] | None = None
-    discover: bool = False
-    misses: bool = True
-    own_cookies: bool = False
-    explain: str = ""
-    tables: dict[Any, Any] | None = None
-
-
 def load_pipelines(user_directory: str | None) -> dict[str, Pipeline]:
     """All pipelines by name, in order: the shipped ones, and those in `user_directory` if not None.
 
@@ -130,20 +85,24 @@ def load_pipelines(user_directory: str | None) -> dict[str, Pipeline]:
     return dict(sorted(by_name.items()))
 
 
+@lru_cache(maxsize=32)  # a command asks for the same files more than once, and so does a reload
 def parse_pipeline(text: str, source: str) -> Pipeline:
     """The pipeline that `text` describes, the content of the YAML file `source`.
 
     Raises ConfigError for the first mistake.
     """
-    file = yaml_file.convert(yaml_file.load(text, source), _File, source)
-    tables = dict(sorted(_tables(file.tables or {}, source)))
+    document = Document(text, source)
+    file = convert(document, PipelineFile, document.data)
+    tables = dict(sorted(_tables(file, document)))
     if file.drop_table is not None and file.drop_table not in tables:
-        raise mistake(source, "drop_table", f"got {file.drop_table}", "a table listed in tables")
+        wrong = f"got {file.drop_table}"
+        raise document.mistake(["drop_table"], wrong, "a table listed in tables")
     if not tables and not file.discover:
-        raise mistake(source, "tables", "no table is named", "at least one, or discover: true")
+        expected = "at least one, or discover: true"
+        raise document.mistake(["tables"], "no table is named", expected)
     if file.explain and file.explain not in OWNERS:
         expected = f"an owner's name ({', '.join(OWNERS.names())}), or nothing"
-        raise mistake(source, "explain", f"got {show(file.explain)}", expected)
+        raise document.mistake(["explain"], f"got {show(file.explain)}", expected)
     return Pipeline(
         name=file.pipeline,
         prefix=file.prefix,
@@ -157,19 +116,12 @@ def parse_pipeline(text: str, source: str) -> Pipeline:
     )
 
 
-def _tables(data: dict[Any, Any], source: str) -> Iterator[tuple[int, Table]]:
+def _tables(file: PipelineFile, document: Document) -> Iterator[tuple[int, Table]]:
     ids: dict[str, int] = {}
-    for table_id, value in data.items():
-        key = join("tables", table_id)
-        if type(table_id) is not int or not 0 <= table_id <= LAST_TABLE:
-            raise mistake(
-                source, key, f"got the table id {show(table_id)}", f"0 to {LAST_TABLE}, an integer"
-            )
-        table = yaml_file.convert(value, _Table, source, key)
+    for table_id, table in (file.tables or {}).items():
         if table.name in ids:
-            raise mistake(
-                source,
-                join(key, "name"),
+            raise document.mistake(
+                ["tables", table_id, "name"],
                 f"{show(table.name)} names table {ids[table.name]} already",
                 "a name for each table",
             )
@@ -203,9 +155,9 @@ def _read_all(directory: Path, key: str) -> list[Pipeline]:
 
 def _read(path: Path) -> Pipeline:
     source = str(path)
-    pipeline = parse_pipeline(yaml_file.read(source), source)
+    text = text_file.read(source)
+    pipeline = parse_pipeline(text, source)
     if pipeline.name != path.stem:
-        raise mistake(
-            source, "pipeline", f"got {show(pipeline.name)}", f"{show(path.stem)}, as the file"
-        )
+        wrong, expected = f"got {show(pipeline.name)}", f"{show(path.stem)}, as the file"
+        raise Document(text, source).mistake(["pipeline"], wrong, expected)
     return pipeline

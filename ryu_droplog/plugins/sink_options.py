@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import os
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+
+from ryu_droplog.schema.expected import Expected
+
+
+class OptionsContext(NamedTuple):
+    """What validators of `Options` have as the `context` of their ValidationInfo.
+
+    It is None where the options are not made of a file.
+    """
+
+    log_directory: str
+    format: str
+    """The key `format` of droplog.yaml."""
 
 
 class SinkOptions(BaseModel):
@@ -10,7 +26,44 @@ class SinkOptions(BaseModel):
 
     Every field has a description, which the reference of the configuration shows, and a range or
     a pattern where not every value is good. A validator that refuses a value raises ValueError
-    with what was expected as its text.
+    with what was expected as its text. The keys `name`, `type`, `filters` and `queue` belong to
+    every sink.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    def file(self) -> str | None:
+        """Absolute path of the file that such a sink writes, for `check-config`; None: none."""
+        return None
+
+
+class LineOptions(SinkOptions):
+    """Options of a sink that writes lines."""
+
+    encode: Literal["opflex", "extended", "json"] = Field(
+        default="opflex", description="how a drop is written; by default as the key `format` says"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _encode_as_format_says(cls, data: Any, info: ValidationInfo) -> Any:
+        if isinstance(info.context, OptionsContext) and isinstance(data, dict):
+            return {"encode": info.context.format, **data}
+        return data
+
+
+def _below_log_directory(path: str, info: ValidationInfo) -> str:
+    if not path.startswith("/") and isinstance(info.context, OptionsContext):
+        path = os.path.join(info.context.log_directory, path)
+    if ".." in path.split("/") or path.endswith(("/", "/.")):
+        raise ValueError("the path of a file, absolute or inside log_directory")
+    return path
+
+
+LogPath = Annotated[
+    str,
+    Field(pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$", max_length=4095),
+    AfterValidator(_below_log_directory),
+    Expected("the path of a file, absolute or inside log_directory"),
+]
+"""The path of a file that a sink writes; one that is not absolute is below `log_directory`."""

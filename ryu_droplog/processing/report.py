@@ -9,11 +9,11 @@ from ryu_droplog.model.accounting import SinkBook, SourceReading
 from ryu_droplog.text.phrases import count
 
 _LOSSES = (
-    ("metered", "held back by the meter"),
-    ("pruned", "left out by filters"),
-    ("folded", "folded into repeats"),
+    ("metered", "rate-limited by the meter"),
+    ("pruned", "filtered"),
+    ("folded", "deduplicated"),
     ("lost_in_switch", "lost in the switch"),
-    ("refused", "lost before a full queue"),
+    ("refused", "refused by a full queue"),
     ("failed", "lost because they could not be written"),
     ("waiting", "still on their way"),
 )
@@ -21,14 +21,14 @@ _NEWS = ("dropped", "lost_in_switch", "refused", "failed", "explicit")
 _HEADINGS = {
     "dropped": "dropped",
     "logged": "logged",
-    "pruned": "left out",
-    "folded": "folded",
-    "metered": "metered",
+    "pruned": "filtered",
+    "folded": "deduplicated",
+    "metered": "rate-limited",
     "lost_in_switch": "lost in switch",
-    "refused": "queue full",
+    "refused": "refused",
     "failed": "not written",
     "waiting": "waiting",
-    "explicit": "not captured",
+    "explicit": "counted only",
 }
 
 
@@ -128,7 +128,7 @@ def in_words(bridge: str, before: Snapshot, now: Snapshot) -> str | None:
     text = f"{text}, {', '.join(others)}" if others else text
     if increase(ALL, "explicit") > 0:
         owners = {table: increase(table, "explicit") for table in now if table != ALL}
-        text += f"; {increase(ALL, 'explicit')} more by explicit drops, not captured: "
+        text += f"; {increase(ALL, 'explicit')} more by explicit drops, counted only: "
         text += _where(owners, now)
     return text
 

@@ -1,1 +1,1 @@
-"""What should stand on a bridge and what does: plans, and what carries them out."""
+"""Desired and observed state of a bridge's flows: plans, and the reconciler that applies them."""

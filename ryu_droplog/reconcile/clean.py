@@ -1,6 +1,6 @@
 """`ryu-droplog clean`: remove what dead runs of this program have left, and nothing else.
 
-Whether a run is dead is not seen at once (others.py), so this may take as long as its leases.
+Whether a run is dead is not seen at once (other_runs.py), so this may take as long as its leases.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ryu_droplog.reconcile.sweeper import left_by
 from ryu_droplog.text.phrases import count
 
 PROGRESS = 10.0
-"""Seconds between two words on how long the look still takes."""
+"""Seconds between two messages on how long the look still takes."""
 
 _MONITOR_ID = 1
 
@@ -37,13 +37,13 @@ class Cleaned:
     flows: int = 0
     meters: int = 0
     restored: int = 0
-    """Drop flows of the owner's that had been made to tell this program."""
+    """Drop flows of the owner's that had got an action of this program's."""
     at_work: Collection[int] = ()
     """Generations of runs that are at work there, and were left alone."""
 
 
 class Cleaning:
-    """One errand; `updates` is to be given what its flow monitor tells."""
+    """One visit to a bridge; `updates` is to be given the messages of its flow monitor."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Cleaning:
         force: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`say` tells the user what takes so long. `force`: all runs are taken for dead."""
+        """`say` shows the user what takes so long. `force`: all runs are taken for dead."""
         self._bridge = bridge
         self._run_directory = run_directory
         self._say = say
@@ -140,10 +140,10 @@ class Cleaning:
         if not others.seen:
             return
         seconds = max(other.due for other in others.seen) - self._clock()
-        standing = sum(run_of(flow) in others for flow in flows)
+        held = sum(run_of(flow) in others for flow in flows)
         runs = _names([other.run for other in others.seen])
         self._say(
-            f"{self._bridge}: {count(standing, 'flow')} of {runs}:"
+            f"{self._bridge}: {count(held, 'flow')} of {runs}:"
             f" looking for up to {seconds:.0f} s whether a program renews them"
             " (--force removes them at once)"
         )

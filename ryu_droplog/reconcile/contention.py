@@ -1,7 +1,7 @@
-"""With which of our flows a change contends, at a cost that does not grow with their number.
+"""With which of our flows a change conflicts, at a cost that does not grow with their number.
 
-What an owner changes comes as fast as a switch can tell it, and a flow of ours that contends with
-it has to go at once, also where there are thousands of ours.
+An owner's changes come as fast as the switch can send them, and a flow of ours that conflicts with
+one has to be removed at once, also where there are thousands of ours.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Iterator, Mapping
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.flow_stats import Event, Update, effect_of
 from ryu_droplog.openflow.overlaps import Effort, Overlaps
-from ryu_droplog.reconcile.desired_state import DesiredFlow, DesiredState, FlowKey
+from ryu_droplog.reconcile.desired_state import DesiredFlow, FlowKey, FlowState
 
 _STALE = 100
-"""Places beyond twice what stands that are remembered before all are sorted anew."""
+"""Places beyond twice the number of our flows that are kept before the index is built anew."""
 
 
 class Contention:
     """The places of our flows, to be found by what contends with them."""
 
-    def __init__(self, standing: Mapping[FlowKey, DesiredState]) -> None:
-        """`standing` are all flows of ours as they are now; whose place is new is to be noted."""
-        self._standing = standing
+    def __init__(self, states: Mapping[FlowKey, FlowState]) -> None:
+        """`states` are all flows of ours as they are now; new places are passed to `note`."""
+        self._states = states
         self._clear()
 
     def _clear(self) -> None:
@@ -38,32 +38,32 @@ class Contention:
         """Places that are remembered, those that are left among them."""
         return self._places
 
-    def note(self, key: FlowKey, wanted: DesiredFlow) -> None:
-        """Remember that a flow of ours may stand there from now on."""
-        if self._noted.get(key) == wanted:
+    def note(self, key: FlowKey, desired: DesiredFlow) -> None:
+        """Remember that a flow of ours may be at that place from now on."""
+        if self._noted.get(key) == desired:
             return
-        if self._places > 2 * len(self._standing) + _STALE:
+        if self._places > 2 * len(self._states) + _STALE:
             self._clear()
-            for known, standing in self._standing.items():
-                self._place(known, standing.wanted)
-        self._place(key, wanted)
+            for other, state in self._states.items():
+                self._place(other, state.desired)
+        self._place(key, desired)
 
-    def _place(self, key: FlowKey, wanted: DesiredFlow) -> None:
-        self._noted[key] = wanted
+    def _place(self, key: FlowKey, desired: DesiredFlow) -> None:
+        self._noted[key] = desired
         self._places += 1
-        if wanted.below is None:
+        if desired.below is None:
             self._misses.setdefault(key.table_id, []).append(key)
             return
-        priorities = wanted.below.priority, wanted.priority
+        priorities = desired.below.priority, desired.priority
         places = self._above.setdefault(key.table_id, {})
         overlaps = places.setdefault(priorities, Overlaps(Effort(math.inf)))
-        overlaps.add(wanted.below.match, key)
+        overlaps.add(desired.below.match, key)
 
     def find(self, update: Update) -> Iterator[tuple[FlowKey, str]]:
         """The flows of ours that must go because of somebody's change, each with the reason."""
         for key in dict.fromkeys(self._near(update)):
-            standing = self._standing.get(key)
-            why = standing and _contention(standing, update)
+            state = self._states.get(key)
+            why = state and _contention(state, update)
             if why:
                 yield key, why
 
@@ -74,17 +74,17 @@ class Contention:
                 yield from overlaps.find(update.match)
 
 
-def _contention(standing: DesiredState, update: Update) -> str | None:
+def _contention(state: FlowState, update: Update) -> str | None:
     """Why somebody's change means that our flow must go; None when it may stay."""
-    ours = standing.flow
+    ours = state.flow
     if ours is None:
         return None
     if update.cookie == ours.cookie:
         if update.event == Event.DELETED:
             return "was removed"
-        # After a pause of the monitor our own addition is told like anyone's.
+        # After a pause the monitor reports our own addition like anyone's.
         whole = cookie.SIGNATURE in effect_of(update.instructions).controller_ids
         return None if whole else "was changed"
-    if standing.wanted.contends(update):
+    if state.desired.contends(update):
         return f"was contended with at priority {update.priority}"
     return None

@@ -1,4 +1,4 @@
-"""What a reconciler of a bridge asks and tells; it need not know who answers and listens."""
+"""The interface between a reconciler and the rest of the program, which it need not know."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ryu_droplog.pipelines.loader import Pipeline
 
 
 class ReconcilerContext(Protocol):
-    """What a reconciler needs to know, and whom it tells: all that outlives its connection."""
+    """What a reconciler asks and reports; the implementation outlives its connection."""
 
     def pipeline(self, flows: Sequence[Flow]) -> Pipeline:
         """The pipeline of a bridge with these flows."""
@@ -26,7 +26,7 @@ class ReconcilerContext(Protocol):
     def learn_drops(
         self, drops: Mapping[tuple[int, int], DropFlow], rewritten: Mapping[int, DropFlow]
     ) -> None:
-        """Take what our flows are above, by table and slot, and the flows that tell us, by cookie.
+        """Take the drops that ours are above, by table and slot, and rewritten ones, by cookie.
 
         Called before these flows are added or changed.
         """

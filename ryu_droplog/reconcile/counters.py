@@ -20,9 +20,9 @@ class DropCount(NamedTuple):
     cookie: int
     packets: int
     plain: bool
-    """Whether that it drops needs no word of its owner's."""
+    """Whether it is a drop by its own actions, without asking its owner."""
     tells: bool
-    """Whether it was made to tell us of its packets."""
+    """Whether an action of ours sends its packets to us."""
 
 
 class Counters:
@@ -47,8 +47,8 @@ class Counters:
     def explicit(self, drops: Iterable[DropCount], name: Callable[[int], str]) -> None:
         """All drop flows of the owner's have counted so much since each was added.
 
-        What they had counted when they were first read is of a time before ours, and left out; so
-        is what a flow had counted before its owner said that it drops.
+        What they had counted when they were first read is from before this program's time, and not
+        added; nor is what a flow had counted before its owner said that it drops.
         """
         before, self._drops = self._drops, {}
         for place, cookie, packets, plain, tells in drops:

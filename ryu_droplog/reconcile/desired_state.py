@@ -1,12 +1,13 @@
-"""What is known of our flows: what each should be, and whether it stands or when it may again."""
+"""Our flows: what each should be, what is on the switch, and when it may be tried again."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.model.cookie import SLOT_MAX, TABLE_DROP
 from ryu_droplog.openflow.flow_stats import Event, Update, actions_of, effect_of
 from ryu_droplog.openflow.messages import OurFlow
@@ -16,11 +17,11 @@ from ryu_droplog.reconcile.planner import Plan, Verdict
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
-"""Seconds until a flow that was swept away or contended with is tried again; doubles each time."""
+"""Seconds until a flow that was removed, by us or others, is tried again."""
 ANY_REGISTER = 15
 """Its bit 31 makes a match ours: nobody sets it, and a match of what to capture names none."""
 CALM = 120.0
-"""Seconds that a flow must stand before its pause is forgotten."""
+"""Seconds on the switch after which the next pause of a flow is the first one again."""
 
 
 class FlowKey(NamedTuple):
@@ -33,7 +34,7 @@ class FlowKey(NamedTuple):
 
 @dataclass(frozen=True)
 class DesiredFlow:
-    """A flow of ours as the plan asks for it."""
+    """A flow of ours as the plan desires it."""
 
     key: FlowKey
     priority: int
@@ -45,7 +46,7 @@ class DesiredFlow:
     """What the flow below does to a packet, and so ours."""
 
     def contends(self, update: Update) -> bool:
-        """Whether somebody's change means that our flow must not stand there."""
+        """Whether somebody's change means that our flow must not be there."""
         if self.below is None:
             return update.priority == self.priority
         if not self.below.priority <= update.priority <= self.priority:
@@ -59,38 +60,38 @@ class DesiredFlow:
 
 
 @dataclass
-class DesiredState:
-    """One of our flows on the switch. Times are in seconds, of whatever clock the caller has."""
+class FlowState:
+    """One of our flows, desired and observed. Times are in seconds, of the caller's clock."""
 
-    wanted: DesiredFlow
+    desired: DesiredFlow
     flow: OurFlow | None = None
-    """The flow while it stands."""
+    """The flow while it is on the switch."""
     since: float = 0.0
     """When it was added."""
-    pause: float = 0.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE))
     not_before: float = 0.0
     """When it may be tried again; 0: it waits for nothing."""
     additions: int = 0
     """How often a flow was added; part of its cookie, so that each has counters of its own."""
     withdrawn: int = 0
-    """How often it was swept away, or gave way to its owner."""
+    """How often it was removed: by others, or by us because of an owner's change."""
     refusal: str = ""
-    """Why it does not stand, if it does not."""
-    asked: bool = True
-    """Whether the plan wants it."""
+    """Why it is not on the switch, if it is not."""
+    is_desired: bool = True
+    """Whether the plan desires it."""
     missing_since: float = 0.0
-    """Since when it is wanted and does not stand; 0: it does."""
+    """Since when it is desired and not on the switch; 0: it is there."""
 
-    def fits(self, wanted: DesiredFlow, managed: bool) -> bool:
+    def fits(self, desired: DesiredFlow, managed: bool) -> bool:
         """Whether our flow there, if any, is what the plan asks for.
 
         On a bridge that the OpFlex agent manages, our cookie is without the table-drop bit.
         """
         return self.flow is None or (
-            self.wanted == wanted and bool(self.flow.cookie & TABLE_DROP) is not managed
+            self.desired == desired and bool(self.flow.cookie & TABLE_DROP) is not managed
         )
 
-    def stands(self, now: float) -> None:
+    def added(self, now: float) -> None:
         """Our flow was added."""
         self.since, self.not_before, self.refusal, self.missing_since = now, 0.0, "", 0.0
 
@@ -99,32 +100,33 @@ class DesiredState:
         if self.since:
             self.withdrawn += 1
             if now - self.since > CALM:
-                self.pause = 0.0
+                self.backoff.reset()
         self.flow, self.since = None, 0.0
-        self.pause = min(max(2 * self.pause, FIRST_PAUSE), LONGEST_PAUSE)
-        self.not_before = now + self.pause
+        self.not_before = now + self.backoff.failed()
         self.refusal = refusal
         self.missing_since = self.missing_since or now
 
     def wait(self, now: float, refusal: str) -> None:
-        """It is not even tried, until a later plan."""
+        """It is not tried before a later plan."""
         self.not_before, self.refusal = 0.0, refusal
         self.missing_since = self.missing_since or now
 
-    def leave(self) -> None:
-        """The plan wants nothing here. A pause goes on: its owner may change its mind often."""
-        self.asked, self.missing_since = False, 0.0
+    def stop_desiring(self) -> None:
+        """The plan desires nothing here. A pause goes on: the owner may change its flows often."""
+        self.is_desired, self.missing_since = False, 0.0
 
-    def want(self, wanted: DesiredFlow, now: float) -> None:
-        """The plan wants this here."""
-        self.wanted, self.asked = wanted, True
+    def desire(self, desired: DesiredFlow, now: float) -> None:
+        """The plan desires this here."""
+        self.desired, self.is_desired = desired, True
         if self.flow is None:
             self.missing_since = self.missing_since or now
 
     @property
     def retry(self) -> float | None:
         """When it may be tried again; None: it waits for nothing."""
-        return self.not_before if self.flow is None and self.asked and self.not_before else None
+        return (
+            self.not_before if self.flow is None and self.is_desired and self.not_before else None
+        )
 
 
 class Slots:
@@ -170,7 +172,7 @@ class Slots:
                 self._free.setdefault(place.table_id, deque()).append(slot)
 
 
-def wanted_flows(
+def desired_flows(
     plan: Plan, slots: Slots, capture: Sequence[bytes] | None = None
 ) -> Iterator[DesiredFlow]:
     """The flows of ours that a plan asks for.
@@ -184,7 +186,7 @@ def wanted_flows(
         for match in sorted(chosen, key=first.__ne__):  # slot 0 is made free before the others
             others = match != first
             below = None
-            if table.verdict is Verdict.SHADOW:
+            if table.verdict is Verdict.ABOVE_DROP:
                 below = Place(table.table_id, table.priority - 1, b"")
             if below or match:
                 match = with_free_bit(match, ANY_REGISTER)

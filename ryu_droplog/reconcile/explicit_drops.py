@@ -4,7 +4,7 @@ Their packets can be counted from the owner's own counters, which changes nothin
 a flow of ours goes just above the owner's, with the owner's match: it takes exactly the packets
 that would be dropped, does to them what the owner's flow does, and goes away as easily as any flow
 of ours. Where there is no room for it, because another flow of the owner's overlaps there, only
-the owner's flow itself can be made to tell, if the user wants that.
+the owner's flow itself can be changed so that it sends its packets, if the user asks for that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ryu_droplog.openflow.oxm_match import free_bit
 CAPTURES = 2000
 """Explicit drops of a bridge that are captured at once; the others are counted."""
 STEPS = 4
-"""How far above the owner's flow ours may stand."""
+"""How many priorities above the owner's flow ours may be."""
 EFFORT, EFFORT_OF_A_FLOW = 1_000_000, 20
 """Fields of matches that one plan compares, and how many more with each flow: a second or so.
 Flows of a few kinds take less; it is spent where nearly all differ in what they ask."""
@@ -36,13 +36,13 @@ class CaptureMethod(Enum):
     ABOVE = "logged"
     """By a flow of ours just above."""
     MODIFY = "logged by its owner's flow"
-    """By the owner's flow, to which an action that tells us is added."""
+    """By the owner's flow, to which an action is added that sends the packet to us."""
     COUNT = "counted"
     """Not at all; only their number is known."""
 
 
 class Place(NamedTuple):
-    """Where a flow stands: what strict commands of OpenFlow go by."""
+    """Which flow it is for strict commands of OpenFlow."""
 
     table_id: int
     priority: int
@@ -64,7 +64,7 @@ class ExplicitDrop:
 
     @property
     def place(self) -> Place:
-        """Where the owner's flow stands."""
+        """The place of the owner's flow."""
         return Place(self.flow.table_id, self.flow.priority, self.flow.match)
 
 
@@ -96,7 +96,7 @@ def plan_explicit(
     `own_cookies` as in `Snapshot` and `Pipeline`.
     """
     shared = _shared_cookies(tables, known) if own_cookies and wish.modify else frozenset()
-    made: list[ExplicitDrop] = []
+    planned_drops: list[ExplicitDrop] = []
     captured = 0
     effort = Effort(EFFORT + EFFORT_OF_A_FLOW * sum(map(len, tables.values())))
     for table_id, flows in sorted(tables.items()):
@@ -116,11 +116,11 @@ def plan_explicit(
                 if planned.method is CaptureMethod.COUNT and wish.modify:
                     planned = _modify(planned, shared, own_cookies=own_cookies)
                 captured += planned.method is not CaptureMethod.COUNT
-            made.append(planned)
-    return made
+            planned_drops.append(planned)
+    return planned_drops
 
 
-_NO_MONITOR = "no flow monitor would tell of its owner's changes"
+_NO_MONITOR = "no flow monitor would report its owner's changes"
 
 
 def _uncaptured(flow: Flow, why: str) -> ExplicitDrop:
@@ -156,7 +156,7 @@ class _Table:
         if register is None:
             return _uncaptured(flow, "its match has no register to spare")
         if flow.idle_timeout:
-            return _uncaptured(flow, "it has an idle timeout that we would starve")
+            return _uncaptured(flow, "it has an idle timeout, which a flow above would let run out")
         if self._acting_at(flow.priority).any(match):
             return _uncaptured(flow, "another flow at its priority overlaps")
         for priority in range(flow.priority + 1, flow.priority + 1 + STEPS):

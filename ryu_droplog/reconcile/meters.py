@@ -19,14 +19,14 @@ class Meters:
     def __init__(
         self,
         connection: Connection,
-        wish: Meter,
+        settings: Meter,
         generation: int,
         counters: Counters,
         name: Callable[[int], str],
     ) -> None:
         """`generation` is the run's; `name` gives the name of a table."""
         self._connection = connection
-        self._wish = wish
+        self._settings = settings
         self._base = first_meter(generation)
         self._counters = counters
         self._name = name
@@ -45,12 +45,14 @@ class Meters:
         Raises SwitchRefusal when it may not, or when the switch refuses.
         """
         if not self.available:
-            if self._wish.required:
+            if self._settings.required:
                 raise SwitchRefusal("the switch has no meters, and meter.required is true")
             return None
         meter_id = self._base + table_id
         if meter_id not in self._held:
-            add = messages.add_meter(self._connection, meter_id, self._wish.rate, self._wish.burst)
+            add = messages.add_meter(
+                self._connection, meter_id, self._settings.rate, self._settings.burst
+            )
             [answer] = self._connection.exchange([add])
             if answer.error:
                 raise SwitchRefusal(f"the switch refuses the meter: {error_text(answer.error)}")
@@ -58,15 +60,15 @@ class Meters:
             self._counters.forget_meters([table_id])
         return meter_id
 
-    def change(self, wish: Meter) -> None:
+    def change(self, settings: Meter) -> None:
         """Give those that are there another rate; they go on counting."""
-        if (wish.rate, wish.burst) != (self._wish.rate, self._wish.burst):
+        if (settings.rate, settings.burst) != (self._settings.rate, self._settings.burst):
             modify = [
-                messages.modify_meter(self._connection, meter_id, wish.rate, wish.burst)
+                messages.modify_meter(self._connection, meter_id, settings.rate, settings.burst)
                 for meter_id in sorted(self._held)
             ]
             exchange_many(self._connection, modify)
-        self._wish = wish
+        self._settings = settings
 
     def forget_lost(self) -> set[int]:
         """Note which of them somebody has deleted; returns their tables, which need new ones."""
@@ -83,11 +85,11 @@ class Meters:
             table_id = meter_id - self._base
             self._counters.meter(table_id, self._name(table_id), packets)
 
-    def found(self) -> list[int]:
+    def on_switch(self) -> list[int]:
         """The meters of this program that are on the switch, of whatever run."""
         return meter_ids(self._connection) if self.available else []
 
-    def take_leave(self, meters: Collection[int]) -> None:
+    def read_former(self, meters: Collection[int]) -> None:
         """Read those among these that this run has left on an earlier connection.
 
         They have counted on meanwhile.

@@ -1,4 +1,4 @@
-"""OtherRun runs of this program that have flows on a bridge: at work, or dead. A pure judgement.
+"""Other runs of this program that have flows on a bridge: at work, or dead. Pure.
 
 A run that is at work starts the leases of its flows anew, again and again; the flows of one that is
 dead end with their leases, and its meters stay. So a run is at work if, within the longest lease
@@ -105,19 +105,19 @@ class OtherRuns:
         forgotten here.
         """
         now = self._clock()
-        standing: dict[int, dict[int, int]] = {}
+        flows_of: dict[int, dict[int, int]] = {}
         for flow in flows:
             run = run_of(flow)
             if run is not None:
-                standing.setdefault(run, {})[flow.cookie] = flow.hard_timeout
-        metered: dict[int, int] = {}
+                flows_of.setdefault(run, {})[flow.cookie] = flow.hard_timeout
+        meters_of: dict[int, int] = {}
         for run in meters:
-            metered[run] = metered.get(run, 0) + 1
-        there = standing.keys() | metered.keys()
-        over = {run for run in there if run in self._dead}
-        for run in there - over:
-            self._update(run, standing.get(run, {}), metered.get(run, 0), now)
-        self._runs = {run: other for run, other in self._runs.items() if run in there}
+            meters_of[run] = meters_of.get(run, 0) + 1
+        present = flows_of.keys() | meters_of.keys()
+        over = {run for run in present if run in self._dead}
+        for run in present - over:
+            self._update(run, flows_of.get(run, {}), meters_of.get(run, 0), now)
+        self._runs = {run: other for run, other in self._runs.items() if run in present}
         late = {run for run, other in self._runs.items() if now >= other.due}
         for run in late:
             del self._runs[run]
@@ -141,12 +141,12 @@ class OtherRuns:
         return True
 
     def _update(self, run: int, flows: dict[int, int], meters: int, now: float) -> None:
-        known = run in self._runs
+        seen_before = run in self._runs
         other = self._runs.setdefault(run, OtherRun(run, self._lease, now))
         for number, seconds in flows.items():
             lease = other.flows.get(number)
             if lease is None:
-                if known:  # it was added after the first look
+                if seen_before:  # it was added after the first look
                     other.sign(now)
                 other.flows[number] = Lease(now, seconds)
             elif seconds and now >= lease.since + seconds + SLACK:

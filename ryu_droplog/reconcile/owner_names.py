@@ -18,11 +18,11 @@ SPACING = 3.0
 
 
 class OwnerNames:
-    """The words for the drops of one bridge."""
+    """The owner's names of the drops of one bridge."""
 
-    def __init__(self, around: ReconcilerContext, news: Callable[[], None]) -> None:
+    def __init__(self, context: ReconcilerContext, news: Callable[[], None]) -> None:
         """`news` is called, in another thread, when more is known than before."""
-        self._context = around
+        self._context = context
         self._news = news
         self._asked: Collection[Flow] = ()
         """Flows whose names are asked for again at each renewal."""
@@ -32,12 +32,12 @@ class OwnerNames:
         """Ask for nothing more."""
         self._question.stop()
 
-    def ask(self, made: Plan, flows: Iterable[Flow]) -> None:
-        """Have the words fetched for what the owner's flows may drop."""
+    def ask(self, plan: Plan, flows: Iterable[Flow]) -> None:
+        """Have the names fetched of the owner's flows that may drop."""
         self._asked = [
             flow
             for flow in flows
-            if flow.table_id in made.lossy and not flow.effect.leaves and not is_ours(flow)
+            if flow.table_id in plan.lossy and not flow.effect.leaves and not is_ours(flow)
         ]
         self.ask_again()
 
@@ -46,21 +46,21 @@ class OwnerNames:
         if self._asked:
             self._question.ask()
 
-    def hand_on(self, made: Plan, wanted: Iterable[DesiredFlow]) -> None:
-        """Tell what our flows are above, and which flows of the owner's tell us."""
-        in_words = {
-            drop.place: self._in_words(drop.flow)
-            for drop in made.explicit
+    def hand_on(self, plan: Plan, desired: Iterable[DesiredFlow]) -> None:
+        """Report which drops our flows are above, and which flows of the owner's are rewritten."""
+        by_place = {
+            drop.place: self._named(drop.flow)
+            for drop in plan.explicit
             if drop.method is not CaptureMethod.COUNT
         }
         drops = {
-            (one.key.table_id, one.key.slot): in_words[one.below]
-            for one in wanted
-            if one.key.slot and one.below in in_words
+            (flow.key.table_id, flow.key.slot): by_place[flow.below]
+            for flow in desired
+            if flow.key.slot and flow.below in by_place
         }
         rewritten = {
-            drop.flow.cookie: in_words[drop.place]
-            for drop in made.explicit
+            drop.flow.cookie: by_place[drop.place]
+            for drop in plan.explicit
             if drop.method is CaptureMethod.MODIFY
         }
         self._context.learn_drops(drops, rewritten)
@@ -69,6 +69,6 @@ class OwnerNames:
         if self._context.ask_owner(self._asked):
             self._news()
 
-    def _in_words(self, flow: Flow) -> DropFlow:
+    def _named(self, flow: Flow) -> DropFlow:
         words = self._context.words(flow.cookie)
         return DropFlow(flow.cookie, flow.priority, match_text(flow.match), words)

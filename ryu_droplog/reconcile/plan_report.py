@@ -1,4 +1,4 @@
-"""What a reconciler tells of its work: in words for the log, and row by row for `status`."""
+"""What a reconciler reports of its work: sentences for the log, and rows for `status`."""
 
 from __future__ import annotations
 
@@ -8,64 +8,64 @@ from typing import Any
 
 from ryu_droplog.openflow.oxm_match import text as match_text
 from ryu_droplog.pipelines.loader import Pipeline
-from ryu_droplog.reconcile.desired_state import DesiredState, FlowKey
+from ryu_droplog.reconcile.desired_state import FlowKey, FlowState
 from ryu_droplog.reconcile.explicit_drops import Place
 from ryu_droplog.reconcile.planner import NO_FLOW_LEADS_THERE, TABLE_MAX, Plan, Verdict
 from ryu_droplog.text.phrases import count
 
 
-def news(
+def summarise(
     plan: Plan,
     pipeline: Pipeline,
-    standing: Mapping[FlowKey, DesiredState],
+    states: Mapping[FlowKey, FlowState],
     rewritten: Collection[Place],
 ) -> list[str]:
     """What is watched and what is not, a line each."""
-    flows = {key for key, one in standing.items() if one.flow is not None}
-    refusals = {key: one.refusal for key, one in standing.items() if one.refusal}
-    told = []
+    flows = {key for key, state in states.items() if state.flow is not None}
+    refusals = {key: state.refusal for key, state in states.items() if state.refusal}
+    lines = []
     if pipeline.misses:
         watched = [table.name for table in plan.watched if FlowKey(table.table_id, 0) in flows]
-        told.append(f"watching {', '.join(watched) or 'no table'}")
+        lines.append(f"watching {', '.join(watched) or 'no table'}")
         left = [f"{t.name} ({t.why})" for t in plan.tables if t.verdict is Verdict.LEAVE]
         if left:
-            told.append(f"left alone: {'; '.join(left)}")
+            lines.append(f"left alone: {'; '.join(left)}")
     else:
-        told.append("its owner drops by explicit flows alone: no table is watched")
+        lines.append("its owner drops by explicit flows alone: no table is watched")
     refused = [
         f"{table.name} ({refusals[FlowKey(table.table_id, 0)]})"
         for table in plan.watched
         if FlowKey(table.table_id, 0) in refusals
     ]
     if refused:
-        told.append(f"not watched for now: {'; '.join(refused)}")
+        lines.append(f"not watched for now: {'; '.join(refused)}")
     explicit = {drop.place for drop in plan.explicit}
-    above = [standing[key] for key in flows if key.slot]  # or one of several that a table has
-    logged = sum(one.wanted.below in explicit for one in above) + len(rewritten)
+    above = [states[key] for key in flows if key.slot]  # or one of several that a table has
+    logged = sum(state.desired.below in explicit for state in above) + len(rewritten)
     counted = len(plan.explicit) - logged
     if logged:
         by_owner = f", {len(rewritten)} of them by the owner's own flows" if rewritten else ""
         others = f"; {counted} only counted" if counted else ""
-        told.append(f"logging {count(logged, 'explicit drop')} of the owner's{by_owner}{others}")
+        lines.append(f"logging {count(logged, 'explicit drop')} of the owner's{by_owner}{others}")
     elif counted:
-        told.append(f"counting {count(counted, 'explicit drop')} of the owner's, logging none")
-    return told
+        lines.append(f"counting {count(counted, 'explicit drop')} of the owner's, logging none")
+    return lines
 
 
 def describe(
-    plan: Plan, standing: Mapping[FlowKey, DesiredState], rewritten: Collection[Place], now: float
+    plan: Plan, states: Mapping[FlowKey, FlowState], rewritten: Collection[Place], now: float
 ) -> dict[str, Any]:
     """The tables and explicit drops of a plan, each with what is done about it.
 
-    `now` is of the clock that `standing` has its times of.
+    `now` is of the same clock as the times in `states`.
     """
     tables = [
         asdict(table)
         | {"verdict": table.verdict.value}
-        | _state(standing.get(FlowKey(table.table_id, 0)), now)
+        | _state(states.get(FlowKey(table.table_id, 0)), now)
         for table in plan.tables
     ]
-    above = {one.wanted.below: one for one in standing.values() if one.wanted.key.slot}
+    above = {state.desired.below: state for state in states.values() if state.desired.key.slot}
     explicit = []
     for drop in plan.explicit:
         row = {
@@ -103,17 +103,17 @@ def coming(
     ]
 
 
-def _state(standing: DesiredState | None, now: float) -> dict[str, Any]:
-    if standing is None:
+def _state(state: FlowState | None, now: float) -> dict[str, Any]:
+    if state is None:
         return {"watched": False}
-    told: dict[str, Any] = {
-        "watched": standing.flow is not None,
-        "withdrawn": standing.withdrawn,
+    row: dict[str, Any] = {
+        "watched": state.flow is not None,
+        "withdrawn": state.withdrawn,
     }
-    if standing.refusal and standing.asked:
-        told["refusal"] = standing.refusal
-    if standing.flow is None and standing.missing_since:
-        told["missing_seconds"] = round(now - standing.missing_since, 1)
-    if standing.retry is not None:
-        told["retry_seconds"] = round(max(standing.retry - now, 0.0), 1)
-    return told
+    if state.refusal and state.is_desired:
+        row["refusal"] = state.refusal
+    if state.flow is None and state.missing_since:
+        row["missing_seconds"] = round(now - state.missing_since, 1)
+    if state.retry is not None:
+        row["retry_seconds"] = round(max(state.retry - now, 0.0), 1)
+    return row

@@ -2,7 +2,7 @@
 
 A miss flow goes where a packet would otherwise be dropped in silence, and nowhere else. It must
 never take a packet from a flow of anyone else's, so each table gets what fits: a table-miss flow
-below everything, a shadow flow just above a catch-all that drops, or nothing at all.
+below everything, a flow just above a catch-all that drops, or nothing at all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Verdict(Enum):
 
     MISS = "table-miss"
     """A flow at priority 0 without a match, added by an atomic bundle."""
-    SHADOW = "shadow"
+    ABOVE_DROP = "shadow"
     """A flow just above the owner's catch-all drop."""
     LEAVE = "left alone"
     """Nothing is added."""
@@ -74,7 +74,7 @@ class Plan:
     """Whether the OpFlex agent itself manages the bridge, so that one flow sees every drop."""
     tables: Sequence[TablePlan]
     explicit: Sequence[ExplicitDrop] = ()
-    """Flows of others that drop, but for the catch-all drops that a shadow is above."""
+    """Flows of others that drop, but for the catch-all drops that a flow of ours is above."""
     lossy: frozenset[int] = frozenset()
     """Tables where a packet that an explicit drop takes is lost."""
 
@@ -131,13 +131,13 @@ def plan(
         plans.append(TablePlan(table_id, name, *decision))
     if any(flow.effect.writes for flows in by_table.values() for flow in flows):
         lossy.clear()  # what an explicit drop takes may set out all the same, by its action set
-    shadowed = {(t.table_id, t.priority - 1) for t in plans if t.verdict is Verdict.SHADOW}
+    watched_drops = {(t.table_id, t.priority - 1) for t in plans if t.verdict is Verdict.ABOVE_DROP}
     explicit = plan_explicit(
         {
             table_id: [
                 flow
                 for flow in by_table.get(table_id, ())
-                if not (flow.catch_all and (table_id, flow.priority) in shadowed)
+                if not (flow.catch_all and (table_id, flow.priority) in watched_drops)
                 and not owner.loses_nothing(flow)
             ]
             for table_id in lossy
@@ -177,8 +177,8 @@ def _decide(
     decision = _plan_table(flows, snapshot.limits.get(table_id))
     if decision.verdict is Verdict.MISS and snapshot.packet_in_on_miss:
         return _left("a miss goes to the bridge's own controller")
-    if decision.verdict is Verdict.SHADOW and not snapshot.monitored:
-        return _blind("no flow monitor would tell when its owner needs the place")
+    if decision.verdict is Verdict.ABOVE_DROP and not snapshot.monitored:
+        return _blind("no flow monitor would report when its owner adds a flow there")
     return decision
 
 
@@ -202,7 +202,9 @@ def _plan_table(flows: Sequence[Flow], limit: int | None) -> _Decision:
         where = f"at priority {last.priority}"
         return _left(f"nothing is missed: its owner's catch-all {where} handles the rest")
     if last.idle_timeout:
-        return _blind("its owner's catch-all drop has an idle timeout that we would starve")
+        return _blind(
+            "its owner's catch-all drop has an idle timeout, which a flow above would let run out"
+        )
     beside = sum(flow.priority == last.priority for flow in flows) - 1
     if beside:
         where = f"at priority {last.priority} beside its catch-all drop"
@@ -214,7 +216,7 @@ def _plan_table(flows: Sequence[Flow], limit: int | None) -> _Decision:
     if taken:
         return _blind(f"its owner has {count(taken, 'flow')} at priority {above}")
     why = f"above its owner's catch-all drop at priority {last.priority}"
-    return _Decision(Verdict.SHADOW, above, why)
+    return _Decision(Verdict.ABOVE_DROP, above, why)
 
 
 def _is_managed(pipeline: Pipeline, by_table: Mapping[int, Sequence[Flow]]) -> bool:

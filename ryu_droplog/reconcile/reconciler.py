@@ -1,9 +1,9 @@
-"""Carries a plan out on one connection, keeps it true, and takes it back.
+"""Reconciles a bridge with its desired state over one connection, and removes all of it at the end.
 
-Everything that others do to the flows of the bridge comes in through a flow monitor. A flow of
-ours that somebody's new flow contends with goes at once; it comes back, after a pause that grows,
-where the plan still has a place for it. Whatever else changes is planned with at once, as far as
-planning does not take more than its share of the time (pace.py).
+All changes that others make to the flows of the bridge arrive through a flow monitor. A flow of
+ours with which somebody's new flow conflicts is removed at once; it is added again, after a pause
+that grows, where the plan still has a place for it. Any other change leads to a new plan at once,
+as long as planning does not take more than its share of the time (pace.py).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from ryu_droplog.openflow.requests import (
     exchange_many,
     port_names,
 )
-from ryu_droplog.openflow.session_setup import Facts, introduce
+from ryu_droplog.openflow.session_setup import SessionFacts, set_up_session
 from ryu_droplog.ovsdb.miss_controller import MissAnswer
 from ryu_droplog.reconcile.changes import Changes
 from ryu_droplog.reconcile.contention import Contention
@@ -52,10 +52,10 @@ from ryu_droplog.reconcile.context import ReconcilerContext
 from ryu_droplog.reconcile.counters import Counters, DropCount
 from ryu_droplog.reconcile.desired_state import (
     DesiredFlow,
-    DesiredState,
     FlowKey,
+    FlowState,
     Slots,
-    wanted_flows,
+    desired_flows,
 )
 from ryu_droplog.reconcile.explicit_drops import CaptureMethod, Place
 from ryu_droplog.reconcile.inbox import Inbox
@@ -63,8 +63,9 @@ from ryu_droplog.reconcile.meters import Meters
 from ryu_droplog.reconcile.owner_flow_rewrite import OwnerFlowRewrite
 from ryu_droplog.reconcile.owner_names import OwnerNames
 from ryu_droplog.reconcile.pace import SHARE, Pace
-from ryu_droplog.reconcile.plan_report import coming, describe, news
-from ryu_droplog.reconcile.planner import Plan, Snapshot, plan
+from ryu_droplog.reconcile.plan_report import coming, describe, summarise
+from ryu_droplog.reconcile.planner import Plan, Snapshot
+from ryu_droplog.reconcile.planner import plan as make_plan
 from ryu_droplog.reconcile.sweeper import Sweeper
 from ryu_droplog.text import phrases
 
@@ -74,29 +75,29 @@ LAST_COUNTS_TIME = 0.5
 """Seconds that the last counts of our flows are waited for when the program stops."""
 STOP_TIME = 3.0
 """Seconds that a switch has to answer when the program stops."""
-TABLES_TOLD = 8
-"""Tables of which it is told one by one that a flow of ours gave way."""
+TABLES_NAMED = 8
+"""Tables up to which each is named whose flow of ours was removed for an owner's change."""
 _REMOVED_SIZE = 100
-"""Bytes that the news of a flow's end takes."""
+"""Bytes that a FLOW_REMOVED counts for in the inbox."""
 LONG_WAIT = 1.0
 """Seconds until the next plan from which on it is said which tables wait for it."""
-SAYINGS, SAYINGS_TIME = 20, 60.0
-"""How often it is said in so many seconds what is watched; later changes are told together."""
+SUMMARIES, SUMMARIES_TIME = 20, 60.0
+"""How often what is watched is logged in so many seconds; later changes are logged together."""
 
 
-class _Reading:
-    """A wish to have the counters read now."""
+class _ReadCounters:
+    """A request to read the counters now; `done` gets True when that is so."""
 
     def __init__(self) -> None:
         self.done: Any = hub.Queue()
 
 
-class _Told:
-    """The news that others have told more: the owner's words for its flows, who gets its misses."""
+class _PlanAnew:
+    """The owner's names of its flows, or who gets the bridge's misses, are known better now."""
 
 
-class _Change(NamedTuple):
-    """OtherRun settings."""
+class _NewSettings(NamedTuple):
+    """Other settings, to go on with."""
 
     bridge: Bridge
     settings: Settings
@@ -113,7 +114,7 @@ class Reconciler:
         settings: Settings,
         generation: int,
         counters: Counters,
-        around: ReconcilerContext,
+        context: ReconcilerContext,
         dead: Collection[int] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -123,32 +124,32 @@ class Reconciler:
         """
         self._connection = connection
         self._bridge = name
-        self._wish = bridge.explicit_drops
-        self._unmetered = not settings.meter.required
+        self._explicit_drops = bridge.explicit_drops
+        self._without_meters = not settings.meter.required
         """Whether flows are added where the switch has no meters."""
         self._lease = settings.lease
         self._capture = _capture(settings)
         self._generation = generation
         self._counters = counters
-        self._context = around
+        self._context = context
         self._clock = clock
         self.at_work = True
         """False when `run` has ended."""
         self._ended: float | None = None
-        """When it has; what is told of the bridge is of that time from then on."""
-        self._pipeline = around.pipeline([])
+        """When `run` ended; `describe` is of that time from then on."""
+        self._pipeline = context.pipeline([])
         self._plan = Plan(False, [])
         self._inbox = Inbox()
         self._handlers: dict[type, Callable[[Any], None]] = {
             bytes: self._handle_updates,
             FlowRemoved: self._handle_removed,
-            _Reading: self._handle_reading,
-            _Told: self._handle_told,
-            _Change: self._handle_change,
+            _ReadCounters: self._handle_read_counters,
+            _PlanAnew: self._handle_plan_anew,
+            _NewSettings: self._handle_new_settings,
         }
         self._stopping = False
-        self._standing: dict[FlowKey, DesiredState] = {}
-        self._contention = Contention(self._standing)
+        self._states: dict[FlowKey, FlowState] = {}
+        self._contention = Contention(self._states)
         self._slots = Slots()
         self._rewritten = OwnerFlowRewrite(connection)
         self._meters = Meters(connection, settings.meter, generation, counters, self._name)
@@ -167,15 +168,15 @@ class Reconciler:
             self._rewritten,
             clock,
         )
-        self._words = OwnerNames(around, lambda: self._inbox.put(_Told()))
-        self._misses = MissAnswer(around.asks_on_miss, lambda: self._inbox.put(_Told()), clock)
+        self._owner_names = OwnerNames(context, lambda: self._inbox.put(_PlanAnew()))
+        self._misses = MissAnswer(context.asks_on_miss, lambda: self._inbox.put(_PlanAnew()), clock)
         self._awaited: set[int] = set()
         """Cookies of flows whose last count is still to come."""
         self._changes = Changes()
         """What others have changed since the flows were dumped."""
-        self._facts = Facts({}, {}, has_meters=False, monitored=False)
-        self._said: list[str] = []
-        self._sayings: deque[float] = deque(maxlen=SAYINGS)
+        self._facts = SessionFacts({}, {}, has_meters=False, monitored=False)
+        self._summary: list[str] = []
+        self._summary_times: deque[float] = deque(maxlen=SUMMARIES)
 
     # Called from other threads
 
@@ -189,31 +190,31 @@ class Reconciler:
 
     def read_counters(self, seconds: float) -> bool:
         """Have the counters read now; whether that was done within so many seconds."""
-        reading = _Reading()
+        request = _ReadCounters()
         if not self.at_work:
             return False
-        self._inbox.put(reading)
+        self._inbox.put(request)
         try:
-            return bool(reading.done.get(timeout=seconds))
+            return bool(request.done.get(timeout=seconds))
         except hub.QueueEmpty:
             return False
 
     def change(self, bridge: Bridge, settings: Settings) -> None:
         """Go on with other settings; never blocks. Flows that stay are not touched."""
-        self._inbox.put(_Change(bridge, settings))
+        self._inbox.put(_NewSettings(bridge, settings))
 
     def stop(self) -> None:
-        """Make `run` take everything back and return."""
+        """Make `run` remove all that it added, and return."""
         self._stopping = True
         self._inbox.put(None)
 
     def describe(self) -> dict[str, Any]:
         """What is done about the bridge, for `status`."""
         now = self._clock() if self._ended is None else self._ended
-        told = describe(self._plan, dict(self._standing), self._rewritten.places, now)
+        description = describe(self._plan, dict(self._states), self._rewritten.places, now)
         return {
             "pipeline": self._pipeline.name,
-            **told,
+            **description,
             "coming": coming(self._plan, self._pipeline, self._pace.tables, self._name, now),
             "other_runs": self._sweeper.describe(now),
         }
@@ -221,20 +222,20 @@ class Reconciler:
     # The reconciler's own thread
 
     def run(self) -> None:
-        """Program the bridge until `stop`; raises SwitchError when the switch will not have it."""
+        """Reconcile the bridge until `stop`; raises SwitchError when the switch refuses."""
         try:
             self._run()
         finally:
             self._ended = self._clock()
             self.at_work = False
-            self._words.stop()
+            self._owner_names.stop()
             self._misses.stop()
 
     def _run(self) -> None:
-        self._facts = introduce(self._connection, self._bridge)
+        self._facts = set_up_session(self._connection, self._bridge)
         self._context.learn_names(self._facts.names)
         self._meters.available = self._facts.has_meters
-        if not self._facts.has_meters and self._unmetered:
+        if not self._facts.has_meters and self._without_meters:
             LOG.warning(
                 "%s: the switch has no meters: a flood of drops will keep ovs-vswitchd busy",
                 self._bridge,
@@ -255,19 +256,19 @@ class Reconciler:
                 self._renewal = now + self._lease.renew
                 self._misses.ask()
                 if self._facts.monitored:
-                    self._words.ask_again()
-                    self._say(self._plan)
+                    self._owner_names.ask_again()
+                    self._log_summary(self._plan)
                 else:
                     self._replan()
             elif now >= self._next_plan():
                 self._replan()
-        self._take_back()
+        self._remove_everything()
 
     def _next_plan(self) -> float:
         """When to plan anew."""
-        retries = [standing.retry for standing in self._standing.values()]
-        wanted = [self._look_again, self._sweeper.due(), *retries]
-        when = min(one for one in wanted if one is not None)
+        retries = [state.retry for state in self._states.values()]
+        times = [self._look_again, self._sweeper.due(), *retries]
+        when = min(moment for moment in times if moment is not None)
         due = self._pace.due()
         return min(self._pace.afford(when), math.inf if due is None else due)
 
@@ -295,7 +296,7 @@ class Reconciler:
 
     def _handle_updates(self, body: bytes) -> None:
         if self._stopping and not self._rewritten.places:
-            return  # what we take back is ours alone, whatever they do
+            return  # what is being removed is ours alone, whatever others do
         contended: dict[FlowKey, str] = {}
         for update in parse_updates(body[EXPERIMENTER_HEADER:]):
             self._take_news(update)
@@ -343,17 +344,17 @@ class Reconciler:
             self._counters.end_flow(removed.cookie)
             self._awaited.discard(removed.cookie)
 
-    def _handle_reading(self, reading: _Reading) -> None:
+    def _handle_read_counters(self, request: _ReadCounters) -> None:
         self._read_counters()
-        reading.done.put(True)
+        request.done.put(True)
 
-    def _handle_told(self, told: _Told) -> None:
+    def _handle_plan_anew(self, request: _PlanAnew) -> None:
         self._look_again = self._clock()
 
-    def _handle_change(self, change: _Change) -> None:
+    def _handle_new_settings(self, change: _NewSettings) -> None:
         settings = change.settings
-        self._wish, self._lease = change.bridge.explicit_drops, settings.lease
-        self._unmetered = not settings.meter.required
+        self._explicit_drops, self._lease = change.bridge.explicit_drops, settings.lease
+        self._without_meters = not settings.meter.required
         self._meters.change(settings.meter)
         self._capture = _capture(settings)
         self._look_again = self._clock()
@@ -361,27 +362,30 @@ class Reconciler:
         self._renewal = min(self._renewal, self._clock() + self._lease.renew)
 
     def _withdraw(self, reasons: Mapping[FlowKey, str]) -> None:
-        """Take these flows of ours away at once, and put off the next try."""
+        """Remove these flows of ours at once, and put off the next try."""
         now = self._clock()
         gone: list[OurFlow] = []
-        told: dict[int, list[str]] = {}
+        reasons_by_table: dict[int, list[str]] = {}
         for key, why in reasons.items():
-            standing = self._standing[key]
-            if standing.flow is None:
+            state = self._states[key]
+            if state.flow is None:
                 continue
-            gone.append(standing.flow)
-            standing.put_off(now, why)
-            told.setdefault(key.table_id, []).append(f"{why}; next try in {standing.pause:g} s")
+            gone.append(state.flow)
+            state.put_off(now, why)
+            reasons_by_table.setdefault(key.table_id, []).append(
+                f"{why}; next try in {state.backoff.full:g} s"
+            )
         exchange_many(self._connection, [flow.delete(self._connection) for flow in gone])
-        if len(told) > TABLES_TOLD:
+        if len(reasons_by_table) > TABLES_NAMED:
             LOG.info(
-                "%s: %d flows of ours in %d tables gave way; they are tried again soon",
+                "%s: %d of our flows in %d tables were removed because of changes by others; they"
+                " are added again soon",
                 self._bridge,
                 len(gone),
-                len(told),
+                len(reasons_by_table),
             )
             return
-        for table_id, whys in told.items():
+        for table_id, whys in reasons_by_table.items():
             others = f" (and {len(whys) - 1} more there)" if len(whys) > 1 else ""
             name = self._name(table_id)
             LOG.info("%s: our flow in %s %s%s", self._bridge, name, whys[0], others)
@@ -402,104 +406,106 @@ class Reconciler:
         self._meters.forget_lost()
         self._pipeline = self._context.pipeline(flows)
         self._context.learn_ports(port_names(self._connection))
-        made = plan(self._pipeline, self._snapshot(flows), self._wish, self._context.is_drop)
-        made = self._sweeper.spare(made)
+        plan = make_plan(
+            self._pipeline, self._snapshot(flows), self._explicit_drops, self._context.is_drop
+        )
+        plan = self._sweeper.spare(plan)
         if self._context.has_database:
-            self._words.ask(made, flows)
-        self._plan = made
-        wanted = {one.key: one for one in wanted_flows(made, self._slots, self._capture)}
-        self._write_will(made, wanted.values())
+            self._owner_names.ask(plan, flows)
+        self._plan = plan
+        desired = {flow.key: flow for flow in desired_flows(plan, self._slots, self._capture)}
+        self._register_undo(plan, desired.values())
         took = self._clock() - began
         self._pace.took(took)
         LOG.debug("%s: planned with %d flows in %.3f s", self._bridge, len(flows), took)
         self._count_explicit(count_of(flow) for flow in flows if not is_ours(flow))
-        self._words.hand_on(made, wanted.values())
-        self._rewritten.follow(made.explicit, self._meters.provide)
-        for key, standing in list(self._standing.items()):
-            if key not in wanted:
-                self._remove(standing)
-                standing.leave()
+        self._owner_names.hand_on(plan, desired.values())
+        self._rewritten.follow(plan.explicit, self._meters.provide)
+        for key, state in list(self._states.items()):
+            if key not in desired:
+                self._remove(state)
+                state.stop_desiring()
                 # What is known of a table is kept: there are not many.
-                if key.slot and self._clock() >= standing.not_before:
-                    del self._standing[key]
-        for key, one in wanted.items():
-            standing = self._standing.setdefault(key, DesiredState(one))
-            if not standing.fits(one, made.managed):
-                self._remove(standing)
-            standing.want(one, self._clock())
-            self._contention.note(key, one)
-            if standing.flow is not None and standing.flow.lease != self._lease.duration:
-                self._add(standing, made.managed)
-            if standing.flow is None and self._clock() >= standing.not_before:
+                if key.slot and self._clock() >= state.not_before:
+                    del self._states[key]
+        for key, flow in desired.items():
+            state = self._states.setdefault(key, FlowState(flow))
+            if not state.fits(flow, plan.managed):
+                self._remove(state)
+            state.desire(flow, self._clock())
+            self._contention.note(key, flow)
+            if state.flow is not None and state.flow.lease != self._lease.duration:
+                self._add(state, plan.managed)
+            if state.flow is None and self._clock() >= state.not_before:
                 self._handle_waiting()
-                in_the_way = self._sweeper.in_the_way(one)
+                in_the_way = self._sweeper.in_the_way(flow)
                 if in_the_way:
-                    standing.wait(self._clock(), in_the_way)
-                elif self._was_changed(one):
-                    standing.put_off(self._clock(), "it was changed while the plan was made")
+                    state.wait(self._clock(), in_the_way)
+                elif self._was_changed(flow):
+                    state.put_off(self._clock(), "it was changed while the plan was made")
                 else:
-                    self._add(standing, made.managed)
-        self._slots.keep(self._standing.__contains__)
+                    self._add(state, plan.managed)
+        self._slots.keep(self._states.__contains__)
         self._count_remains()
         self._pace.carried_out()
         self._misses.ask()
-        self._say(made)
+        self._log_summary(plan)
 
-    def _was_changed(self, wanted: DesiredFlow) -> bool:
+    def _was_changed(self, desired: DesiredFlow) -> bool:
         """Whether the place of a flow to be added is no longer what was planned with."""
-        return self._changes.any(wanted.key.table_id, wanted.contends)
+        return self._changes.any(desired.key.table_id, desired.contends)
 
     def _snapshot(self, flows: list[Flow]) -> Snapshot:
         facts = self._facts
         asks = self._misses.asks
         return Snapshot(flows, facts.names, facts.limits, facts.monitored, asks)
 
-    def _add(self, standing: DesiredState, managed: bool) -> None:
-        """Add a flow as it is wanted; one of ours that stands there goes at the same moment."""
+    def _add(self, state: FlowState, managed: bool) -> None:
+        """Add a flow as desired; one of ours that is there is removed in the same bundle."""
         now = self._clock()
-        wanted = standing.wanted
+        desired = state.desired
         try:
-            meter_id = self._meters.provide(wanted.key.table_id)
+            meter_id = self._meters.provide(desired.key.table_id)
         except SwitchRefusal as error:
-            self._remove(standing)
-            standing.put_off(now, str(error))
+            self._remove(state)
+            state.put_off(now, str(error))
             return
-        standing.additions += 1
-        flow = self._new_flow(wanted, managed, meter_id, standing.additions)
+        state.additions += 1
+        flow = self._new_flow(desired, managed, meter_id, state.additions)
         self._bundle_id += 1
-        # The flow counts as ours from before it stands, so that no change by others is missed.
-        former, standing.flow = standing.flow, flow
+        # The flow counts as ours from before it is added, so that no change by others is missed.
+        former, state.flow = state.flow, flow
         adding = flow.add(self._connection, self._bundle_id, instead_of=former)
         errors = [answer.error for answer in self._connection.exchange(adding) if answer.error]
         if errors:
             if former is not None:
                 self._connection.exchange([former.delete(self._connection)])
-            standing.put_off(now, error_text(errors[0]))
+            state.put_off(now, error_text(errors[0]))
         else:
-            standing.stands(now)
+            state.added(now)
 
     def _new_flow(
-        self, wanted: DesiredFlow, managed: bool, meter_id: int | None, addition: int
+        self, desired: DesiredFlow, managed: bool, meter_id: int | None, addition: int
     ) -> OurFlow:
-        table_id, slot = wanted.key
+        table_id, slot = desired.key
         generation = self._generation | addition & cookie.ADDITION_MASK
         return OurFlow(
             table_id=table_id,
-            priority=wanted.priority,
-            match=wanted.match,
+            priority=desired.priority,
+            match=desired.match,
             flow_cookie=cookie.Cookie(not managed, generation, table_id, slot).pack(),
             meter_id=meter_id,
             lease=self._lease.duration,
-            actions=wanted.actions,
+            actions=desired.actions,
         )
 
-    def _remove(self, standing: DesiredState) -> None:
-        if standing.flow is not None:
-            self._connection.exchange([standing.flow.delete(self._connection)])
-            standing.flow = None
+    def _remove(self, state: FlowState) -> None:
+        if state.flow is not None:
+            self._connection.exchange([state.flow.delete(self._connection)])
+            state.flow = None
 
     def _held(self) -> dict[FlowKey, OurFlow]:
-        return {key: one.flow for key, one in self._standing.items() if one.flow is not None}
+        return {key: state.flow for key, state in self._states.items() if state.flow is not None}
 
     def _renew(self) -> None:
         """Start all leases anew; find out which flows and meters are gone."""
@@ -521,12 +527,12 @@ class Reconciler:
         theirs = {drop.flow.cookie for drop in self._plan.explicit if drop.flow.instructions}
         theirs |= {flow.cookie for flow in self._rewritten.places.values()}
 
-        def wanted(number: int) -> bool:
+        def is_counted(number: int) -> bool:
             return number & cookie.FAMILY_MASK == cookie.FAMILY or number in theirs
 
         present = set()
         others = []
-        for count in dump_counts(self._connection, wanted, answer_time):
+        for count in dump_counts(self._connection, is_counted, answer_time):
             if cookie.of_run(count.cookie, self._generation):
                 present.add(count.cookie)
                 name = self._name(count.table_id)
@@ -540,16 +546,16 @@ class Reconciler:
     def _count_explicit(self, counts: Iterable[Count]) -> None:
         """Take what all drop flows of others have counted, in tables where that is a loss."""
         lossy, rewritten = self._plan.lossy, self._rewritten.places
-        known = {drop.place for drop in self._plan.explicit}
+        planned = {drop.place for drop in self._plan.explicit}
         drops = []
         for count in counts:
             place = Place(count.table_id, count.priority, count.match)
-            if count.table_id in lossy and (count.plain or place in known):
+            if count.table_id in lossy and (count.plain or place in planned):
                 tells = place in rewritten
                 drops.append(DropCount(place, count.cookie, count.packets, count.plain, tells))
         self._counters.explicit(drops, self._name)
 
-    def _take_back(self) -> None:
+    def _remove_everything(self) -> None:
         """Remove every flow and meter that this program added; the counters' last state counts.
 
         Raises SwitchError when that is not certain: then it is for the clean-up process to do.
@@ -569,8 +575,8 @@ class Reconciler:
         if errors:
             raise SwitchRefusal(f"the switch refuses to remove it: {error_text(errors[0])}")
         self._context.register_clean_up(b"", Footprint())
-        what = phrases.count(len(held), "flow") if held else "no flow was there"
-        LOG.info("%s: removed what was added: %s", self._bridge, what)
+        removed = phrases.count(len(held), "flow") if held else "no flow was there"
+        LOG.info("%s: removed what was added: %s", self._bridge, removed)
         if restored:
             LOG.info(
                 "%s: restored %s of the owner's", self._bridge, phrases.count(restored, "drop flow")
@@ -582,47 +588,47 @@ class Reconciler:
         while self._awaited and self._clock() < deadline:
             self._wait(LAST_COUNTS_TIME / 10)
 
-    def _write_will(self, made: Plan, wanted: Collection[DesiredFlow]) -> None:
-        """Say how to take back all that stands and all that is about to be added."""
+    def _register_undo(self, plan: Plan, desired: Collection[DesiredFlow]) -> None:
+        """Tell the clean-up process how to remove what is there and what is about to be added."""
         connection = self._connection
         held = self._held()
         removals = [flow.delete(connection) for flow in held.values()]
-        for one in wanted:
-            standing = self._standing.get(one.key)
-            additions = standing.additions if standing else 0
+        for flow in desired:
+            state = self._states.get(flow.key)
+            additions = state.additions if state else 0
             removals.append(
-                self._new_flow(one, made.managed, None, additions + 1).delete(connection)
+                self._new_flow(flow, plan.managed, None, additions + 1).delete(connection)
             )
-        restorals = self._rewritten.will(made.explicit)
-        tables = {key.table_id for key in held} | {one.key.table_id for one in wanted}
+        restorals = self._rewritten.undo_messages(plan.explicit)
+        tables = {key.table_id for key in held} | {flow.key.table_id for flow in desired}
         tables |= {
-            drop.flow.table_id for drop in made.explicit if drop.method is CaptureMethod.MODIFY
+            drop.flow.table_id for drop in plan.explicit if drop.method is CaptureMethod.MODIFY
         }
         meters = self._meters.removals(tables)
-        flows = len(held.keys() | {one.key for one in wanted})
+        flows = len(held.keys() | {flow.key for flow in desired})
         footprint = Footprint(flows, len(meters), len(restorals), self._lease.duration)
         script = messages.script(connection, removals + restorals + meters)
         self._context.register_clean_up(script, footprint)
 
     def _count_remains(self) -> None:
-        """Say how much stands now that all leases have begun anew, or flows were added."""
+        """Tell the clean-up process how much there is, after leases were renewed or flows added."""
         changed = len(self._rewritten.places)
         footprint = Footprint(len(self._held()), self._meters.count, changed, self._lease.duration)
         self._context.register_clean_up(None, footprint)
 
-    def _say(self, made: Plan) -> None:
-        """Tell what is watched and what is not, as far as that has changed."""
-        told = news(made, self._pipeline, self._standing, self._rewritten.places)
+    def _log_summary(self, plan: Plan) -> None:
+        """Log what is watched and what is not, as far as that has changed."""
+        summary = summarise(plan, self._pipeline, self._states, self._rewritten.places)
         now = self._clock()
-        if told == self._said or (
-            len(self._sayings) == SAYINGS and now - self._sayings[0] < SAYINGS_TIME
+        if summary == self._summary or (
+            len(self._summary_times) == SUMMARIES and now - self._summary_times[0] < SUMMARIES_TIME
         ):
             return
-        self._sayings.append(now)
-        for text in told:
-            if text not in self._said:
+        self._summary_times.append(now)
+        for text in summary:
+            if text not in self._summary:
                 LOG.info("%s: %s", self._bridge, text)
-        self._said = told
+        self._summary = summary
 
 
 def _capture(settings: Settings) -> Sequence[bytes] | None:

@@ -1,6 +1,6 @@
 """What other runs of this program have on a bridge: left alone, or removed where the run is dead.
 
-See others.py for how a run that is at work is told from one that is dead.
+See other_runs.py for how a run that is at work is told from one that is dead.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ class Leftovers:
 
     flows: Sequence[Flow]
     meters: Sequence[int]
-    changed: Sequence[Flow]
-    """Drop flows of the owner's that were made to tell us."""
+    rewritten_flows: Sequence[Flow]
+    """Drop flows of the owner's to which an action of this program's was added."""
 
     def remove(self, connection: Connection, rewritten: OwnerFlowRewrite) -> int:
         """Remove the flows and meters, and restore the owner's flows; returns how many these are.
 
         Each is told by its full cookie, so that nothing that has come meanwhile is touched.
         """
-        restored = rewritten.restore_leftovers(self.changed)
+        restored = rewritten.restore_leftovers(self.rewritten_flows)
         removals = [leftover(flow).delete(connection) for flow in self.flows]
         removals += [messages.delete_meter(connection, meter) for meter in self.meters]
         exchange_many(connection, removals)
         return restored
 
     def __len__(self) -> int:
-        return len(self.flows) + len(self.meters) + len(self.changed)
+        return len(self.flows) + len(self.meters) + len(self.rewritten_flows)
 
 
 def left_by(
@@ -60,8 +60,8 @@ def left_by(
 ) -> Leftovers:
     """What these runs have on a bridge.
 
-    `alone`: no other run is there. Then the owner's flows that tell this program, but name no
-    meter and so no run, are theirs, too.
+    `alone`: no other run is there. Then flows of the owner's with an action of this program's that
+    name no meter, and so no run, belong to these runs, too.
     """
     ours, changed = [], []
     for flow in flows:
@@ -69,18 +69,20 @@ def left_by(
         if run is not None:
             if run in runs:
                 ours.append(flow)
-        elif tells(flow) and (_runs_told(flow) & set(runs) or (alone and not _runs_told(flow))):
+        elif tells(flow) and (
+            _runs_of_meters(flow) & set(runs) or (alone and not _runs_of_meters(flow))
+        ):
             changed.append(flow)
     return Leftovers(ours, [meter for meter in meters if run_of_meter(meter) in runs], changed)
 
 
-def _runs_told(flow: Flow) -> set[int]:
-    """The runs whose meters are named where a flow of the owner's tells this program."""
+def _runs_of_meters(flow: Flow) -> set[int]:
+    """The runs whose meters an action of this program's in a flow of the owner's names."""
     return {run_of_meter(m) for m in flow.effect.meter_ids if METER_BASE <= m < METER_END}
 
 
 class Sweeper:
-    """Of one connection: what is done about other runs."""
+    """What is done about other runs of this program on a bridge, over one connection."""
 
     def __init__(
         self,
@@ -103,8 +105,8 @@ class Sweeper:
         self._others = OtherRuns({generation, *dead}, lease, clock)
         self._in_place: dict[int, list[Update]] = {}
         """By table, the flows of other runs, as if they had just been added."""
-        self._told: dict[int, bool] = {}
-        """Whether it was said of a run that it is at work; one that is not in it was not told."""
+        self._reported: dict[int, bool] = {}
+        """Whether a run was logged as being at work; a run that is not here was not logged yet."""
 
     def due(self) -> float | None:
         """When to look again although nothing has changed; None: no other run is there."""
@@ -118,11 +120,11 @@ class Sweeper:
         if not first:
             flows = [flow for flow in flows if not self._is_own(flow)]
         theirs = any(run_of(flow) is not None for flow in flows)
-        meters = self._meters.found() if first or theirs or self._others.seen else []
+        meters = self._meters.on_switch() if first or theirs or self._others.seen else []
         if first:
-            self._meters.take_leave(meters)
+            self._meters.read_former(meters)
         else:
-            meters = [one for one in meters if run_of_meter(one) != self._generation]
+            meters = [meter for meter in meters if run_of_meter(meter) != self._generation]
         over = self._others.see(flows, map(run_of_meter, meters))
         left = left_by(over, flows, meters, alone=not self._others.seen)
         if left and (over or first):
@@ -149,27 +151,27 @@ class Sweeper:
 
     def note(self, update: Update) -> bool:
         """Take a change by others; whether another run of this program made it."""
-        made = self._others.note(update)
-        if made:
+        is_of_other_run = self._others.note(update)
+        if is_of_other_run:
             self._say()
-        return made
+        return is_of_other_run
 
-    def in_the_way(self, wanted: DesiredFlow) -> str:
+    def in_the_way(self, desired: DesiredFlow) -> str:
         """Why a flow of ours cannot be where it is wanted because of another run; or empty."""
-        for update in self._in_place.get(wanted.key.table_id, ()):
-            if wanted.contends(update):
+        for update in self._in_place.get(desired.key.table_id, ()):
+            if desired.contends(update):
                 run = cookie.run_of(update.cookie) or 0
                 return f"another ryu_droplog ({cookie.generation_text(run)}) has a flow there"
         return ""
 
-    def spare(self, made: Plan) -> Plan:
-        """The plan without what would take a flow that tells another run away from it."""
+    def spare(self, plan: Plan) -> Plan:
+        """The plan without rewriting flows that another run has rewritten for itself."""
         if not self._others.seen:
-            return made
-        return replace(made, explicit=[self._spared(drop) for drop in made.explicit])
+            return plan
+        return replace(plan, explicit=[self._spared(drop) for drop in plan.explicit])
 
     def _spared(self, drop: ExplicitDrop) -> ExplicitDrop:
-        theirs = [run for run in _runs_told(drop.flow) if run in self._others]
+        theirs = [run for run in _runs_of_meters(drop.flow) if run in self._others]
         if not theirs or drop.place in self._rewritten.places:
             return drop
         who = cookie.generation_text(theirs[0])
@@ -190,18 +192,18 @@ class Sweeper:
         ]
 
     def _say(self) -> None:
-        """Say of each run what is new."""
+        """Log what is new of each run."""
         seen = {other.run: other for other in self._others.seen}
         for run, other in seen.items():
             who = cookie.generation_text(run)
-            if other.at_work and not self._told.get(run):
+            if other.at_work and not self._reported.get(run):
                 LOG.error(
                     "%s: another ryu_droplog is at work on this bridge (%s): its flows are left"
                     " alone, and what they take is not logged here",
                     self._bridge,
                     who,
                 )
-            elif run not in self._told:
+            elif run not in self._reported:
                 LOG.warning(
                     "%s: flows or meters of another run are there (%s): left alone for up to"
                     " %.0f s, to see whether it is at work",
@@ -209,11 +211,11 @@ class Sweeper:
                     who,
                     other.due - self._clock(),
                 )
-            self._told[run] = other.at_work
-        for run in [run for run in self._told if run not in seen]:
+            self._reported[run] = other.at_work
+        for run in [run for run in self._reported if run not in seen]:
             LOG.info(
                 "%s: nothing is left of the other run (%s)",
                 self._bridge,
                 cookie.generation_text(run),
             )
-            del self._told[run]
+            del self._reported[run]

@@ -1,4 +1,4 @@
-"""A short visit to a bridge: do an errand there, such as to look at it, and go."""
+"""One-shot sessions: connect to a bridge, do one task there, such as to read it, and disconnect."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ T = TypeVar("T")
 
 def visit(
     endpoint: UnixEndpoint | TcpEndpoint,
-    errand: Callable[[Connection], T],
+    task: Callable[[Connection], T],
     on_flow_updates: Callable[[bytes], None] = lambda body: None,
 ) -> T:
-    """Connect, shake hands, do the errand, and go; raises SwitchError.
+    """Connect, do the handshake and the task, and disconnect; raises SwitchError.
 
-    That is Unreachable where it does not get as far as the errand. `on_flow_updates` gets what a
-    flow monitor tells that the errand asks for.
+    That is Unreachable where it fails before the task. `on_flow_updates` gets the messages of a
+    flow monitor that the task asks for.
     """
     try:
         sock = connect(endpoint)
@@ -64,7 +64,7 @@ def visit(
         try:
             if not ready.get(timeout=ANSWER_TIME):
                 raise Unreachable(f"{endpoint}: {connection.refusal or 'the connection has ended'}")
-            return errand(connection)
+            return task(connection)
         except hub.QueueEmpty:
             raise Unreachable(f"{endpoint}: no OpenFlow handshake") from None
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -57,26 +57,22 @@ class SinkSet:
             sinks[spec.name] = held
         return sinks
 
-    def use(self, sinks: Mapping[str, Sink]) -> list[Sink]:
-        """Go on with these, which `prepare` made; returns those that are no longer needed."""
-        retired = [sink for sink in self.by_name.values() if sink not in sinks.values()]
-        before, log = _log(self.by_name.values()), _log(sinks.values())
-        if log is not None and log is not before:
+    def use(self, sinks: Mapping[str, Sink]) -> None:
+        """Go on with these, which `prepare` made or which were in use before."""
+        log = _log(sinks.values())
+        if log is not None:
             self.log.begin(log)
         self.by_name = sinks
-        return retired
 
-    def retire(self, sinks: Sequence[Sink], settle: Callable[[], None]) -> None:
-        """Close sinks in the background, after `settle`: when nothing is on its way to them."""
-        if not sinks:
-            return
+    def retired(self, sinks: Sequence[Sink]) -> None:
+        """Tell the last notices of sinks that are no longer needed, too."""
         self._retired += sinks
 
-        def close() -> None:
-            settle()
-            self.close(sinks)
-
-        self._threads.Thread(target=close, daemon=True).start()
+    def forget(self, parts: Sequence[Any]) -> None:
+        """Keep what sinks have counted that did not stay in use, and nothing else of them."""
+        for part in parts:
+            if isinstance(part, Sink):
+                self.log.end(part)
 
     def close(self, sinks: Sequence[Sink] | None = None) -> None:
         """Have them write what waits, for `CLOSE_TIME` each; None: all."""

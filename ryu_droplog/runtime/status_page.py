@@ -52,7 +52,7 @@ def as_text(answer: Answer) -> str:
     for name, state in sources.items():
         if state["pruned_by"]:
             rules = ", ".join(f"{n} by {rule}" for rule, n in state["pruned_by"].items())
-            lines.append(f"{name}: left out: {rules}")
+            lines.append(f"{name}: filtered: {rules}")
     for name, state in answer["bridges"].items():
         if not state["connected"] and any(book["counted"] for book in state["books"].values()):
             lines.append(f"{name} is not connected: its counters are of an earlier time")

@@ -111,7 +111,7 @@ class Sink(ABC):
 
     def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
         """`spec.options` is an instance of `Options`. Opens nothing yet: that is for `start`."""
-        self.name = spec.name
+        self.name = spec.title or spec.name
         self.spec = spec
         self.explain = context.explain
         self.written = 0
@@ -223,6 +223,8 @@ class Sink(ABC):
             self._lock.notify()
         if self._thread.ident is not None:
             self._thread.join(seconds)
+        else:
+            self.finish()
         left = self.waiting
         self.abandoned.set()
         return left

@@ -22,7 +22,8 @@ class LogBooks:
 
     def begin(self, sink: Sink) -> None:
         """From now on this sink is the log, too: those before may still have something to write."""
-        self._sinks = (*self._sinks, sink)
+        if sink not in self._sinks:
+            self._sinks = (*self._sinks, sink)
 
     def end(self, sink: Sink) -> None:
         """The sink has ended; nothing if it was never the log."""

@@ -12,6 +12,7 @@ from _socket import socket as Socket
 from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct as Layout
+from typing import Annotated
 
 import msgspec
 from msgspec import Struct
@@ -21,14 +22,14 @@ from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Arp, Drop, IPv4, Tcp, Udp
 from ryu_droplog.model.errors import why
 from ryu_droplog.plugins.sink_options import SinkOptions
+from ryu_droplog.schema.fields import checked_by
+from ryu_droplog.schema.socket_path import check_socket_path
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.base import BatchSink, SinkContext
 from ryu_droplog.sinks.line import DROP_REASON_TEXT, IPV4_TEXT, IPV6_TEXT, MAC_TEXT
 
 ARRAY = 10
 """Events in an array, at most."""
-HELD = 30
-"""Events that wait at most; what comes while so many do is refused, and counted."""
 RETRY = 2.0
 """Seconds between two tries to reach the listener."""
 SEND_TIME = 0.5
@@ -89,9 +90,12 @@ class PacketEvents(BatchSink):
     ENCODES_EARLY = True
 
     class Options(SinkOptions):
-        """Where the listener is."""
+        """The keys of such a sink."""
 
-        socket: str = Field(description="path of the listener's Unix stream socket")
+        socket: Annotated[str, checked_by(check_socket_path)] = Field(
+            description="path of the Unix socket where the listener is",
+            examples=["/run/events.sock"],
+        )
 
     def __init__(self, spec: SinkSpec, context: SinkContext, retry: float = RETRY) -> None:
         """`retry` in seconds."""

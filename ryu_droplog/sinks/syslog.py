@@ -10,17 +10,26 @@ from _socket import socket as Socket
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from logging.handlers import SysLogHandler
+from typing import Annotated
 
 from pydantic import Field
 
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import why
-from ryu_droplog.plugins.sink_options import SinkOptions
+from ryu_droplog.plugins.sink_options import LineOptions
+from ryu_droplog.schema.fields import checked_by
+from ryu_droplog.schema.socket_path import check_socket_path
 from ryu_droplog.sinks.base import BatchSink, SinkContext
-from ryu_droplog.sinks.formats import Encoding, text_format
+from ryu_droplog.sinks.formats import text_format
 
 SOCKET = "/dev/log"
+
+
+def _check_address(text: str) -> None:
+    if not text.startswith("unix:"):
+        raise ValueError("unix:/absolute/path")
+    check_socket_path(text.removeprefix("unix:"))
 
 
 def _probe(address: str) -> None:
@@ -53,15 +62,22 @@ class Syslog(BatchSink):
 
     ENCODES_EARLY = True
 
-    class Options(SinkOptions):
-        """Where the daemon is, and what is sent to it."""
+    class Options(LineOptions):
+        """The keys of such a sink."""
 
-        to: str = Field(SOCKET, description="path of the daemon's Unix socket")
-        encode: Encoding = Field("opflex", description="how a drop is written")
+        to: Annotated[str, checked_by(_check_address)] = Field(
+            default=f"unix:{SOCKET}",
+            description="where the daemon takes lines: `unix:/absolute/path`",
+        )
+
+        @property
+        def address(self) -> str:
+            """Path of the daemon's Unix socket."""
+            return self.to.removeprefix("unix:")
 
     def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
         super().__init__(spec, context)
-        self._address: str = spec.options.to
+        self._address: str = spec.options.address
         self._form = text_format(spec.options.encode, context.explain).bare
         self._handler: _Handler | None = None
 

@@ -15,10 +15,10 @@ from pydantic import Field
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError, why
-from ryu_droplog.plugins.sink_options import SinkOptions
+from ryu_droplog.plugins.sink_options import LineOptions, LogPath
 from ryu_droplog.sinks.appending import ends_in_mid_line, open_to_append
 from ryu_droplog.sinks.base import LINGER, BatchSink, SinkContext
-from ryu_droplog.sinks.formats import Encoding, text_format
+from ryu_droplog.sinks.formats import text_format
 
 DIRECTORY_MODE = 0o750
 _STDOUT = 1
@@ -85,10 +85,8 @@ class StandardOutput(_Lines):
     The descriptor is shared with others, so whether it blocks stays as it is.
     """
 
-    class Options(SinkOptions):
-        """Standard output has no keys of its own but for the encoding."""
-
-        encode: Encoding = Field("opflex", description="how a drop is written")
+    class Options(LineOptions):
+        """The keys of such a sink."""
 
     def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
         super().__init__(spec, context, text_format(spec.options.encode, context.explain).full)
@@ -106,11 +104,15 @@ class File(_Lines):
     It may be a FIFO: its readers may come and go, and nothing here waits for them.
     """
 
-    class Options(SinkOptions):
-        """Where the file is, and what stands in it."""
+    class Options(LineOptions):
+        """The keys of such a sink."""
 
-        path: str = Field(description="the file, absolute or below log_directory")
-        encode: Encoding = Field("opflex", description="how a drop is written")
+        path: LogPath = Field(
+            description="the file, absolute or inside `log_directory`", examples=["drop.log"]
+        )
+
+        def file(self) -> str:
+            return self.path
 
     def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
         form = text_format(spec.options.encode, context.explain).redirected

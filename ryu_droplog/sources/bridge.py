@@ -98,7 +98,7 @@ class BridgeSource(Source):
         """Bring the books up to date; False when the switch did not answer."""
         reconciler = self._reconciler
         read = reconciler is not None and reconciler.read_counters(seconds)
-        # What the switch had sent before it answered is in the books only behind the ingress_queue.
+        # What the switch had sent before it answered is in the books only behind the ingress queue.
         return super().read_counters(seconds) and read
 
     @property

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from ryu_droplog.config.endpoint import UdpEndpoint
+from ryu_droplog.connections.shared_port import port_shared
 from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.errors import ConfigError, why
 from ryu_droplog.owners.explanations import Explanations
@@ -48,18 +49,27 @@ class GeneveSocket(Source):
         route: Route,
         threads: ModuleType,
         explanations: Explanations | None = None,
+        beside: GeneveSocket | None = None,
     ) -> None:
         """Open the socket; raises ConfigError where that is not possible.
 
-        `threads` is `threading` as it was before eventlet changed it. `explanations` is told who
-        explains the drops; None: they are of its own.
+        `explanations` is told who explains the drops; None: they are of its own. `beside` may hold
+        the same port at another address, and is to be closed soon: until then each datagram comes
+        to the one whose address is more specific. `threads` is `threading` as it was before
+        eventlet changed it.
         """
         self.endpoint = endpoint
-        self._socket = _open(endpoint)
         name, books = f"geneve {endpoint}", SourceBooks()
         self._logs = GeneveLogReader(name, senders, books, explanations)
-        super().__init__(name, self._logs, books, route, threads)
         self._stopping = False
+        self._socket: Socket = _open(endpoint, beside._socket if beside is not None else None)
+        try:
+            super().__init__(name, self._logs, books, route, threads)
+        except BaseException:  # a thread that cannot be started, say
+            self._socket.close()
+            if hasattr(self, "ingress_queue"):
+                self.ingress_queue.close(0.0)
+            raise
         self._thread = threads.Thread(target=self._run, name=f"receive-{endpoint}", daemon=True)
 
     def start(self) -> None:
@@ -97,6 +107,8 @@ class GeneveSocket(Source):
         self._stopping = True
         if self._thread.ident is not None:
             self._thread.join(seconds)
+        else:
+            self._run()  # to the end of what has come
         self._count_missed()
         self._socket.close()
         super().close(seconds)
@@ -132,7 +144,7 @@ class GeneveSocket(Source):
         self._books.missed = _MEMINFO.unpack(info)[-1]
 
 
-def _open(endpoint: UdpEndpoint) -> Socket:
+def _open(endpoint: UdpEndpoint, beside: Socket | None) -> Socket:
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     sock = Socket(family, socket.SOCK_DGRAM)
     try:
@@ -142,8 +154,12 @@ def _open(endpoint: UdpEndpoint) -> Socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         timeout = _TIMEVAL.pack(0, round(WAKE * 1_000_000))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
-        sock.bind((endpoint.host, endpoint.port))
-    except OSError as error:
+        with port_shared(*((sock, beside) if beside is not None else ())):
+            sock.bind((endpoint.host, endpoint.port))
+    except BaseException as error:
         sock.close()
-        raise ConfigError(f"receive.geneve: cannot listen at {endpoint}: {why(error)}") from error
+        if isinstance(error, OSError):
+            where = f"receive.geneve: cannot listen at {endpoint}"
+            raise ConfigError(f"{where}: {why(error)}") from error
+        raise
     return sock

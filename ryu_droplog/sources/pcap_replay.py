@@ -129,7 +129,7 @@ class Replay:
     def summary(self) -> str:
         """What became of all packets, in a line."""
         books = self.books
-        told = [(n, f"left out by {name}") for name, n in books.filtered_by.most_common()]
+        told = [(n, f"filtered by {name}") for name, n in books.filtered_by.most_common()]
         told += [
             (self.permitted, "permitted packets, which are no events"),
             (books.malformed, "datagrams that contradict themselves"),

@@ -33,14 +33,15 @@ class _Share:
     def __init__(self, now: float) -> None:
         self.since = now
         self.spent = 0
-        self.left_out = 0
+        self.suppressed = 0
 
 
 class Quota(logging.Filter):
     """A filter of a handler: lets records through while there is a share left for them.
 
-    The first record that passes after some were left out has their number as `left_out`. Records of
-    level DEBUG, which somebody has asked for, always pass, and those of other loggers than `OURS`.
+    The first record that passes after some were suppressed has their number as `suppressed`.
+    Records of level DEBUG, which the user has asked for, always pass, and so do those of loggers
+    other than `OURS`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,12 +57,12 @@ class Quota(logging.Filter):
         about = record.args[0] if isinstance(record.args, tuple) and record.args else ""
         thing, all_things = self._share((*place, str(about))), self._share(place)
         if thing.spent >= OF_A_THING or all_things.spent >= OF_A_PLACE:
-            thing.left_out += 1
+            thing.suppressed += 1
             return False
         cost = TRACEBACK if record.exc_info else 1
         thing.spent += cost
         all_things.spent += cost
-        record.left_out, thing.left_out = thing.left_out, 0
+        record.suppressed, thing.suppressed = thing.suppressed, 0
         return True
 
     def _share(self, key: Hashable) -> _Share:

@@ -35,8 +35,8 @@ class PlainFormatter(logging.Formatter):
             return self._inner.format(record)
         # A copy: other handlers of the record have formatters of their own.
         plain_record = copy.copy(record)
-        left_out = getattr(record, "left_out", 0)
-        more = f" ({left_out} more such lines were left out)" if left_out else ""
+        suppressed = getattr(record, "suppressed", 0)
+        more = f" ({suppressed} more such lines were suppressed)" if suppressed else ""
         plain_record.msg, plain_record.args = escape(record.getMessage()) + more, None
         return plain(self._inner.format(plain_record)).replace("\n", f"\n{INDENT}")
 

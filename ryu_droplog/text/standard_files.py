@@ -21,7 +21,7 @@ from typing import Any
 QUEUE_SIZE = 1000
 """Texts that wait for standard error at most; what comes while so many do is lost, and counted."""
 SAY_TIME = 1.0
-"""Seconds that the last words on standard error have where nobody reads them."""
+"""Seconds for writing the last lines to standard error where nobody reads them."""
 PAUSE = 0.05
 """Seconds between two tries where the descriptor does not block, and takes nothing."""
 _INPUT, _OUTPUT, _ERROR = range(3)

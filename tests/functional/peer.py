@@ -94,7 +94,7 @@ class Peer:
 
 
 def ours(table: int, priority: int = 0, *, meter: int | None = None, lease: int = 60) -> OurFlow:
-    """A flow of ours; above priority 0 it is a shadow flow."""
+    """A flow of ours; above priority 0 it is one just above a drop."""
     return OurFlow(
         table_id=table,
         priority=priority,

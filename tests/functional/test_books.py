@@ -231,9 +231,7 @@ def test_window_still_open_at_the_end_has_its_line(switch: PrivateSwitch, bridge
         assert 1 == len(program.lines())
         assert 0 == program.end()
         assert [False, True] == [line.endswith(" REPEATED=19") for line in program.lines()]
-        assert f"{bridge}: 20 drops: 20 in TABLE_0; 1 logged, 19 folded into repeats" in (
-            program.said()
-        )
+        assert f"{bridge}: 20 drops: 20 in TABLE_0; 1 logged, 19 deduplicated" in (program.said())
 
 
 # What the program says of itself
@@ -409,7 +407,7 @@ def test_standard_output_that_nobody_reads_fills_the_queue_and_no_more(
             assert 0 == program.end(signal.SIGTERM, patience=20)
             left = f"standard output: {queue} drops were not written in time"
             assert 1 == program.times(left)
-            assert f"{book['refused']} lost before a full queue" in program.said()
+            assert f"{book['refused']} refused by a full queue" in program.said()
     finally:
         os.close(reader)
         pipe.unlink()

@@ -93,13 +93,13 @@ def test_switch_that_hangs_while_the_program_ends_is_cleaned_up_for_longer_than_
         assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
         with hanging(switch):
             assert 1 == program.end(patience=STOP_TIME), "the exit status says that some is left"
-            told = f"not yet taken back: {BOTH} (no answer yet); the clean-up process keeps trying"
+            told = f"not yet cleaned up: {BOTH} (no answer yet); the clean-up process keeps trying"
             assert f"WARNING {bridge}: {told} for 60 s" in program.said()
             assert METERS_STAY in program.said()
             assert not status_sockets(program)
             time.sleep(10)
         assert [[], []] == eventually([[], []], lambda: left(switch, bridge))
-        done = f"INFO {bridge}: the clean-up process took back {BOTH}"
+        done = f"INFO {bridge}: the clean-up process cleaned up {BOTH}"
         assert 1 == eventually(1, lambda: program.times(done))
     assert FOREIGN == switch.flows(bridge)
 
@@ -114,7 +114,7 @@ def test_switch_that_hangs_while_the_program_is_killed_is_cleaned_up_when_it_goe
             time.sleep(11)  # longer than the switch has for one try
         assert [[], []] == eventually([[], []], lambda: left(switch, bridge))
         said = program.said()
-        assert f"not yet taken back: {BOTH} (no answer within 10 s)" in said
+        assert f"not yet cleaned up: {BOTH} (no answer within 10 s)" in said
     assert FOREIGN == switch.flows(bridge)
 
 
@@ -165,7 +165,7 @@ def test_bridge_that_goes_over_to_openflow_10_leaves_what_is_said_in_numbers(
         assert 1 == program.end()
         line = program.said().splitlines()[-1]
         why = "(the bridge does not speak OpenFlow 1.3)"
-        assert f"WARNING {bridge}: not yet taken back: {BOTH} {why}; " in line
+        assert f"WARNING {bridge}: not yet cleaned up: {BOTH} {why}; " in line
         assert re.search(r"2 flows end by themselves within [3-6]\d s, " + METERS_STAY, line)
         speaks(switch, bridge, "OpenFlow10", "OpenFlow13")
         assert [[], []] == eventually([[], []], lambda: left(switch, bridge))
@@ -180,7 +180,7 @@ def test_bridge_that_stays_at_openflow_10_is_named_once_more_at_the_end(
         speaks(switch, bridge, "OpenFlow10")
         assert 1 == eventually(1, lambda: program.times("does not speak OpenFlow 1.3, but 1.0"))
         assert -signal.SIGKILL == program.end(signal.SIGKILL)
-        last = f"WARNING {bridge}: the clean-up process could not take back {BOTH}"
+        last = f"WARNING {bridge}: the clean-up process could not clean up {BOTH}"
         assert 1 == eventually(1, lambda: program.times(last), patience=75)
         assert f"2 flows end with their lease, {METERS_STAY}" in program.said()
     speaks(switch, bridge, "OpenFlow10", "OpenFlow13")
@@ -200,7 +200,7 @@ def test_stop_between_two_connections_takes_back_over_one_of_its_own(
         time.sleep(2)  # the next pauses are of 2 s and more
         speaks(switch, bridge, "OpenFlow10", "OpenFlow13")
         assert 0 == program.end()
-        assert f"INFO {bridge}: the clean-up process took back {BOTH}" in program.said()
+        assert f"INFO {bridge}: the clean-up process cleaned up {BOTH}" in program.said()
         assert [[], []] == left(switch, bridge)
     assert FOREIGN == switch.flows(bridge)
 
@@ -216,7 +216,7 @@ def test_bridge_removed_from_the_configuration_while_it_is_away_is_cleaned_when_
         program.config.write_text(text)
         assert 1 == eventually(1, lambda: program.times("read again"))
         speaks(switch, bridge, "OpenFlow10", "OpenFlow13")
-        done = f"INFO {bridge}: the clean-up process took back {BOTH}"
+        done = f"INFO {bridge}: the clean-up process cleaned up {BOTH}"
         assert 1 == eventually(1, lambda: program.times(done))
         assert [[], []] == left(switch, bridge)
         assert 0 == program.end()
@@ -246,8 +246,8 @@ def test_switch_that_connects_to_the_program_and_hangs_is_named_as_out_of_reach(
         assert [0] == eventually([0], lambda: watched(switch, bridge))
         with hanging(switch):
             assert 1 == program.end(patience=STOP_TIME)
-        why = "there is no way to it: it connects to the program"
-        said = f"the clean-up process could not take back 1 flow, 1 meter ({why})"
+        why = "it cannot be reached: it connects to the program"
+        said = f"the clean-up process could not clean up 1 flow, 1 meter ({why})"
         assert f"WARNING {bridge}: {said}: 1 flow ends " in program.said()
     switch.vsctl("del-controller", bridge)
     assert [[], []] == eventually([[], []], lambda: [our_flows(switch, bridge), []])

@@ -24,7 +24,7 @@ FOREIGN = [
 PLAN = """\
 br-command: pipeline auto, 3 flows
     0  TABLE_0  table-miss at priority 0  nothing matches what is left
-    1  TABLE_1  shadow at priority 1      above its owner's catch-all drop at priority 0
+    1  TABLE_1  flow above at priority 1  above its owner's catch-all drop at priority 0
     2  TABLE_2  left alone                no flow leads there
   2 of 3 tables would be watched
 """

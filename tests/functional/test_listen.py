@@ -115,7 +115,8 @@ def test_bridge_is_watched_although_others_came_with_its_name_and_its_datapath_i
             away.back()
             assert [0] == eventually([0], lambda: watched(switch, BRIDGE), 20)
             assert twin.closed.wait(30), "it has given way"
-            lost = f"tcp:127.0.0.2: br-twin gives way to {BRIDGE}, through unix:"
+            winner = f"{BRIDGE}, reached through unix:"
+            lost = f"tcp:127.0.0.2: br-twin is disconnected in favour of {winner}"
             assert 1 == eventually(1, lambda: program.times(lost))
             send_frame("one", "eth0", syn())
             assert True is eventually(True, lambda: bool(program.lines()))
@@ -307,7 +308,7 @@ def test_connections_of_another_user_to_the_service_port_cost_nothing(
                 assert 1 == eventually(1, lambda: program.times(said))
             finally:
                 strangers.kill()
-        assert program.times("connected to a service connection") >= 1
+        assert program.times("connected through our Controller row") >= 1
         assert 0 == program.end()
     assert not our_flows(switch, BRIDGE)
 

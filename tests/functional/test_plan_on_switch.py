@@ -78,7 +78,7 @@ TABLES: dict[str, tuple[list[str], str | None, str]] = {
     "drop-with-idle-timeout": (
         ["priority=0,idle_timeout=600,actions=drop"],
         None,
-        "its owner's catch-all drop has an idle timeout that we would starve",
+        "its owner's catch-all drop has an idle timeout, which a flow above would let run out",
     ),
     "drop-with-hard-timeout": (
         ["priority=0,hard_timeout=600,actions=drop"],
@@ -182,7 +182,7 @@ def test_table_gets_the_flow_that_fits(decided: Decided, name: str) -> None:
 def test_plan_shows_what_the_program_does(decided: Decided, name: str) -> None:
     _, flow, why = TABLES[name]
     [line] = [line for line in decided.plan if f" {name} " in line]
-    words = ("table-miss at", "shadow at") if flow else ("left alone",)
+    words = ("table-miss at", "flow above at") if flow else ("left alone",)
     assert line.endswith(f"  {why}")
     assert line.split(name)[1].strip().startswith(words)
 

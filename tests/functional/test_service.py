@@ -152,7 +152,7 @@ def test_one_row_is_all_that_changes_and_goes_at_the_end(switch: PrivateSwitch) 
 def test_drops_come_over_the_service_connection(switch: PrivateSwitch) -> None:
     with Program(switch, CONFIG) as program:
         assert ready(switch)
-        assert 1 == program.times("connected to a service connection")
+        assert 1 == program.times("connected through our Controller row")
         send_frame("one", "eth0", syn(), count=3)
         assert 3 == eventually(3, lambda: len(program.lines()))
         assert {"logged": 3, "dropped": 3}.items() <= books.all_in(program, BRIDGE, 3).items()
@@ -249,7 +249,7 @@ def test_row_removed_by_its_owner_comes_back_after_the_pause(switch: PrivateSwit
         switch.vsctl("clear", "bridge", BRIDGE, "controller")
         assert 1 == eventually(1, lambda: program.times("taking the management socket for 1 s"))
         assert [] == controllers(switch, BRIDGE)
-        assert 2 == eventually(2, lambda: program.times("connected to a service connection"))
+        assert 2 == eventually(2, lambda: program.times("connected through our Controller row"))
         assert [OURS] == controllers(switch, BRIDGE)
         assert ready(switch)
         send_frame("one", "eth0", syn(), count=3)
@@ -292,7 +292,7 @@ def test_database_that_hangs_does_not_keep_the_program_from_ending(
         os.kill(server, signal.SIGSTOP)
         try:
             assert 1 == program.end(patience=20), "the row is still there"
-            assert "Controller: not yet taken back" in program.said()
+            assert "Controller: not yet cleaned up" in program.said()
         finally:
             os.kill(server, signal.SIGCONT)
     assert [] == eventually([], lambda: controllers(switch, BRIDGE))

@@ -165,7 +165,7 @@ def test_bridge_that_connects_to_us_is_waited_for(switch: PrivateSwitch) -> None
         switch.vsctl("del-controller", EX)
         assert {EX: "waiting"} == eventually({EX: "waiting"}, lambda: states(program))
         assert 1 == program.end(), "nobody can go there to take the flow back"
-        assert 1 == program.times("there is no way to it: it connects to the program")
+        assert 1 == program.times("it cannot be reached: it connects to the program")
 
 
 def test_drop_log_that_is_off_is_well_and_says_so(switch: PrivateSwitch) -> None:

@@ -108,7 +108,7 @@ def test_bursts_at_line_rate_over_a_service_connection_are_all_lines(
             time.sleep(0.5)
         dropped = settled(switch, BRIDGE)
         book = books.all_in(program, BRIDGE, dropped)
-        assert 1 == program.times("connected to a service connection")
+        assert 1 == program.times("connected through our Controller row")
         assert 1000 < dropped <= 60_000
         assert (dropped, 0) == (book["dropped"], book["lost_in_switch"])
         assert dropped == book["logged"] == file.lines()

@@ -90,14 +90,14 @@ def test_priority_0_of_the_owner_replaces_a_miss_flow(switch: PrivateSwitch, pee
     assert ["table=2, priority=0 actions=NORMAL"] == switch.flows(BRIDGE)
 
 
-def test_shadow_flow_above_a_drop_is_added(switch: PrivateSwitch, peer: Peer) -> None:
+def test_flow_above_a_drop_is_added(switch: PrivateSwitch, peer: Peer) -> None:
     add_flows(switch, BRIDGE, "table=2,priority=0,actions=drop")
     assert [] == peer.add(ours(2, 1))
     assert [SHADOW, "table=2, priority=0 actions=drop"] == switch.flows(BRIDGE)
 
 
 @pytest.mark.parametrize("match", ["", "arp,", "reg15=0x5,"], ids=["catch-all", "arp", "reg15"])
-def test_shadow_flow_over_an_overlapping_flow_is_refused(
+def test_flow_above_an_overlapping_flow_is_refused(
     switch: PrivateSwitch, peer: Peer, match: str
 ) -> None:
     add_flows(switch, BRIDGE, f"table=2,priority=1,{match}actions=NORMAL")
@@ -106,7 +106,7 @@ def test_shadow_flow_over_an_overlapping_flow_is_refused(
     assert before == switch.flows(BRIDGE)
 
 
-def test_overlapping_flow_of_the_owner_is_not_refused_beside_a_shadow_flow(
+def test_overlapping_flow_of_the_owner_is_not_refused_beside_a_flow_above(
     switch: PrivateSwitch, peer: Peer
 ) -> None:
     """So the program must watch for it."""

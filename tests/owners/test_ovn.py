@@ -221,7 +221,7 @@ def test_drops_are_only_counted_by_default(ovn: OvnBed) -> None:
         )
         assert before == switch.flows(BRIDGE)
         send_frame("vm1", "eth0", bytes(PACKETS["false source IP"][1]), count=3)
-        told = "3 more by explicit drops, not captured"
+        told = "3 more by explicit drops, counted only"
         assert eventually(True, lambda: told in program.said(), patience=8)
         assert 0 == program.end()
     assert before == switch.flows(BRIDGE)

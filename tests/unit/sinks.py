@@ -20,7 +20,7 @@ Explain = Callable[[Drop], Mapping[str, "str | int"]]
 
 def spec(kind: type[Sink], name: str, queue: QueueSpec | None = None, **options: Any) -> SinkSpec:
     """The settings of a sink."""
-    return SinkSpec(name, name, kind.Options(**options), queue=queue or QueueSpec())
+    return SinkSpec(name, name, options=kind.Options(**options), queue=queue or QueueSpec())
 
 
 def context(explain: Explain = explain_nothing) -> SinkContext:
@@ -40,7 +40,7 @@ def standard_output(encode: str = "opflex") -> StandardOutput:
 
 def syslog_sink(address: Path | str, kind: type[Syslog] = Syslog) -> Syslog:
     """Syslog, whose daemon has its socket there."""
-    return kind(spec(kind, "syslog", to=str(address)), context())
+    return kind(spec(kind, "syslog", to=f"unix:{address}"), context())
 
 
 def packet_events(path: Path | str, retry: float = 0.05, held: int = 30) -> PacketEvents:
@@ -57,7 +57,7 @@ class Kept(BatchSink):
 
     def __init__(self, queue_size: int = 100_000, name: str = "kept", **settings: Any) -> None:
         queue = QueueSpec(queue_size, settings.pop("overflow", "newest"))
-        super().__init__(SinkSpec(name, "kept", SinkOptions(), queue=queue, **settings), context())
+        super().__init__(SinkSpec(name, "kept", queue=queue, **settings), context())
         self.drops: list[Drop] = []
 
     def write(self, items: Sequence[Drop]) -> int:

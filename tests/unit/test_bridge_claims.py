@@ -421,7 +421,7 @@ def test_connection_that_is_trusted_more_takes_the_claim_over_at_once(
     loser = Loser()
     lost = claims.take(name, datapath, "tcp:192.0.2.1", first, loser)
     claim = claims.take("br-int", DATAPATH, PEER, second)
-    assert [f"{name} gives way to br-int, through {PEER}"] == loser.told
+    assert [f"{name} is disconnected in favour of br-int, reached through {PEER}"] == loser.told
     claims.release(lost)
     with pytest.raises(SwitchError):
         claims.take(name, datapath, "tcp:192.0.2.1", first)

@@ -22,7 +22,7 @@ CHANNEL = cast(Connection, None)
 
 
 class Stand:
-    """What `BridgeSources` uses of a bridge_source."""
+    """What `BridgeSources` uses of a bridge's source."""
 
     def __init__(self, name: str) -> None:
         self.name = name

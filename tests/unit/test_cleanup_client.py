@@ -158,8 +158,8 @@ def test_file_of_the_programs_errors_tells_how_the_clean_up_went(folder: Path, e
         program.kill()
     program.communicate(timeout=PATIENCE)
     said = (folder / "errors").read_text
-    assert eventually(lambda: "br-int: the clean-up process took back 2 flows, 1 meter" in said())
-    trouble = "br-int: not yet taken back: 2 flows, 1 meter (the bridge does not speak OpenFlow 1.3"
+    assert eventually(lambda: "br-int: the clean-up process cleaned up 2 flows, 1 meter" in said())
+    trouble = "br-int: not yet cleaned up: 2 flows, 1 meter (the bridge does not speak OpenFlow 1.3"
     assert 1 == said().count(trouble)
 
 
@@ -176,7 +176,7 @@ def test_process_that_was_killed_is_replaced_soon_and_the_new_one_knows_everythi
     assert {"pid": pid_of(last), "needed": True, "restarts": 1} == last.state()
     assert last.close()
     assert eventually(lambda: [switch.told, second.told] == [[MESSAGES]] * 2)
-    assert "br-1: the clean-up process took back 2 flows, 1 meter" in caplog.text
+    assert "br-1: the clean-up process cleaned up 2 flows, 1 meter" in caplog.text
 
 
 def test_process_that_dies_again_and_again_is_started_ever_more_seldom(
@@ -193,7 +193,7 @@ def test_process_that_dies_again_and_again_is_started_ever_more_seldom(
     assert last.state()["pid"] is None
     assert not last.close()
     assert 4 >= last.state()["restarts"]
-    lost = "could not take back 2 flows, 1 meter (the clean-up process does not run)"
+    lost = "could not clean up 2 flows, 1 meter (the clean-up process does not run)"
     assert f"br-int: the clean-up process {lost}: 2 flows end by themselves" in caplog.text
 
 
@@ -266,7 +266,7 @@ def test_bridge_is_cleaned_while_the_program_goes_on(
     last.write("br-int", str(switch.address), MESSAGES, THERE)
     last.carry_out("br-int")
     last.carry_out("another")
-    assert looks(last, caplog, "br-int: the clean-up process took back 2 flows, 1 meter")
+    assert looks(last, caplog, "br-int: the clean-up process cleaned up 2 flows, 1 meter")
     assert not last.state()["needed"]
     assert last.close()
     assert 1 == switch.come
@@ -282,7 +282,7 @@ def test_switch_that_hangs_holds_up_the_end_for_a_moment_and_is_named(
     assert not last.close()
     assert 5 > time.monotonic() - began
     assert (
-        "br-int: not yet taken back: 2 flows, 1 meter (no answer yet); the clean-up process keeps "
+        "br-int: not yet cleaned up: 2 flows, 1 meter (no answer yet); the clean-up process keeps "
         "trying for 60 s. Failing that, 2 flows end by themselves within "
     ) in caplog.text
     assert STAYS in caplog.text
@@ -304,8 +304,8 @@ def test_bridge_to_which_there_is_no_way_is_named(
     last.write("br-int", None, MESSAGES, THERE)
     last.write("br-int", None, None, Footprint(1, 1, 0, 60))
     assert not last.close()
-    why = "there is no way to it: it connects to the program"
-    assert f"could not take back 1 flow, 1 meter ({why}): 1 flow ends by itself" in caplog.text
+    why = "it cannot be reached: it connects to the program"
+    assert f"could not clean up 1 flow, 1 meter ({why}): 1 flow ends by itself" in caplog.text
     assert STAYS in caplog.text
 
 

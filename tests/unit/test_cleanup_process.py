@@ -131,7 +131,7 @@ def hasty(processes: list[Process]) -> Process:
     return processes[-1]
 
 
-DONE_LINE = "INFO br-int: the clean-up process took back 2 flows, 1 meter"
+DONE_LINE = "INFO br-int: the clean-up process cleaned up 2 flows, 1 meter"
 
 
 def test_begins_when_the_program_has_gone_and_not_before(process: Process, switch: Switch) -> None:
@@ -212,9 +212,9 @@ def test_host_where_nobody_listens_is_a_failure_that_is_said(hasty: Process) -> 
     assert 1 == status
     first, last = said
     why = "(cannot connect: Connection refused)"
-    assert first.startswith(f"WARNING br-int: not yet taken back: 2 flows, 1 meter {why}; ")
+    assert first.startswith(f"WARNING br-int: not yet cleaned up: 2 flows, 1 meter {why}; ")
     assert "keeps trying for 1 s" in first
-    took = f"the clean-up process could not take back 2 flows, 1 meter {why}"
+    took = f"the clean-up process could not clean up 2 flows, 1 meter {why}"
     assert f"WARNING br-int: {took}: 2 flows end with their lease, {STAYS}" == last
 
 
@@ -231,7 +231,7 @@ def test_switch_that_breaks_off_is_tried_again_and_keeps_nobody_waiting(
     process.say("br-1", switch.address)
     status, said = process.end()
     assert 0 == status
-    assert {f"INFO br-{n}: the clean-up process took back 2 flows, 1 meter" for n in (0, 1)} < {
+    assert {f"INFO br-{n}: the clean-up process cleaned up 2 flows, 1 meter" for n in (0, 1)} < {
         *said
     }
     assert eventually(lambda: first.told == [MESSAGES] * 3)
@@ -248,7 +248,7 @@ def test_switch_that_is_silent_for_a_while_is_tried_for_a_lease_at_least(
     status, said = hasty.end()
     assert 1 <= time.monotonic() - began
     assert 1 == status
-    took = "could not take back 2 flows, 1 meter (no answer within 0.3 s)"
+    took = "could not clean up 2 flows, 1 meter (no answer within 0.3 s)"
     assert f"{took}: 2 flows end with their lease, {STAYS}" in said[-1]
     assert eventually(lambda: switch.told == [MESSAGES])
     assert 2 <= mute.come
@@ -373,10 +373,10 @@ def test_switch_is_reached_by_tcp_too(process: Process) -> None:
 
 def test_bridge_to_which_there_is_no_way_is_named_at_once(process: Process) -> None:
     process.say("br-int", None)
-    why = "there is no way to it: it connects to the program"
+    why = "it cannot be reached: it connects to the program"
     status, [line] = process.end()
     assert 1 == status
-    took = f"could not take back 2 flows, 1 meter ({why})"
+    took = f"could not clean up 2 flows, 1 meter ({why})"
     assert f"{took}: 2 flows end by themselves within 1 s, {STAYS}" in line
 
 
@@ -416,7 +416,7 @@ def test_leases_that_were_renewed_begin_anew(hasty: Process) -> None:
     time.sleep(1.1)
     hasty.write(b'{"name": "br-int", "flows": 5, "meters": 0, "changed": 2, "lease": 9}\n')
     _, [line] = hasty.end()
-    assert "could not take back 5 flows, 2 changed drop flows" in line
+    assert "could not clean up 5 flows, 2 changed drop flows" in line
     assert "5 flows end by themselves within 9 s, 2 changed drop flows stay" in line
 
 
@@ -497,7 +497,7 @@ def test_says_it_to_syslog_where_it_is_told_to(processes: list[Process], switch:
         log.close()
     assert told.startswith("<30>")  # daemon.info
     assert "ryu-droplog[" in told
-    assert told.endswith("br-int: the clean-up process took back 2 flows, 1 meter")
+    assert told.endswith("br-int: the clean-up process cleaned up 2 flows, 1 meter")
 
 
 @pytest.mark.parametrize(

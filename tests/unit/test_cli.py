@@ -157,7 +157,7 @@ def test_each_bridge_that_is_not_there_is_said(tmp_path: Path, command: str) -> 
 @pytest.mark.parametrize("command", ["plan", "clean"])
 def test_bridge_that_would_connect_to_us_cannot_be_visited(tmp_path: Path, command: str) -> None:
     path = write(tmp_path, "listen: 6653\nbridges: [{name: br-in, connect: listen}]\n")
-    expected = "br-in: it connects to us: there is no way to it from here\n"
+    expected = "br-in: it cannot be reached from here: it connects to the program\n"
     assert (3, "", expected) == droplog(tmp_path, command, "--config", path)
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,8 +26,13 @@ from ryu_droplog.config.loader import (
     parse,
 )
 from ryu_droplog.config.settings import Arrivals
+from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.schema.yaml_document import Document
+from ryu_droplog.sinks.packet_events import PacketEvents
+from ryu_droplog.sinks.syslog import Syslog
+from ryu_droplog.sinks.text import File, StandardOutput
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -61,8 +64,10 @@ DEFAULTS = Settings(
     listen=None,
     meter=Meter(rate=1000, burst=100, required=True),
     lease=Lease(duration=60, renew=20),
+    sinks=(SinkSpec("log", "stdout", options=StandardOutput.Options()),),
 )
 
+EVENTS = "/usr/local/var/run/aci-containers-packet-event-notification.sock"
 LISTEN_FORMS = (
     "expected ADDRESS:PORT, a port, null, or a mapping with the keys address, connections,"
     " bridges, forget"
@@ -80,7 +85,7 @@ PREFIX = "expected at most 32 printable ASCII characters without spaces or null"
 PIPELINE = "expected a name of 1 to 64 letters, digits and _.- that begins with a letter or digit"
 REDIRECT = 'expected the name of a file inside log_directory, "syslog", or null for standard output'
 TOP = (
-    "drop_log_config, format, log_directory, run_directory, pipeline_directory, bridges, "
+    "drop_log_config, format, sinks, log_directory, run_directory, pipeline_directory, bridges, "
     "explicit_drops, listen, meter, "
     "lease, throttle, books, receive, prune, opflex, events"
 )
@@ -94,6 +99,11 @@ def mistake_in(text: str, environ: dict[str, str] | None = None) -> str:
     with pytest.raises(ConfigError) as caught:
         parse(text, "f.yaml", environ or {})
     return str(caught.value)
+
+
+def without_line(message: str) -> str:
+    """What is said of a key, wherever in the file it stands."""
+    return re.sub(r"^f\.yaml:[0-9]+: ", "f.yaml: ", message)
 
 
 def bridge(fields: str, more: str = "") -> str:
@@ -136,6 +146,9 @@ def test_example_file_gives_its_settings() -> None:
         listen=None,
         meter=Meter(1000, 100, True),
         lease=Lease(60, 20),
+        sinks=(
+            SinkSpec("log", "file", options=File.Options(path="/var/log/ryu-droplog/drop.log")),
+        ),
     )
     assert expected == parse_clean(EXAMPLE)
 
@@ -144,7 +157,7 @@ def test_documented_example_gives_defaults() -> None:
     """docs/droplog.yaml shows every key with its default."""
     text = (DOCS / "droplog.yaml").read_text(encoding="utf-8")
     assert parse_clean(text) == DEFAULTS
-    assert list(yaml.safe_load(text)) == TOP.split(", ")
+    assert list(Document(text, "droplog.yaml").data) == TOP.split(", ")
 
 
 def test_every_key_away_from_its_default_is_kept() -> None:
@@ -169,6 +182,10 @@ def test_every_key_away_from_its_default_is_kept() -> None:
         listen=TcpEndpoint("::1", 6653),
         meter=Meter(1, 4294967295, False),
         lease=Lease(3, 1),
+        sinks=(
+            SinkSpec("log", "syslog", options=Syslog.Options()),
+            SinkSpec("packet-events", "packet-events", options=PacketEvents.Options(socket=EVENTS)),
+        ),
     )
     assert expected == settings
 
@@ -592,7 +609,7 @@ def test_settings_cannot_be_changed() -> None:
     ],
 )
 def test_mistake_is_named_with_key_value_and_expectation(text: str, expected: str) -> None:
-    assert f"f.yaml: {expected}" == mistake_in(text)
+    assert f"f.yaml: {expected}" == without_line(mistake_in(text))
 
 
 @pytest.mark.parametrize(
@@ -652,7 +669,7 @@ def test_aliases_that_multiply_are_not_written_out() -> None:
     """Nine aliases to nine aliases and so on: the message stays one short line."""
     lists = "".join(f"- &l{n + 1} [{', '.join([f'*l{n}'] * 9)}]\n" for n in range(30))
     text = "x:\n- &l0 [a]\n" + lists
-    assert f"f.yaml: x: unknown key; expected one of {TOP}" == mistake_in(text)
+    assert f"f.yaml:1: x: unknown key; expected one of {TOP}" == mistake_in(text)
 
 
 @given(st.text(alphabet=st.sampled_from("{}[]:,-&*!?|>%@`'\"# \n\tab1<=.~\0é"), max_size=60))
@@ -698,7 +715,7 @@ def test_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 def test_unknown_pipeline_is_refused_with_the_nearest() -> None:
     settings = parse_clean("bridges: [{name: a}, {name: b, pipeline: opflex-acces}]")
     expected = (
-        'f.yaml: bridges[1].pipeline: got "opflex-acces", nearest is opflex-access; '
+        'f.yaml:1: bridges[1].pipeline: got "opflex-acces", nearest is opflex-access; '
         "expected one of auto, neutron, opflex-access, opflex-int, ovn"
     )
     for check in (check_pipelines, describe):
@@ -714,13 +731,13 @@ drop log:         on
 drop lines go to: standard output
 format:           opflex
 packet events:    off
-left out:         lldp, igmp, icmpv6-multicast, ipv6-hop-by-hop-multicast, mdns-ipv6, mdns
+filtered:         lldp, igmp, icmpv6-multicast, ipv6-hop-by-hop-multicast, mdns-ipv6, mdns
 log directory:    /var/log/ryu-droplog
 run directory:    /run/ryu-droplog
 pipelines:        auto, neutron, opflex-access, opflex-int, ovn; own files: none
 listens on:       nothing
 receives at:      nothing
-opflex:           obeys no files; names of policies in /var/lib/opflex-agent-ovs/ids
+opflex:           no control files; names of policies in /var/lib/opflex-agent-ovs/ids
 meter:            1000 packets per second and table, burst of 100 packets
 without meters:   no flow is added
 lease:            60 s, renewed every 20 s
@@ -751,9 +768,9 @@ def test_description_shows_what_the_file_changed() -> None:
         "drop log:         off, nothing is added to the switch",
         "drop lines go to: the file /var/log/ryu-droplog/d.log",
         "packet events:    to unix:/run/e.sock; there, within 600 s, one in 120 s for a pair",
-        "left out:         dns",
+        "filtered:         dns",
         "receives at:      geneve 127.0.0.1:50000",
-        "opflex:           obeys /d; names of policies in /var/lib/opflex-agent-ovs/ids;"
+        "opflex:           control files in /d; names of policies in /var/lib/opflex-agent-ovs/ids;"
         " tenants in the line, 1 known",
         "listens on:       tcp:127.0.0.1:6653; 64 connections in the handshake, 64 bridges of"
         ' "*", forgotten 600 s after their last connection',
@@ -782,9 +799,14 @@ def test_environment_is_the_process_own_by_default(monkeypatch: pytest.MonkeyPat
     ]
 
 
-@pytest.mark.parametrize(("end", "kind"), [("", "int"), (".5", "float")])
-def test_number_in_the_base_of_60_costs_no_time_however_long_it_is(end: str, kind: str) -> None:
-    began = time.process_time()
-    with pytest.raises(ConfigError, match=f"is no {kind}"):
-        parse_clean(f"meter: {{rate: 1{':1' * 150_000}{end}}}")
-    assert time.process_time() - began < 8, "it was 20 s"
+@pytest.mark.parametrize(("tag", "kind"), [("int", "int"), ("float", "float")])
+def test_number_in_the_base_of_60_is_none_however_long_it_is(tag: str, kind: str) -> None:
+    """Not even where a tag asks for one: the time would grow with the square of its length."""
+    parts = ":1" * 150_000
+    assert f" is no {kind}" in mistake_in(f"meter: {{rate: !!{tag} 1{parts}}}")
+    assert 'rate: got "1:1:1:' in mistake_in(f"meter: {{rate: 1{parts}}}")
+
+
+@pytest.mark.parametrize("text", ["10:20:30:40:50:10", "1:30", "190:20:30.15", "-1:30"])
+def test_number_in_the_base_of_60_is_text(text: str) -> None:
+    assert text == Document(f"a: {text}", "f.yaml").data["a"]

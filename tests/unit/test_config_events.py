@@ -52,5 +52,5 @@ def test_wish_is_understood(text: str, expected: Events) -> None:
 def test_mistake_is_named(text: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(f"events: {text}", "f.yaml")
-    assert str(caught.value).startswith("f.yaml: events.")
+    assert str(caught.value).startswith("f.yaml:1: events.")
     assert expected in str(caught.value)

@@ -46,7 +46,7 @@ def test_wish_is_understood_of_all_bridges_or_of_one(text: str, expected: Explic
 def test_mistake_is_named(text: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(text, "f.yaml")
-    assert str(caught.value).startswith(f"f.yaml: {expected}")
+    assert str(caught.value).startswith(f"f.yaml:1: {expected}")
 
 
 def test_description_tells_what_is_done_about_explicit_drops() -> None:

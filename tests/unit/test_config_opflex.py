@@ -76,4 +76,4 @@ def test_opflex_keys_are_taken() -> None:
 def test_mistake_is_named_with_its_key(text: str, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         settings(text)
-    assert str(caught.value).startswith(f"f.yaml: {expected}"), caught.value
+    assert str(caught.value).startswith(f"f.yaml:1: {expected}"), caught.value

@@ -10,8 +10,8 @@ from ryu_droplog.reconcile.desired_state import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
     DesiredFlow,
-    DesiredState,
     FlowKey,
+    FlowState,
     Slots,
 )
 from ryu_droplog.reconcile.explicit_drops import Place
@@ -44,33 +44,33 @@ def added(priority: int, match: bytes, instructions: bytes = NORMAL) -> Update:
         (added(13, IP), False),
     ],
 )
-def test_flow_above_a_drop_gives_way_to_what_would_take_its_packets(
+def test_flow_above_a_drop_conflicts_with_what_would_take_its_packets(
     update: Update, expected: bool
 ) -> None:
     assert expected == ABOVE.contends(update)
 
 
 @pytest.mark.parametrize(("priority", "expected"), [(0, True), (1, False)])
-def test_table_miss_gives_way_to_anything_at_priority_0(priority: int, expected: bool) -> None:
+def test_table_miss_conflicts_with_anything_at_priority_0(priority: int, expected: bool) -> None:
     assert expected == DesiredFlow(FlowKey(5, 0), 0, b"").contends(added(priority, ARP))
 
 
 def test_pause_doubles_up_to_its_bound_and_withdrawals_are_counted() -> None:
-    standing = DesiredState(ABOVE)
+    state = FlowState(ABOVE)
     pauses = []
     for _ in range(9):
-        standing.stands(1.0)
-        standing.put_off(2.0)
-        pauses.append(standing.pause)
+        state.added(1.0)
+        state.put_off(2.0)
+        pauses.append(state.backoff.full)
     assert [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE] == pauses[:3]
     assert LONGEST_PAUSE == pauses[-1]
-    assert 9 == standing.withdrawn
+    assert 9 == state.withdrawn
 
 
 def test_flow_that_never_stood_was_not_withdrawn() -> None:
-    standing = DesiredState(ABOVE)
-    standing.put_off(2.0, "refused")
-    assert (0, "refused") == (standing.withdrawn, standing.refusal)
+    state = FlowState(ABOVE)
+    state.put_off(2.0, "refused")
+    assert (0, "refused") == (state.withdrawn, state.refusal)
 
 
 def test_place_keeps_its_slot_and_a_slot_is_used_again_last() -> None:

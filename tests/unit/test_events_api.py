@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ryu_droplog.k8s_events.api import retry_after
-from ryu_droplog.k8s_events.backoff import Backoff
 
 
 @pytest.mark.parametrize(
@@ -29,15 +28,3 @@ from ryu_droplog.k8s_events.backoff import Backoff
 )
 def test_retry_after_is_seconds_within_bounds(text: str | None, expected: float | None) -> None:
     assert expected == retry_after(text, lambda: 1_708_415_956.0)
-
-
-def test_backoff_doubles_to_its_longest_and_begins_anew() -> None:
-    backoff = Backoff(1.0, 10.0, jitter=lambda: 1.0)
-    assert [1.0, 2.0, 4.0, 8.0, 10.0] == [backoff.failed() for _ in range(5)]
-    assert {10.0} == {backoff.failed() for _ in range(2000)}
-    backoff.reset()
-    assert 1.0 == backoff.failed()
-
-
-def test_jitter_takes_up_to_a_half() -> None:
-    assert 0.5 == Backoff(1.0, jitter=lambda: 0.0).failed()

@@ -9,8 +9,8 @@ import pytest
 from test_imports import FILES, imports, of_package, read
 
 OURS = [file for file in FILES if file.startswith("k8s_events/")]
-MAY_IMPORT = {"config", "k8s_events", "model", "text"}
-PURE = ("stream", "rules", "pods", "pending", "backoff", "tally")
+MAY_IMPORT = {"concurrency", "config", "k8s_events", "model", "text"}
+PURE = ("stream", "rules", "pods", "pending", "event_counters")
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from kubernetes.client import Configuration
 from odd_server import Answer, OddServer, pods, refuse, refuse_without_end, trickle, watch
 
-from ryu_droplog.k8s_events.api import READ_TIMEOUT, Api, ApiError, Silence, connect
-from ryu_droplog.k8s_events.pending import Key, Known, body
+from ryu_droplog.k8s_events.api import READ_TIMEOUT, AnswerTimeout, Api, ApiError, connect
+from ryu_droplog.k8s_events.pending import Key, PostedEvent, body
 from ryu_droplog.k8s_events.tokenfile import PERIOD, TokenFile, token_file
 
 WITHIN = 0.5
@@ -22,7 +22,7 @@ WITHIN = 0.5
 HEAD = b"HTTP/1.1 200 OK\r\n"
 EVENT = body(
     Key("default", "web", "u", "r", "m"),
-    Known(1, "2024-02-20T07:59:16Z", "2024-02-20T07:59:16Z"),
+    PostedEvent(1, "2024-02-20T07:59:16Z", "2024-02-20T07:59:16Z"),
     "n1",
 )
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -133,7 +133,7 @@ def test_watch_that_says_something_in_time_goes_on(server: OddServer) -> None:
 def test_watch_whose_line_does_not_end_is_begun_anew(server: OddServer, answer: Answer) -> None:
     server.scripts["watch"] = [answer]
     began = time.monotonic()
-    with pytest.raises(Silence):
+    with pytest.raises(AnswerTimeout):
         list(api_of(server, watch_silence=WITHIN).watch_pods("n1", "1", 60))
     assert time.monotonic() - began < WITHIN + 4
 

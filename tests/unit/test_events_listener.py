@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from ryu_droplog.k8s_events.event_counters import EventCounters
 from ryu_droplog.k8s_events.listener import Listener, ListenerError
 from ryu_droplog.k8s_events.stream import PacketEvent
-from ryu_droplog.k8s_events.tally import Tally
 
 PATIENCE = 20.0
 
@@ -31,9 +31,9 @@ class Bed:
 
     def __init__(self, path: Path, **options: float) -> None:
         self.path = path
-        self.tally = Tally()
+        self.counters = EventCounters()
         self.taken: list[str] = []
-        self.listener = Listener(str(path), self._take, self.tally, **options)  # type: ignore[arg-type]
+        self.listener = Listener(str(path), self._take, self.counters, **options)  # type: ignore[arg-type]
         self.thread = threading.Thread(target=self.listener.run, daemon=True)
         self.thread.start()
 
@@ -79,7 +79,11 @@ def test_several_exporters_are_read_each_for_itself(bed: Bed) -> None:
         bed.took("b")
         one.sendall(first[9:] + array("c", "d"))
         bed.took("b", "a", "c", "d")
-    assert (4, 2, {}) == (bed.tally.received, bed.tally.connections, dict(bed.tally.dropped))
+    assert (4, 2, {}) == (
+        bed.counters.received,
+        bed.counters.connections,
+        dict(bed.counters.dropped),
+    )
 
 
 def test_garbage_drops_its_connection_and_no_other(bed: Bed) -> None:
@@ -90,7 +94,7 @@ def test_garbage_drops_its_connection_and_no_other(bed: Bed) -> None:
         assert b"" == bad.recv(1)
         good.sendall(array("d"))
         bed.took("a", "b", "d")
-    assert {"garbage": 1} == dict(bed.tally.dropped)
+    assert {"garbage": 1} == dict(bed.counters.dropped)
 
 
 def test_array_that_does_not_end_drops_its_connection_and_silence_does_not(bed: Bed) -> None:
@@ -99,14 +103,14 @@ def test_array_that_does_not_end_drops_its_connection_and_silence_does_not(bed: 
         assert b"" == stuck.recv(1)
         silent.sendall(array("a"))
         bed.took("a")
-    assert {"unfinished": 1} == dict(bed.tally.dropped)
+    assert {"unfinished": 1} == dict(bed.counters.dropped)
 
 
 def test_end_within_an_array_is_counted(bed: Bed) -> None:
     with bed.connect() as exporter:
         exporter.sendall(array("a") + b"[{")
-    wait_until(lambda: bool(bed.tally.dropped))
-    assert {"cut": 1} == dict(bed.tally.dropped)
+    wait_until(lambda: bool(bed.counters.dropped))
+    assert {"cut": 1} == dict(bed.counters.dropped)
     bed.took("a")
 
 
@@ -116,7 +120,7 @@ def test_exporter_that_ends_its_half_is_read_to_the_end(bed: Bed) -> None:
         exporter.shutdown(socket.SHUT_WR)
         assert b"" == exporter.recv(1)
     bed.took("a")
-    assert {} == dict(bed.tally.dropped)
+    assert {} == dict(bed.counters.dropped)
 
 
 def test_number_of_connections_is_bounded(bed: Bed) -> None:
@@ -135,7 +139,7 @@ def test_number_of_connections_is_bounded(bed: Bed) -> None:
             return "b" in bed.taken
 
         wait_until(let_in)
-    assert bed.tally.dropped["too many"] >= 1
+    assert bed.counters.dropped["too many"] >= 1
 
 
 def test_socket_is_its_owners_alone_and_gone_at_the_end(tmp_path: Path) -> None:

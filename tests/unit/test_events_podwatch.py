@@ -23,8 +23,8 @@ from odd_server import (
     watch,
 )
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.k8s_events.api import Api
-from ryu_droplog.k8s_events.backoff import Backoff
 from ryu_droplog.k8s_events.pods import PodMap
 from ryu_droplog.k8s_events.podwatch import BREATH, PodWatch
 

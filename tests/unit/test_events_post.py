@@ -11,12 +11,12 @@ from kubernetes.client import Configuration
 from odd_server import Answer, OddServer, cut_off, hang, json_answer, raw, refuse
 from packet_events import NOW, pod
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.k8s_events.api import Api
-from ryu_droplog.k8s_events.backoff import Backoff
+from ryu_droplog.k8s_events.event_counters import EventCounters
 from ryu_droplog.k8s_events.pods import Pod, parse
 from ryu_droplog.k8s_events.post import Poster
 from ryu_droplog.k8s_events.rules import PodEvent
-from ryu_droplog.k8s_events.tally import Tally
 
 MAX_AGE = 600.0
 CREATED, PATCHED = json_answer(201, {}), json_answer(200, {})
@@ -34,7 +34,7 @@ class Bed:
         self.set_by = 0.0
         """Seconds by which somebody has set the time of day."""
         self.pauses: list[float] = []
-        self.tally = Tally()
+        self.counters = EventCounters()
         self.poster = self.new_poster()
 
     def new_poster(self, queue: int = 1000, memory: int = 5000) -> Poster:
@@ -44,7 +44,7 @@ class Bed:
             Api(configuration, read_timeout=1.0),
             "n1",
             MAX_AGE,
-            self.tally,
+            self.counters,
             queue=queue,
             memory=memory,
             backoff=lambda: Backoff(jitter=lambda: 1.0),
@@ -55,13 +55,13 @@ class Bed:
     def put(self, ago: float = 0.0, whose: Pod = WEB, message: str = MESSAGE) -> bool:
         address = parse("10.2.0.229")
         assert address is not None
-        self.tally.receive(1)
+        self.counters.receive(1)
         event = PodEvent((address, address), whose, REASON, message, self.clock + self.set_by - ago)
         return self.poster.put(event)
 
     def play(self, requests: int) -> list[str]:
         """Let time pass until so many requests were made, or all is done; what they were."""
-        while len(self.server.asked) < requests and self.tally.waiting:
+        while len(self.server.asked) < requests and self.counters.waiting:
             pause = self.poster.turn()
             if pause:
                 self.pauses.append(round(pause, 2))
@@ -69,7 +69,7 @@ class Bed:
         return self.server.kinds()
 
     def books(self) -> tuple[int, int, dict[str, int]]:
-        return self.tally.posted, self.tally.counted_up, dict(self.tally.discarded)
+        return self.counters.posted, self.counters.counted_up, dict(self.counters.discarded)
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def test_server_that_comes_back_on_its_port_is_found(bed: Make) -> None:
     here.put()
     for _ in range(4):
         here.clock += here.poster.turn()
-    assert 1 == here.tally.waiting
+    assert 1 == here.counters.waiting
     here.server = OddServer(port)
     assert ["create"] == here.play(1)
     here.server.end()
@@ -300,7 +300,7 @@ def test_outage_of_an_hour_leaves_the_last_ten_minutes(bed: Make) -> None:
     assert ({"aged": 30 - posted - counted_up}, 1) == (discarded, posted)
     assert 4 <= posted + counted_up <= 5
     assert posted + counted_up == here.server.bodies("create")[-1]["count"]
-    assert 0 == here.tally.waiting
+    assert 0 == here.counters.waiting
 
 
 @pytest.mark.parametrize("status", [400, 405, 413, 422])

@@ -19,10 +19,10 @@ from odd_server import OddServer, hang, pod, pods, refuse
 from ryu_droplog.config.settings import Events
 from ryu_droplog.k8s_events import program
 from ryu_droplog.k8s_events.api import connect
+from ryu_droplog.k8s_events.event_counters import EventCounters
 from ryu_droplog.k8s_events.listener import Listener
 from ryu_droplog.k8s_events.podwatch import PodWatch
 from ryu_droplog.k8s_events.program import ProgramError
-from ryu_droplog.k8s_events.tally import Tally
 
 COMMAND = (
     sys.executable,
@@ -227,7 +227,7 @@ def test_client_that_is_not_installed_is_one_line(tmp_path: Path) -> None:
 
 def test_socket_of_another_process_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "events.sock"
-    other = Listener(str(path), lambda events: None, Tally())
+    other = Listener(str(path), lambda events: None, EventCounters())
     credentials = kubeconfig(tmp_path, "http://127.0.0.1:1")
     status, said = fails(tmp_path, "--socket", str(path), "--kubeconfig", credentials)
     other.close()

@@ -157,7 +157,10 @@ def test_owner_that_must_be_changed_to_be_seen_is_named() -> None:
     wish = "{name: br0, pipeline: ovn, explicit_drops: {log: all, modify: true}}"
     found = report([agent], wish)
     assert Additions(flows=0, meters=1, modified=1, controller_rows=0) == found.adds
-    assert "1 drop flow of the owner's would be changed to tell us" in notes(found)
+    assert (
+        "1 drop flow of the owner's would be changed to send their packets to the program"
+        in notes(found)
+    )
     assert "would add 0 flows, 1 meter, an action to 1 drop flow of the owner's" in (
         page.as_page(found)
     )
@@ -176,14 +179,14 @@ def test_switch_without_meters_gets_nothing_unless_the_user_accepts_it() -> None
     assert found.costs.endswith("without a bound")
 
 
-def test_switch_without_bundles_gets_no_miss_flow_but_a_shadow() -> None:
+def test_switch_without_bundles_gets_no_miss_flow_but_a_flow_above() -> None:
     found = report(FLOWS, bundles=False)
     assert ["cannot be watched", "would be watched"] == [states(found)[table] for table in (0, 1)]
     assert "the switch has no bundles" == found.tables[0].why
     assert "no bundles: a table-miss flow cannot be added safely, and is not" in warnings(found)
 
 
-def test_switch_without_flow_monitor_gets_no_shadow() -> None:
+def test_switch_without_flow_monitor_gets_no_flow_above() -> None:
     found = report(monitored=False)
     assert "cannot be watched" == states(found)[1]
     assert [text for text in warnings(found) if text.startswith("no flow monitor")]
@@ -270,7 +273,7 @@ def test_flows_of_the_program_itself_are_not_of_another_run() -> None:
 
 
 def test_program_that_lost_the_bridge_needs_attention() -> None:
-    expected = "process 8 has this bridge in its books, and is not connected"
+    expected = "process 8 is to watch this bridge, and is not connected to it"
     assert [expected] == warnings(report(WELL, elsewhere=["8"]))
 
 
@@ -287,7 +290,9 @@ def test_controller_row_of_ours_is_counted_and_its_limit_told() -> None:
     database = dataclasses.replace(DATABASE, row_limit=100)
     found = report(WELL, "{name: br0, connect: service}", database=database)
     assert 1 == found.adds.controller_rows
-    assert [text for text in warnings(found) if "our Controller row to 100 packets" in text]
+    assert [
+        text for text in warnings(found) if "our Controller row is limited to 100 packets" in text
+    ]
     assert "the management socket" not in notes(found)
     assert "the management socket" in notes(report(WELL))
 

@@ -85,7 +85,7 @@ def test_drops_in_other_tables_than_those_asked_for_are_counted() -> None:
         ((flow(10), flow(11, effect=FORWARD)), "another flow overlaps at priority 11"),
         ((flow(10), flow(10, b"", effect=FORWARD)), "another flow at its priority overlaps"),
         ((flow(65535),), "nothing can be above priority 65535"),
-        ((flow(10, idle=5),), "it has an idle timeout that we would starve"),
+        ((flow(10, idle=5),), "it has an idle timeout, which a flow above would let run out"),
     ],
 )
 def test_drop_without_room_above_is_counted_and_says_why(flows: Sequence[Flow], why: str) -> None:

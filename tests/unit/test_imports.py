@@ -19,10 +19,10 @@ NAME = PACKAGE.name
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 PURE = (
-    *("packet/", "model/", "text/", "filters/", "openflow/framing.py", "openflow/handshake.py"),
+    *("packet/", "model/", "text/", "openflow/framing.py", "openflow/handshake.py"),
     *("openflow/replies.py", "processing/dedup.py", "processing/filter.py"),
     *("processing/capture_filter.py", "reconcile/planner.py", "reconcile/pace.py"),
-    *("reconcile/other_runs.py",),
+    *("reconcile/other_runs.py", "filters/masked.py", "filters/numbers.py", "filters/place.py"),
 )
 INPUT_AND_OUTPUT = {"socket", "subprocess", "threading", "select", "selectors", "requests"}
 

@@ -26,7 +26,7 @@ from odd_database import (
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.ovsdb.client import Client, Select
 from ryu_droplog.ovsdb.json_stream import MAX_DEPTH, JsonStream
-from ryu_droplog.ovsdb.jsonrpc import call, until
+from ryu_droplog.ovsdb.jsonrpc import Connection, call, until
 
 
 class Row(Struct):
@@ -170,3 +170,26 @@ def test_time_to_frame_grows_with_the_bytes_alone() -> None:
     for _ in range(2000):
         assert not list(stream.feed(b'{"b":"' + b"x" * 1000 + b'"}'))
     assert time.monotonic() - began < 5
+
+
+def test_connection_that_lasts_takes_notifications_and_replies_by_their_number(
+    tmp_path: Path,
+) -> None:
+    update = b'{"method":"update","params":[null,{}],"id":null}'
+
+    def script(visitor: socket.socket, server: OddDatabase) -> None:
+        for number in range(2):
+            assert number == request(visitor, server)["id"]
+            visitor.sendall(update + reply("late", number - 1) + reply(number, number) + update)
+        server.ending.wait()
+
+    with OddDatabase(tmp_path / "db", script) as database:
+        connection = Connection(database.address, deadline=until(5))
+        assert [0, 1] == [connection.request("monitor", [], until(5)) for _ in range(2)]
+        held = connection.notifications(until(5))
+        assert ["update"] * 4 == [each["method"] for each in held]
+        assert [] == connection.notifications(until(0.1))
+        connection.interrupt()
+        with pytest.raises(SwitchError):
+            connection.notifications(until(5))
+        connection.close()

@@ -1,4 +1,4 @@
-"""Who may connect under which name, whose a connection is, and what is said of those who come."""
+"""Whose a connection is, and what is said of those who come."""
 
 from __future__ import annotations
 
@@ -8,48 +8,8 @@ import socket
 
 import pytest
 
-from ryu_droplog.config.endpoint import Accepted, UnixEndpoint
-from ryu_droplog.config.settings import Bridge
-from ryu_droplog.connections.listener import entry_of
 from ryu_droplog.connections.peer_log import PeerLog
 from ryu_droplog.connections.peer_owner import owner_of_peer
-from ryu_droplog.model.errors import SwitchError
-
-INT = Bridge("br-int", None, "auto", UnixEndpoint("/run/br-int.mgmt"))
-LONG = Bridge("br-with-a-long-name", None, "auto", UnixEndpoint("/run/br-long.mgmt"))
-WAITS = Bridge("br-that-waits-for-us", None, "auto", Accepted())
-ANY = Bridge("*", None, "auto", Accepted())
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("br-that-waits-f", WAITS), ("br-that-waits-for-us", WAITS), ("br-ex", ANY), ("b\u00fc", ANY)],
-)
-def test_name_is_served_by_the_entry_that_waits_for_it_or_that_takes_any(
-    name: str, expected: Bridge
-) -> None:
-    assert expected is entry_of([ANY, INT, LONG, WAITS], name)
-
-
-@pytest.mark.parametrize("name", ["br-int", "br-with-a-long-", "br-with-a-long-name"])
-def test_name_of_an_entry_that_does_not_wait_is_refused(name: str) -> None:
-    with pytest.raises(SwitchError) as caught:
-        entry_of([ANY, INT, LONG, WAITS], name)
-    assert f"called {name!r}, and that one is not to connect to us (unix:/run/" in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "*", "a/b", "a b", "a\n", "\x1b[2J", "\ufffd"])
-def test_name_that_is_none_is_refused_in_plain_text(name: str) -> None:
-    with pytest.raises(SwitchError, match="which is no name of a bridge") as caught:
-        entry_of([ANY, INT], name)
-    assert str(caught.value).isprintable()
-
-
-def test_name_that_no_entry_takes_is_refused() -> None:
-    with pytest.raises(SwitchError) as caught:
-        entry_of([INT, WAITS], "br-ex")
-    assert "the bridge there is called 'br-ex', and is not asked for" == str(caught.value)
-
 
 # Whose the other end is
 

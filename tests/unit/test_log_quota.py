@@ -53,7 +53,7 @@ def test_what_comes_again_and_again_is_told_a_number_of_times_a_minute(log: Log)
     log.now += PERIOD
     log.say("br-a")
     log.say("br-a")
-    told = f"br-a: has come ({9 * OF_A_THING} more such lines were left out)"
+    told = f"br-a: has come ({9 * OF_A_THING} more such lines were suppressed)"
     assert [told, "br-a: has come"] == log.lines()[-2:]
 
 

@@ -21,10 +21,11 @@ from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.location import Location
 from ryu_droplog.sinks import packet_events
 from ryu_droplog.sinks.log_books import LogBooks
-from ryu_droplog.sinks.packet_events import ARRAY, HELD, PacketEvents, packet_event
+from ryu_droplog.sinks.packet_events import ARRAY, PacketEvents, packet_event
 
 NOW = 1708415956.845663
 PATIENCE = 10.0
+HELD = 30
 WHERE = location(4, bridge="br-access", name="SEC_GROUP_IN_TABLE", prefix="Acc-")
 EXAMPLE = (
     b'{"TimeStamp":"Tue Feb 20 07:59:16 UTC 2024","DropReason":"Acc-SEC_GROUP_IN_TABLE MISS",'

@@ -82,7 +82,7 @@ def test_drops_of_a_file_are_lines_and_the_rest_is_counted(drops: str) -> None:
     labels = [ACC_LABEL, "Int-POL_TABLE DENY", "Acc-SEC_GROUP_IN_TABLE PERMIT"]
     assert labels == [line.partition("  ")[0].partition("[ryu_droplog] ")[2] for line in lines]
     complaint, summary = said.splitlines(keepends=True)
-    assert f"8 packets: 3 drops written, 1 left out by lldp, {LEFT}" == summary
+    assert f"8 packets: 3 drops written, 1 filtered by lldp, {LEFT}" == summary
     assert complaint.startswith(
         f"{drops}: packet 8: drop log names table 256, expected 0 to 255; it begins with 07006558"
     )
@@ -117,7 +117,7 @@ def test_events_are_objects_and_none_is_of_a_permit(drops: str) -> None:
     assert (0, labels) == (status, [json.loads(line)["DropReason"] for line in lines])
     assert json.loads(lines[0])["TimeStamp"] == "Tue Feb 20 07:59:16 UTC 2024"
     permits = "1 permitted packets, which are no events"
-    assert said.endswith(f"2 drops written, 1 left out by lldp, {permits}, {LEFT}")
+    assert said.endswith(f"2 drops written, 1 filtered by lldp, {permits}, {LEFT}")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ opflex: {{ids_directory: "{tmp_path}", print_tenant: true, tenants: {{10: red}}}
         f"{stamp} [info] [ryu_droplog] F-POL_TABLE DENY rule STID=red DTID=N/A  SMAC=" in lines[0]
     )
     assert lines[0].endswith(" OUT_PORT=5 BRIDGE=br-fabric")
-    assert "2 packets: 1 drop written, 1 left out by web\n" == said
+    assert "2 packets: 1 drop written, 1 filtered by web\n" == said
     told = replay("--config", path, "--format=json", "-", data=capture(deny))[1]
     assert ["br-fabric"] == [json.loads(line)["bridge"] for line in told]
 

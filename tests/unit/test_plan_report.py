@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ryu_droplog.pipelines.loader import AUTO, load_pipelines
-from ryu_droplog.reconcile.desired_state import DesiredFlow, DesiredState, FlowKey
-from ryu_droplog.reconcile.plan_report import coming, describe, news
+from ryu_droplog.reconcile.desired_state import DesiredFlow, FlowKey, FlowState
+from ryu_droplog.reconcile.plan_report import coming, describe, summarise
 from ryu_droplog.reconcile.planner import NO_FLOW_LEADS_THERE, Plan, TablePlan, Verdict
 
 PIPELINE = load_pipelines(None)[AUTO]
@@ -25,11 +25,11 @@ def name(table_id: int) -> str:
     return f"TABLE_{table_id}"
 
 
-def paused() -> DesiredState:
-    standing = DesiredState(DesiredFlow(FlowKey(0, 0), 0, b""))
-    standing.stands(5.0)
-    standing.put_off(10.0, "was removed")
-    return standing
+def paused() -> FlowState:
+    state = FlowState(DesiredFlow(FlowKey(0, 0), 0, b""))
+    state.added(5.0)
+    state.put_off(10.0, "was removed")
+    return state
 
 
 def test_table_that_no_plan_has_decided_on_is_told_with_its_age() -> None:
@@ -46,25 +46,25 @@ def test_table_that_the_pipeline_does_not_name_never_comes() -> None:
 
 
 def test_flow_that_gave_way_is_told_with_reason_age_and_next_try() -> None:
-    standing = {FlowKey(0, 0): paused()}
-    [row, *others] = describe(PLAN, standing, (), 10.4)["tables"]
+    state = {FlowKey(0, 0): paused()}
+    [row, *others] = describe(PLAN, state, (), 10.4)["tables"]
     assert ("was removed", 0.4, 0.6) == (
         row["refusal"],
         row["missing_seconds"],
         row["retry_seconds"],
     )
     assert not any("missing_seconds" in other for other in others)
-    assert "not watched for now: TABLE_0 (was removed)" in news(PLAN, PIPELINE, standing, ())
+    assert "not watched for now: TABLE_0 (was removed)" in summarise(PLAN, PIPELINE, state, ())
 
 
 def test_flow_that_is_wanted_again_keeps_its_pause_and_its_reason() -> None:
-    standing = paused()
-    standing.leave()
-    assert standing.retry is None
-    assert "refusal" not in describe(PLAN, {FlowKey(0, 0): standing}, (), 10.2)["tables"][0]
-    standing.want(standing.wanted, 10.3)
-    assert 11.0 == standing.retry
-    [row, *_] = describe(PLAN, {FlowKey(0, 0): standing}, (), 10.4)["tables"]
+    state = paused()
+    state.stop_desiring()
+    assert state.retry is None
+    assert "refusal" not in describe(PLAN, {FlowKey(0, 0): state}, (), 10.2)["tables"][0]
+    state.desire(state.desired, 10.3)
+    assert 11.0 == state.retry
+    [row, *_] = describe(PLAN, {FlowKey(0, 0): state}, (), 10.4)["tables"]
     assert ("was removed", 0.1) == (row["refusal"], row["missing_seconds"])
-    standing.wait(10.5, "another ryu_droplog has a flow there")
-    assert standing.retry is None
+    state.wait(10.5, "another ryu_droplog has a flow there")
+    assert state.retry is None

@@ -21,7 +21,7 @@ MANAGED = parse_pipeline(
     "m.yaml",
 )
 ARP = bytes.fromhex("80000a02 0806")
-MISS, SHADOW, LEAVE = Verdict.MISS, Verdict.SHADOW, Verdict.LEAVE
+MISS, SHADOW, LEAVE = Verdict.MISS, Verdict.ABOVE_DROP, Verdict.LEAVE
 
 
 def flow(
@@ -65,7 +65,7 @@ def test_table_without_priority_0_gets_a_miss_flow() -> None:
 
 
 @pytest.mark.parametrize("priority", [0, 1, 7, 65534])
-def test_catch_all_drop_gets_a_shadow_just_above(priority: int) -> None:
+def test_catch_all_drop_gets_a_flow_just_above(priority: int) -> None:
     why = f"above its owner's catch-all drop at priority {priority}"
     assert (SHADOW, priority + 1, why) == table_2(flow(2, priority))
 
@@ -99,7 +99,7 @@ def test_highest_catch_all_decides() -> None:
         ([flow(2, 65535)], "its owner's catch-all drop has priority 65535"),
         (
             [flow(2, 0, idle=60)],
-            "its owner's catch-all drop has an idle timeout that we would starve",
+            "its owner's catch-all drop has an idle timeout, which a flow above would let run out",
         ),
     ],
 )
@@ -133,7 +133,7 @@ def test_bridge_that_asks_a_controller_on_a_miss_keeps_its_misses() -> None:
     assert "a miss goes to the bridge's own controller" == tables[0].why
 
 
-def test_no_shadow_stands_where_no_monitor_would_tell_of_its_end() -> None:
+def test_no_flow_is_above_a_drop_where_no_monitor_reports_changes() -> None:
     tables = plan(AUTO, Snapshot([flow(0, 0, b"", acts=False)], monitored=False)).tables
     assert [LEAVE] == [table.verdict for table in tables]
 
@@ -254,7 +254,7 @@ def test_bridge_of_the_agent_gets_one_flow_in_its_drop_table() -> None:
     assert [why, why] == [table.why for table in made.tables[:2]]
 
 
-def test_drop_of_the_agent_in_its_drop_table_gets_a_shadow() -> None:
+def test_drop_of_the_agent_in_its_drop_table_gets_a_flow_above() -> None:
     made = plan(MANAGED, Snapshot([agent_flow(0), flow(9, 0)]))
     assert (SHADOW, 1) == decided(made)[9]
 

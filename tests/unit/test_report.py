@@ -80,7 +80,7 @@ def test_only_what_has_come_since_is_said() -> None:
     before = taken(("A", ALL_LOGGED), ("B", ALL_LOGGED))
     more = {"counted": 8, "received": 8, "logged": 8}
     now = taken(("A", ALL_LOGGED), ("B", more), ("C", {"counted": 1, "metered": 1}))
-    expected = "br-int: 6 drops: 5 in B, 1 in C; 5 logged, 1 held back by the meter"
+    expected = "br-int: 6 drops: 5 in B, 1 in C; 5 logged, 1 rate-limited by the meter"
     assert expected == in_words("br-int", before, now)
 
 
@@ -97,8 +97,8 @@ def test_every_way_to_be_left_out_is_named_with_its_number() -> None:
     }  # fmt: skip
     now = taken(("A", numbers), refused=9, malformed=1)
     expected = (
-        "br-int: 1000 drops: 1000 in A; 100 logged, 500 held back by the meter,"
-        " 30 folded into repeats, 330 lost in the switch, 29 lost before a full queue,"
+        "br-int: 1000 drops: 1000 in A; 100 logged, 500 rate-limited by the meter,"
+        " 30 deduplicated, 330 lost in the switch, 29 refused by a full queue,"
         " 8 lost because they could not be written, 3 still on their way"
     )
     assert expected == in_words("br-int", EMPTY, now)
@@ -134,14 +134,14 @@ def test_table_has_a_line_for_each_table_and_one_for_all() -> None:
     numbers = {"counted": 1234, "metered": 1000, "received": 233, "logged": 200, "refused": 33}
     text = as_table({"br-int": state(("A", ALL_LOGGED), ("LONGER", numbers))})
     assert [
-        "bridge  table       dropped  logged  left out  folded  metered  lost in switch  queue full"
-        "  not written  waiting  not captured",
-        "br-int  A                 3       3         0       0        0               0           0"
-        "            0        0             0",
-        "br-int  LONGER         1234     200         0       0     1000               1          33"
-        "            0        0             0",
-        "br-int  all tables     1237     203         0       0     1000               1          33"
-        "            0        0             0",
+        "bridge  table       dropped  logged  filtered  deduplicated  rate-limited  lost in switch"
+        "  refused  not written  waiting  counted only",
+        "br-int  A                 3       3         0             0             0               0"
+        "        0            0        0             0",
+        "br-int  LONGER         1234     200         0             0          1000               1"
+        "       33            0        0             0",
+        "br-int  all tables     1237     203         0             0          1000               1"
+        "       33            0        0             0",
     ] == text.splitlines()
 
 
@@ -167,7 +167,7 @@ def test_losses_of_unknown_table_show_where_there_is_one_table_only() -> None:
     """What nobody looked at was not lost in the switch."""
     numbers = {"counted": 10, "received": 3, "logged": 3}
     last = rows(as_table({"br-int": state(("A", numbers), refused=5, malformed=2)}))[-1]
-    assert ["0", "5", "2"] == last[7:10], "lost in switch, queue full, not written"
+    assert ["0", "5", "2"] == last[7:10], "lost in switch, refused, not written"
 
 
 def test_explicit_drops_that_nobody_saw_are_told_by_table() -> None:
@@ -175,7 +175,7 @@ def test_explicit_drops_that_nobody_saw_are_told_by_table() -> None:
         taken(("A", {}), ("B", {})),
         taken(("A", {"explicit": 3}), ("B", {"explicit": 4})),
     )
-    expected = "br: 0 drops; 0 logged; 7 more by explicit drops, not captured: 4 in B, 3 in A"
+    expected = "br: 0 drops; 0 logged; 7 more by explicit drops, counted only: 4 in B, 3 in A"
     assert expected == in_words("br", before, now)
 
 

@@ -43,7 +43,7 @@ class Every7th(DropSink):
     Options = SinkOptions
 
     def __init__(self) -> None:
-        super().__init__(SinkSpec("seventh", "seventh", SinkOptions()), context())
+        super().__init__(SinkSpec("seventh", "seventh"), context())
         self.called = 0
         self.ports: list[int] = []
 
@@ -229,4 +229,4 @@ def test_books_balance_while_many_threads_put() -> None:
 
 
 def test_queue_setting_has_a_default() -> None:
-    assert (100_000, "newest") == QueueSpec()
+    assert QueueSpec(100_000, "newest") == QueueSpec()

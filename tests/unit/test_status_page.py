@@ -150,7 +150,7 @@ def test_whole_page_has_problems_first_and_the_books_below() -> None:
     ] == page[:7]
     assert ["bridge", "br0", "br1", "br2"] == [line.split()[0] for line in page[7:11]]
     assert [
-        "br2: left out: 2 by web",
+        "br2: filtered: 2 by web",
         "br2 is not connected: its counters are of an earlier time",
     ] == page[-2:]
 

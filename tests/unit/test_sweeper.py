@@ -50,22 +50,26 @@ METERS = [first_meter(OTHER), first_meter(OTHER) + 5, first_meter(THIRD) + 1]
 
 def test_what_a_run_has_is_told_by_cookies_and_meters() -> None:
     left = left_by({OTHER}, EVERYTHING, METERS, alone=False)
-    assert ([flow(OTHER)], METERS[:2], [changed(OTHER)]) == (left.flows, left.meters, left.changed)
+    assert ([flow(OTHER)], METERS[:2], [changed(OTHER)]) == (
+        left.flows,
+        left.meters,
+        left.rewritten_flows,
+    )
     assert 4 == len(left)
 
 
 def test_flow_that_tells_without_a_meter_is_nobodys_only_when_nobody_else_is_there() -> None:
     left = left_by({OTHER}, EVERYTHING, METERS, alone=True)
-    assert [changed(OTHER), changed(None)] == left.changed
+    assert [changed(OTHER), changed(None)] == left.rewritten_flows
 
 
 class Meters:
     """Of a switch that has those of EVERYTHING."""
 
-    def found(self) -> list[int]:
+    def on_switch(self) -> list[int]:
         return METERS
 
-    def take_leave(self, meters: list[int]) -> None:
+    def read_former(self, meters: list[int]) -> None:
         pass
 
 

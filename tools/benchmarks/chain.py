@@ -53,7 +53,7 @@ class ChainWay:
     """The program's own way, wired as the application does it."""
 
     def __init__(self, path: str) -> None:
-        spec = SinkSpec("lines", "file", File.Options(path=path, encode="opflex"))
+        spec = SinkSpec("lines", "file", options=File.Options(path=path, encode="opflex"))
         self.sink = File(spec, SinkContext(threading))
         self.books = SourceBooks()
         pipeline = load_pipelines(None)[PIPELINE]
@@ -66,7 +66,7 @@ class ChainWay:
         self._chain.take(messages, time.time(), time.monotonic())
 
     def close(self) -> None:
-        """Wait until all is written. Raises RuntimeError when something was left out."""
+        """Wait until all is written. Raises RuntimeError when something is missing."""
         left = self.sink.close(WRITE_TIME)
         received = sum(table.received for table in self.books.tables.values())
         book = self.sink.reading().total()

@@ -86,9 +86,9 @@ def _microseconds(name: str, work: Sequence[Sequence[bytes]]) -> float:
     options = File.Options(path=os.devnull, encode="opflex")
     sink: Sink
     if name == FILE:
-        sink = File(SinkSpec(name, "file", options), context)
+        sink = File(SinkSpec(name, "file", options=options), context)
     else:
-        sink = WritingSink(SinkSpec(name, "file", options), context)
+        sink = WritingSink(SinkSpec(name, "file", options=options), context)
     books = SourceBooks()
     pipeline = load_pipelines(None)[chain.PIPELINE]
     reader = PacketInReader("br-bench", chain.PREFIX, pipeline, chain.GENERATION, books)

@@ -78,7 +78,7 @@ def vlan(number: int) -> bytes:
     return _ethernet(_VLAN, tag + _ipv4(number, _TCP, _tcp(number)))
 
 
-def strangers(count: int, seed: int) -> list[bytes]:
+def distinct(count: int, seed: int) -> list[bytes]:
     """Frames of all kinds in turn, with addresses and ports at random, hardly two the same.
 
     :param seed: the same one gives the same frames

@@ -1,4 +1,4 @@
-"""What it costs to look which drops are left out, beside the rest of their way.
+"""What filters cost, beside the other stages of a drop.
 
 All packets are looked at and none fits a filter, which costs most: what a filter leaves out saves
 the rest of the way instead.
@@ -44,7 +44,7 @@ _FITTING = 0.2
 
 def run(report: Report, quick: bool) -> None:
     """Measure packets of few flows, and packets of which hardly two have an address in common."""
-    section = report.section("prune", "what is left out: looking at packets that fit no filter")
+    section = report.section("prune", "filters: checking packets that match none")
     kinds = ["mixed", STRANGERS] if quick else ["TCP", "UDP", "IPv6 TCP", "mixed", STRANGERS]
     filters = varied(FILTERS, SEED)
     for kind in kinds:
@@ -92,7 +92,7 @@ def varied(count: int, seed: int) -> list[FilterSpec]:
 
 
 class Decoding:
-    """The way of a packet up to where it is left out or kept."""
+    """The way of a packet up to where it is filtered or kept."""
 
     def __init__(self) -> None:
         pipeline = load_pipelines(None)[PIPELINE]
@@ -113,13 +113,13 @@ class Decoding:
         return drops
 
     def microseconds(self, work: list[list[bytes]], prune: FilterSet | None) -> float:
-        """Microseconds a drop. Raises RuntimeError when one was left out."""
+        """Microseconds a drop. Raises RuntimeError when one was filtered."""
         begin = time.perf_counter()
         kept = sum(len(self.kept(batch, prune)) for batch in work)
         spent = time.perf_counter() - begin
         total = sum(map(len, work))
         if kept != total:
-            raise RuntimeError(f"{total - kept} of {total} drops were left out, expected none")
+            raise RuntimeError(f"{total - kept} of {total} drops were filtered, expected none")
         return spent / total * 1e6
 
 
@@ -129,7 +129,7 @@ def _messages(kind: str, filters: Sequence[FilterSpec]) -> list[bytes]:
         return packet_ins(kind)
     ours = cookie.Cookie(True, GENERATION, TABLE).pack()
     messages = [
-        frames.packet_in(one, ours, TABLE) for one in frames.strangers(CHAIN_DROPS, SEED + 1)
+        frames.packet_in(one, ours, TABLE) for one in frames.distinct(CHAIN_DROPS, SEED + 1)
     ]
     decoding, prune = Decoding(), FilterSet([*DEFAULTS, *filters])
     unfit = [message for message in messages if decoding.kept([message], prune)]

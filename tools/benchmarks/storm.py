@@ -65,7 +65,7 @@ def run(report: Report, quick: bool, seconds: float) -> None:
         "without, beside: the permitted throughput in the storm without and beside the program; "
         f"median of {rounds}: {statistics.median(ratios):.2f}"
     )
-    section.note("unexplained = counted by the flow - lines - held back by the meter")
+    section.note("unexplained = counted by the flow - lines - rate-limited by the meter")
 
 
 def _permit(ready: Bed) -> None:

@@ -1,4 +1,4 @@
-"""What became of every packet event: the books of this process."""
+"""What became of every packet event: the counters of this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 
 
-class Tally:
+class EventCounters:
     """Counts, from several threads.
 
     Received = posted + counted up + discarded + waiting.

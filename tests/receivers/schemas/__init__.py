@@ -1,0 +1,1 @@
+"""What others' schemas demand of a record, asked of their published forms."""
