@@ -127,6 +127,8 @@ class Drop(Struct, gc=False):
     have been printed."""
     repeated: int = 0
     """How many more like it came within the window of deduplication; 0: it stands for itself."""
+    first_time: float = 0.0
+    """`time` of the first that a repeated one stands for; 0 where it stands for itself."""
 
 
 Explain = Callable[[Drop], Mapping[str, "str | int"]]

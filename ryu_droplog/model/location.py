@@ -54,6 +54,10 @@ class Location(Struct, frozen=True, eq=False):
     """False when neither the pipeline nor the bridge has a name for the table."""
     flow: DropFlow | None = None
     """The owner's flow that dropped the packet; None: nothing matched, or a catch-all dropped."""
+    pipeline: str = ""
+    """Name of the bridge's pipeline."""
+    cause: str = ""
+    """Probable cause of a drop in the table, as the pipeline has it; empty: nobody wrote one."""
 
     @property
     def drop_reason(self) -> str:

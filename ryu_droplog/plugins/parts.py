@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ryu_droplog.plugins.filter_key import FilterKey
@@ -18,6 +19,23 @@ SINKS: Registry[type[Any]] = Registry(
     group="ryu_droplog.sinks",
 )
 """Where drops go. Each is a class with `Options`, a subclass of `SinkOptions`: its own keys."""
+
+
+ENCODERS: Registry[Callable[[Any], Callable[[Any], bytes]]] = Registry(
+    "encoding",
+    {
+        "native": "ryu_droplog.records.native:encoder",
+        "ecs": "ryu_droplog.records.ecs:encoder",
+        "ocsf": "ryu_droplog.records.ocsf:encoder",
+        "hubble": "ryu_droplog.records.hubble:encoder",
+        "opflex": "ryu_droplog.sinks.encoders:opflex",
+        "extended": "ryu_droplog.sinks.encoders:extended",
+        "json": "ryu_droplog.sinks.encoders:json",
+    },
+    group="ryu_droplog.encoders",
+)
+"""What `encode:` of a sink may be. Each is a function that takes a `records.context.EncoderContext`
+and returns what makes a line of bytes, in ASCII and without its end, of a Drop."""
 
 FILTERS: Registry[FilterKey] = Registry(
     "key of a filter",

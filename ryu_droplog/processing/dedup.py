@@ -23,6 +23,8 @@ class _Window:
     ends: float
     last: Drop
     repeated: int = 0
+    first_time: float = 0.0
+    """`time` of the first that is repeated."""
 
 
 class Deduplicator:
@@ -48,6 +50,8 @@ class Deduplicator:
         if window is not None and now < window.ends:
             self._windows.move_to_end(key)
             window.last = drop
+            if not window.repeated:
+                window.first_time = drop.time
             window.repeated += 1
             return []
         ended = []
@@ -79,7 +83,9 @@ class Deduplicator:
 
 
 def _end(window: _Window) -> list[Drop]:
-    return [replace(window.last, repeated=window.repeated)] if window.repeated else []
+    if not window.repeated:
+        return []
+    return [replace(window.last, repeated=window.repeated, first_time=window.first_time)]
 
 
 def flow_key(drop: Drop) -> Hashable:

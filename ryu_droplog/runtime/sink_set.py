@@ -10,6 +10,8 @@ from typing import Any
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Explain
 from ryu_droplog.plugins.parts import SINKS
+from ryu_droplog.records.bridges import BridgeDirectory
+from ryu_droplog.records.context import NO_BRIDGES
 from ryu_droplog.sinks.base import Sink, SinkContext
 from ryu_droplog.sinks.log_books import LogBooks
 from ryu_droplog.text.phrases import were
@@ -23,12 +25,18 @@ RETIRED = 10
 class SinkSet:
     """The sinks by their names, and what became of the drops in the log."""
 
-    def __init__(self, threads: ModuleType, explain: Explain) -> None:
+    def __init__(
+        self,
+        threads: ModuleType,
+        explain: Explain,
+        node: str = "",
+        bridges: BridgeDirectory = NO_BRIDGES,
+    ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
         self.by_name: Mapping[str, Sink] = {}
         self.log = LogBooks()
         self._threads = threads
-        self._context = SinkContext(threads, explain)
+        self._context = SinkContext(threads, explain, node, bridges)
         self._retired: deque[Sink] = deque(maxlen=RETIRED)
 
     def prepare(self, specs: Sequence[SinkSpec], fresh: list[Any]) -> dict[str, Sink]:

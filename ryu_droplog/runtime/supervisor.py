@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -32,6 +33,7 @@ from ryu_droplog.processing.capture_filter import CaptureFilter
 from ryu_droplog.processing.chain import DropFilter
 from ryu_droplog.processing.filter import FilterSet
 from ryu_droplog.reconcile.reconciler import Reconciler
+from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.runtime.books import BooksCheck, Reading, read
 from ryu_droplog.runtime.parts import Parts, discard, surely
 from ryu_droplog.runtime.sink_set import SinkSet
@@ -56,7 +58,9 @@ class Supervisor:
     def __init__(self, run_directory: str, generation: int, threads: ModuleType) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
         self._explanations = Explanations()
-        self._sinks = SinkSet(threads, self._explanations.explain)
+        self._directory = BridgeDirectory()
+        node = os.environ.get("NODE_NAME") or socket.gethostname()
+        self._sinks = SinkSet(threads, self._explanations.explain, node, self._directory)
         self._books_check = BooksCheck()
         self._settings: Settings | None = None
         self._pipelines: Mapping[str, Pipeline] = {}
@@ -460,6 +464,7 @@ class Supervisor:
                 route,
                 self._clean_up,
                 self._explanations,
+                self._directory,
                 self._threads,
             )
             bridge_source.learn_opflex_names(self._opflex_names())

@@ -10,7 +10,7 @@ import time
 import traceback
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import ModuleType
@@ -20,8 +20,19 @@ from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.accounting import SinkBook, SinkReading
 from ryu_droplog.model.drop import Drop, Explain
 from ryu_droplog.model.location import TableKey
+from ryu_droplog.plugins.parts import ENCODERS
 from ryu_droplog.processing.filter import FilterSet
 from ryu_droplog.processing.shares import Share, divide, shares
+from ryu_droplog.records.bridges import BridgeDirectory
+from ryu_droplog.records.context import (
+    NO_BRIDGES,
+    Encode,
+    EncoderContext,
+    EncoderFactory,
+    LineStyle,
+    Payload,
+    explain_nothing,
+)
 from ryu_droplog.sinks.queue import Batch, BatchQueue, packets
 from ryu_droplog.text.phrases import timestamp, were
 
@@ -35,11 +46,6 @@ MISTAKE_PAUSE = 60.0
 """Seconds between two tracebacks of mistakes in one sink; all are counted."""
 
 
-def explain_nothing(drop: Drop) -> Mapping[str, str | int]:
-    """Know nothing of a drop."""
-    return {}
-
-
 class SinkContext(NamedTuple):
     """What the program gives to each sink."""
 
@@ -48,6 +54,21 @@ class SinkContext(NamedTuple):
     under either hub of os-ken, so that a slow disk never holds up who reads from the switch."""
     explain: Explain = explain_nothing
     """What the bridge's owner noted of a drop."""
+    node: str = ""
+    """Name of this machine."""
+    bridges: BridgeDirectory = NO_BRIDGES
+    """Names of ports, and datapath ids."""
+
+    def encoder(
+        self, encoding: str, payload: Payload = "headers", line_style: LineStyle = "redirected"
+    ) -> Encode:
+        """What makes a line of bytes of a drop, by the name of the encoding (`ENCODERS`).
+
+        Each call makes a new one, with caches of its own, for one thread at a time. Raises
+        LookupError where no encoding is called so.
+        """
+        factory: EncoderFactory = ENCODERS.get(encoding)
+        return factory(EncoderContext(self.node, self.explain, self.bridges, payload, line_style))
 
 
 class Failure(NamedTuple):

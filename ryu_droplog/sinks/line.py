@@ -14,9 +14,8 @@ from socket import AF_INET, AF_INET6, inet_ntop
 from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
 from ryu_droplog.model.location import Location
 from ryu_droplog.packet import headers
+from ryu_droplog.text.addresses import ADDRESS_CACHE_SIZE, AddressTexts
 
-ADDRESS_CACHE_SIZE = 16_384
-"""How many addresses of each kind (MAC, IPv4, IPv6) keep their text."""
 LOCATION_CACHE_SIZE = 16_384
 """How many locations keep their text."""
 
@@ -56,20 +55,6 @@ def flag_names(flags: int) -> str:
 
 
 _TCP_FLAGS_TEXT = tuple(flag_names(flags) for flags in range(headers.TCP_FLAGS_MASK + 1))
-
-
-class AddressTexts(dict[bytes, str]):
-    """Text of addresses by their bytes, each spelt once; when it is full, it is emptied."""
-
-    def __init__(self, spell: Callable[[bytes], str]) -> None:
-        super().__init__()
-        self._spell = spell
-
-    def __missing__(self, address: bytes) -> str:
-        if len(self) >= ADDRESS_CACHE_SIZE:
-            self.clear()
-        text = self[address] = self._spell(address)
-        return text
 
 
 MAC_TEXT = AddressTexts(lambda address: address.hex(":"))

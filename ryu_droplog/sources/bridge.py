@@ -16,6 +16,7 @@ from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.reconcile.counters import Counters
 from ryu_droplog.reconcile.reconciler import Reconciler
+from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.sources.base import Route, Source, without_drops
 from ryu_droplog.sources.bridge_context import BridgeContext
 from ryu_droplog.sources.packet_in import PacketInReader
@@ -42,6 +43,7 @@ class BridgeSource(Source):
         route: Route,
         clean_up: CleanUpClient,
         explanations: Explanations,
+        directory: BridgeDirectory,
         threads: ModuleType,
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
@@ -53,11 +55,15 @@ class BridgeSource(Source):
         pipeline = pipelines[bridge.pipeline]
         self._reader = PacketInReader(name, bridge.prefix, pipeline, generation, books)
         super().__init__(name, self._reader, books, route, threads)
-        self._context = BridgeContext(name, bridge, pipelines, self._reader, clean_up, explanations)
+        self._context = BridgeContext(
+            name, bridge, pipelines, self._reader, clean_up, explanations, directory
+        )
+        self._directory = directory
         self._reconciler: Reconciler | None = None
 
     def begin(self, connection: Connection, dead: Collection[int] = ()) -> Reconciler:
         """A reconciler for a new connection; `dead` are generations of runs that have ended."""
+        self._directory.learn_datapath_id(self.name, connection.id)
         self._reconciler = Reconciler(
             connection,
             self._bridge,

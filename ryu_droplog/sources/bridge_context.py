@@ -23,6 +23,7 @@ from ryu_droplog.owners.base import NO_DATABASE, Names
 from ryu_droplog.owners.detection import choose_pipeline, owner_of, recognise
 from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.pipelines.loader import AUTO, Pipeline
+from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.sources.packet_in import PacketInReader
 
 LOG = logging.getLogger(__name__)
@@ -39,14 +40,16 @@ class BridgeContext:
         reader: PacketInReader,
         clean_up: CleanUpClient,
         explanations: Explanations,
+        directory: BridgeDirectory,
     ) -> None:
-        """`explanations` is told who explains the bridge's drops."""
+        """`explanations` is told who explains its drops, `directory` what its ports are called."""
         self._name = name
         self._pipelines = pipelines
         self._choose = bridge.pipeline == AUTO
         self._reader = reader
         self._explanations = explanations
         self._names = Names()
+        self._directory = directory
         self._rundir = rundir_of(bridge.endpoint)
         self._clean_up = clean_up
         self.register_clean_up = _clean_up_for(clean_up, name, bridge.endpoint)
@@ -92,6 +95,7 @@ class BridgeContext:
     def learn_ports(self, ports: Mapping[int, str]) -> None:
         """Take the names of the bridge's ports by OpenFlow port number."""
         self._names.ports = {**self._names.ports, **ports}
+        self._directory.learn_ports(self._name, self._names.ports)
 
     def learn_drops(
         self, drops: Mapping[tuple[int, int], DropFlow], rewritten: Mapping[int, DropFlow]

@@ -114,6 +114,7 @@ class Locations:
             name, prefix = self._pipeline.table_name(table_id, self._names), self._own_prefix()
             book = table_id + (self._first_book or 0)
             self._books.book(book, name if self._first_book is None else f"{prefix}{name}")
+            table = self._pipeline.tables.get(table_id)
             location = self._locations[key] = Location(
                 (self._source, book),
                 self._bridge,
@@ -124,7 +125,9 @@ class Locations:
                 policy,
                 source_tenant,
                 destination_tenant,
-                named=table_id in self._pipeline.tables or table_id in self._names,
+                named=table is not None or table_id in self._names,
+                pipeline=self._pipeline.name,
+                cause=table.cause if table is not None else "",
             )
         return location
 

@@ -39,7 +39,16 @@ def reader(prefix: str = "Acc-", names: Mapping[int, str] | None = None) -> Pack
 
 def place(table_id: int, name: str, reason: str, *, named: bool = True) -> dict[str, object]:
     """The fields of a location on the bridge."""
-    expected = Location(("br-int", table_id), "br-int", table_id, name, reason, "Acc-", named=named)
+    expected = Location(
+        ("br-int", table_id),
+        "br-int",
+        table_id,
+        name,
+        reason,
+        "Acc-",
+        named=named,
+        pipeline="small",
+    )
     return asdict(expected)
 
 

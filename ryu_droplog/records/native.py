@@ -1,0 +1,18 @@
+"""The encoding `native`: the record as docs/record.md has it."""
+
+from __future__ import annotations
+
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.records.context import Encode, EncoderContext
+from ryu_droplog.records.json_text import to_json
+from ryu_droplog.records.maker import RecordMaker
+
+
+def encoder(context: EncoderContext) -> Encode:
+    """One JSON object a drop."""
+    maker = RecordMaker(context)
+
+    def encode(drop: Drop) -> bytes:
+        return to_json(maker.make(drop).record)
+
+    return encode

@@ -1,0 +1,105 @@
+"""What each encoding costs, from the bytes of a PacketIn to the written line.
+
+Processor time of the whole program, so that a machine that has other work changes it little; one
+round of each encoding after the other. `file` is the sink of lines as it is, the rest go through
+a sink that only writes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+
+from benchmarks import chain, frames
+from benchmarks.report import Figure, Report, Section
+from ryu_droplog.config.sink_spec import SinkSpec
+from ryu_droplog.model.accounting import SourceBooks
+from ryu_droplog.model.drop import Drop
+from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.plugins.parts import ENCODERS
+from ryu_droplog.processing.chain import Chain
+from ryu_droplog.sinks.base import BatchSink, Sink, SinkContext
+from ryu_droplog.sinks.text import File
+from ryu_droplog.sources.packet_in import PacketInReader
+
+DROPS = 6_400
+ROUNDS = 7
+FILE = "file"
+"""The sink `file` in `opflex`: what all others are compared with."""
+
+
+class WritingSink(BatchSink):
+    """Writes encoded drops to /dev/null, a line each."""
+
+    Options = File.Options
+    ENCODES_EARLY = True
+
+    def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
+        super().__init__(spec, context)
+        self._spell = context.encoder(spec.name)
+        self._descriptor = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+    def encode(self, drop: Drop) -> bytes:
+        return self._spell(drop)
+
+    def write(self, items: Sequence[bytes]) -> int:
+        os.write(self._descriptor, b"\n".join(items))
+        return len(items)
+
+    def finish(self) -> None:
+        os.close(self._descriptor)
+
+
+def run(report: Report, quick: bool) -> None:
+    """Measure every encoding for every kind of packet."""
+    section = report.section("encode", "encodings: PacketIn to written line, processor time")
+    for kind in ["TCP", "mixed"] if quick else [*frames.KINDS, "mixed"]:
+        _measure(section, kind, 3 if quick else ROUNDS)
+    section.note(
+        f"each ratio is to the sink file in opflex, in neighbouring rounds; {FILE} writes text"
+    )
+
+
+def _measure(section: Section, kind: str, rounds: int) -> None:
+    work = chain.batches(chain.packet_ins(kind), DROPS)
+    names = [FILE, *ENCODERS.names()]
+    took: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds + 1):
+        for name in names:
+            microseconds = _microseconds(name, work)
+            if number:  # the first round fills caches
+                took[name].append(microseconds)
+    for name in names:
+        ratios = [a / b for a, b in zip(took[name], took[FILE], strict=True)]
+        section.add(
+            f"{kind} {name}",
+            a_drop=Figure.of(took[name], "µs"),
+            ratio=Figure.of(ratios, "times"),
+        )
+
+
+def _microseconds(name: str, work: Sequence[Sequence[bytes]]) -> float:
+    """Microseconds of processor a drop, until the last line is written."""
+    context = SinkContext(threading, node="node-1")
+    options = File.Options(path=os.devnull, encode="opflex")
+    sink: Sink
+    if name == FILE:
+        sink = File(SinkSpec(name, "file", options=options), context)
+    else:
+        sink = WritingSink(SinkSpec(name, "file", options=options), context)
+    books = SourceBooks()
+    pipeline = load_pipelines(None)[chain.PIPELINE]
+    reader = PacketInReader("br-bench", chain.PREFIX, pipeline, chain.GENERATION, books)
+    way = Chain(reader, books, None, [sink])
+    sink.start()
+    begin = time.process_time()
+    for messages in work:
+        way.take(messages, time.time(), time.monotonic())
+    left = sink.close(chain.WRITE_TIME)
+    took = time.process_time() - begin
+    written, count = sink.reading().total().written, sum(map(len, work))
+    if left or written != count:
+        raise RuntimeError(f"{name}: {written} of {count} drops were written, {left} were left")
+    return took / count * 1e6
