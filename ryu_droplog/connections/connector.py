@@ -250,6 +250,9 @@ class Connector:
             self._complain(trouble)
             self._rest(backoff.failed())
 
+    def discard(self) -> None:
+        """Let go of what `run` was to use; only where it never runs."""
+
     def stop(self) -> None:
         """Make `run` return, after our flows were taken back."""
         self._stopping = True

@@ -11,12 +11,13 @@ import logging
 import selectors
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TypeAlias
 
 from ryu_droplog.config.endpoint import TcpEndpoint
+from ryu_droplog.connections.shared_port import port_shared
 from ryu_droplog.model.errors import ConfigError, why
 from ryu_droplog.openflow.handshake import Handshake
 
@@ -60,15 +61,15 @@ class Handshakes:
 
     def __init__(
         self,
-        endpoint: TcpEndpoint,
+        listening: socket.socket,
         most: int,
         admit: Callable[[socket.socket, Host, Handshake], None],
         turn_away: Callable[[Host, str], None],
     ) -> None:
-        """`admit` gets the sockets whose handshake is complete, and must not wait; `turn_away` the
-        host and the reason of every other end. At most `most` handshakes are under way at once.
+        """`listening` is of `listen_on`, and is closed in the end.
 
-        Raises ConfigError: cannot listen.
+        `admit` gets the sockets whose handshake is complete, and must not wait; `turn_away` the
+        host and the reason of every other end. At most `most` handshakes are under way at once.
         """
         self.most = most
         self._admit = admit
@@ -76,17 +77,9 @@ class Handshakes:
         self._arrivals: set[Arrival] = set()
         self._selector = selectors.DefaultSelector()
         self._full_until = 0.0
-        try:
-            self._socket = socket.create_server(
-                (endpoint.host, endpoint.port),
-                family=socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET,
-                backlog=BACKLOG,
-            )
-        except OSError as error:
-            self._selector.close()
-            raise ConfigError(f"cannot listen on {endpoint}: {why(error)}") from error
-        # With a timeout of 0 eventlet would accept sockets that block all threads.
-        self._socket.settimeout(ACCEPT_TIME)
+        self._socket = listening
+        self._next: deque[socket.socket] = deque()
+        """Sockets to listen on instead, one after the other."""
         self._selector.register(self._socket, selectors.EVENT_READ)
 
     @property
@@ -94,8 +87,17 @@ class Handshakes:
         """Connections whose handshake is under way."""
         return len(self._arrivals)
 
+    def listen_at(self, listening: socket.socket) -> None:
+        """Listen there from the next `turn` on, instead; may be called from any thread.
+
+        The connections that are there stay.
+        """
+        self._next.append(listening)
+
     def turn(self) -> None:
         """Do what there is to do; returns after `LOOK_TIME` at the latest."""
+        while self._next:
+            self._change_over(self._next.popleft())
         for key, events in self._selector.select(LOOK_TIME):
             arrival: Arrival | None = key.data
             if arrival is None:
@@ -116,10 +118,26 @@ class Handshakes:
             self._drop(arrival)
             arrival.sock.close()
         self._selector.close()
-        self._socket.close()
+        for sock in (self._socket, *self._next):
+            sock.close()
 
-    def _accept(self) -> None:
-        for _ in range(_TAKEN_AT_ONCE):
+    def _change_over(self, listening: socket.socket) -> None:
+        """Take those who wait at the former socket, then listen at the other.
+
+        Who comes to the former one in the very moment of its end is reset, and has to try again.
+        """
+        if not self._full_until:
+            self._accept(BACKLOG + 1)
+        if self._full_until:  # it cannot accept now, and is not registered
+            self._full_until = 0.0
+        else:
+            self._selector.unregister(self._socket)
+        self._socket.close()
+        self._socket = listening
+        self._selector.register(self._socket, selectors.EVENT_READ)
+
+    def _accept(self, at_once: int = _TAKEN_AT_ONCE) -> None:
+        for _ in range(at_once):
             try:
                 sock, address = self._socket.accept()
             except (TimeoutError, ConnectionError):
@@ -196,3 +214,26 @@ class Handshakes:
     def _drop(self, arrival: Arrival) -> None:
         self._arrivals.discard(arrival)
         self._selector.unregister(arrival.sock)
+
+
+def listen_on(endpoint: TcpEndpoint, beside: socket.socket | None = None) -> socket.socket:
+    """A socket that listens there, for `Handshakes`; `beside` may hold the same port.
+
+    Raises ConfigError: cannot listen.
+    """
+    sock = socket.socket(socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        with port_shared(*((sock, beside) if beside is not None else ())):
+            sock.bind((endpoint.host, endpoint.port))
+            sock.listen(BACKLOG)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, OSError):
+            raise ConfigError(f"cannot listen on {endpoint}: {why(error)}") from error
+        raise
+    # With a timeout of 0 eventlet would accept sockets that block all threads.
+    sock.settimeout(ACCEPT_TIME)
+    return sock

@@ -45,6 +45,7 @@ class Listener:
     def __init__(
         self,
         endpoint: TcpEndpoint,
+        listening: socket.socket,
         arrivals: Arrivals,
         bridges: Sequence[Bridge],
         begin: NewProgrammer,
@@ -52,9 +53,9 @@ class Listener:
         claims: Claims,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`has_room` says whether there may be a bridge of the entry `*` with that name, too.
+        """`listening` listens at `endpoint`; it is closed when `run` returns.
 
-        Raises ConfigError: cannot listen.
+        `has_room` says whether there may be a bridge of the entry `*` with that name, too.
         """
         self.endpoint = endpoint
         self.log = PeerLog(clock)
@@ -69,7 +70,8 @@ class Listener:
         self._begun: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """By host: how many sessions it may begin now, as of when."""
         self._stopping = False
-        self._entrance = Handshakes(endpoint, arrivals.connections, self._admit, self.log.refuse)
+        self._listening = listening
+        self._entrance = Handshakes(listening, arrivals.connections, self._admit, self.log.refuse)
 
     def run(self) -> None:
         """Accept until `stop`."""
@@ -88,6 +90,21 @@ class Listener:
         self._stopping = True
         for session in list(self._sessions):
             session.stop()
+
+    @property
+    def held(self) -> socket.socket:
+        """The socket that listens, or is to listen next."""
+        return self._listening
+
+    def move(self, endpoint: TcpEndpoint, listening: socket.socket) -> None:
+        """Listen elsewhere; the switches that are connected stay so."""
+        self.endpoint, self._listening = endpoint, listening
+        self._entrance.listen_at(listening)
+        LOG.info("listening on %s", endpoint)
+
+    def discard(self) -> None:
+        """Close what `run` was to serve; only where it never runs."""
+        self._entrance.close()
 
     def change(self, bridges: Sequence[Bridge], arrivals: Arrivals) -> None:
         """Take other bridges; those that are no longer asked for are left as they were found."""

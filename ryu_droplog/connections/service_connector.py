@@ -64,7 +64,11 @@ class ServiceConnector(Connector):
         self._strangers_said = -STRANGERS_TIME
         target = f"tcp:{_LOOPBACK}:{self._socket.getsockname()[1]}"
         self._peer = f"our Controller row {target}"
-        self._row = ServiceRow(endpoint.database, bridge.name, target)
+        try:
+            self._row = ServiceRow(endpoint.database, bridge.name, target)
+        except BaseException:
+            self._socket.close()
+            raise
 
     def run(self) -> None:
         """Stay connected until `stop`: by the row, or while that is not to be had, without it."""
@@ -87,6 +91,9 @@ class ServiceConnector(Connector):
             self._clean_up.write(self._will_key(), self._database, b"")
         except SwitchError as error:
             LOG.warning("%s: our Controller row may be left: %s", self._bridge.name, error)
+
+    def discard(self) -> None:
+        self._socket.close()
 
     def _by_row(self) -> str:
         """One connection that the row brings, from beginning to end; returns why it ended."""

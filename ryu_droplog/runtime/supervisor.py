@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ryu_droplog.cleanup.cleanup_client import CleanUpClient
+from ryu_droplog.concurrency.gate import Gate
 from ryu_droplog.concurrency.threads import Group
 from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint
 from ryu_droplog.config.settings import ANY_BRIDGE, SYSLOG, Bridge, Settings
 from ryu_droplog.connections.connector import Connector
 from ryu_droplog.connections.entries import entry_named
+from ryu_droplog.connections.handshakes import listen_on
 from ryu_droplog.connections.listener import Listener
 from ryu_droplog.connections.reach import CONNECTED, GONE, OFF, Reach
 from ryu_droplog.connections.service_connector import ServiceConnector
 from ryu_droplog.locks.bridge_claims import Claims
 from ryu_droplog.model.drop import Drop
-from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.model.errors import ConfigError, DropLogError, why
 from ryu_droplog.openflow.connection import Connection
 from ryu_droplog.owners.opflex_names import OpflexNames, PolicyNames
 from ryu_droplog.pipelines.loader import Pipeline
@@ -28,6 +33,7 @@ from ryu_droplog.processing.capture_filter import CaptureFilter
 from ryu_droplog.processing.chain import DropFilter
 from ryu_droplog.processing.filter import FilterSet
 from ryu_droplog.reconcile.reconciler import Reconciler
+from ryu_droplog.runtime.parts import Parts, discard, surely
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sinks.formats import FORMATS
 from ryu_droplog.sinks.packet_events import PacketEvents
@@ -74,38 +80,22 @@ class Supervisor:
         self._retired: deque[Sink] = deque(maxlen=RETIRED)
 
     def change(self, settings: Settings, pipelines: Mapping[str, Pipeline]) -> None:
-        """Go over to these settings, as a whole: raises DropLogError, and all stays as it was."""
-        old = self._settings
-        if old is not None and settings.run_directory != old.run_directory:
-            raise ConfigError(
-                f"{settings.source}: run_directory: got {settings.run_directory}; expected "
-                f"{old.run_directory}, where the running program has its locks and sockets"
-            )
-        if old is None:
-            self._claims.prepare()
-        fresh: list[Sink | GeneveSocket] = []
+        """Go over to these settings, as a whole: raises DropLogError, and all stays as it was.
+
+        All that can fail comes first, and is undone where anything does; what is no longer needed
+        ends last.
+        """
         try:
-            sinks = self._new_sinks(settings, fresh)
-            geneve_socket = self._new_reception(settings, pipelines, sinks, fresh)
-            listener = self._new_listener(settings)
-        except Exception:
-            for part in fresh:
-                part.close(CLOSE_TIME)
+            former, parts, gate = self._go_over(settings, pipelines)
+        except DropLogError:
             raise
-        self._settings, self._pipelines = settings, pipelines
-        retired = [sink for sink in self.sinks.values() if sink not in sinks.values()]
-        self.sinks = sinks
-        self._filters = _filters(settings)
-        self._bridge_sources.change(self._is_listed, settings.arrivals)
-        self._use(geneve_socket)
-        self._use_listener(listener)
-        self._use_connectors()
-        for source in self.sources():
-            source.redirect(settings.throttle, list(sinks.values()), self._filters)
-        if retired:
-            self._retired += retired
-            self._threads.Thread(target=self._retire, args=(retired,), daemon=True).start()
-        self.learn_opflex_names(anew=True)
+        except OSError as error:
+            raise ConfigError(f"{settings.source}: cannot be taken: {why(error)}") from error
+        except Exception as error:
+            LOG.exception("%s: cannot be taken, by a mistake of this program", settings.source)
+            what = f"{type(error).__name__}: {error}"
+            raise ConfigError(f"{settings.source}: cannot be taken: {what}") from error
+        self._commit(former, parts, gate)
 
     @property
     def bridge_sources(self) -> Mapping[str, BridgeSource]:
@@ -121,13 +111,9 @@ class Supervisor:
         listener = self._listener
         return {str(listener.endpoint): listener.state()} if listener is not None else {}
 
-    def learn_opflex_names(self, *, anew: bool = False) -> None:
+    def learn_opflex_names(self) -> None:
         """Look whether the OpFlex agent has other names for its policies."""
-        assert self._settings is not None
-        opflex = self._settings.opflex
-        if anew:
-            self._policies = PolicyNames(opflex.ids_directory)
-        if self._policies is not None and (self._policies.poll() or anew):
+        if self._policies is not None and self._policies.poll():
             names = self._opflex_names()
             for source in self.sources():
                 source.learn_opflex_names(names)
@@ -230,8 +216,8 @@ class Supervisor:
             sinks["events"] = held if held and same else PacketEvents(path, self._threads)
         for sink in sinks.values():
             if sink not in self.sinks.values():
-                sink.start()
                 fresh.append(sink)
+                sink.start()
         return sinks
 
     def _lines(self, settings: Settings) -> Sink:
@@ -254,6 +240,7 @@ class Supervisor:
         held = self._geneve_socket
         if held is not None and held.endpoint == settings.receive:
             return held
+        shared = held is not None and held.endpoint.port == settings.receive.port
         made = GeneveSocket(
             settings.receive,
             senders(pipelines, settings.by_pipeline),
@@ -261,78 +248,189 @@ class Supervisor:
             list(sinks.values()),
             _filters(settings),
             self._threads,
+            beside=held if shared else None,
         )
         fresh.append(made)
+        made.start()
         return made
 
-    def _use(self, geneve_socket: GeneveSocket | None) -> None:
-        held, self._geneve_socket = self._geneve_socket, geneve_socket
-        if held is not None and held is not geneve_socket:
-            held.close(CLOSE_TIME)
-            LOG.info("%s", held.report() or f"{held.name}: closed")
-        if geneve_socket is None:
-            return
-        assert self._settings is not None
-        if geneve_socket is held:
-            geneve_socket.change(senders(self._pipelines, self._settings.by_pipeline))
-        else:
-            geneve_socket.start()
-            LOG.info(
-                "%s: receiving, with a buffer of %d bytes", geneve_socket.name, geneve_socket.buffer
-            )
-
-    def _new_listener(self, settings: Settings) -> Listener | None:
-        if settings.listen is None or not settings.enable:
-            return None
-        if self._listener is not None and self._listener.endpoint == settings.listen:
-            return self._listener
-        return Listener(
-            settings.listen,
+    def _new_listener(
+        self, settings: Settings, undo: ExitStack
+    ) -> tuple[Listener | None, socket.socket | None]:
+        """Who is to listen, and the socket where it is to, if that is another one."""
+        held, endpoint = self._listener, settings.listen
+        if endpoint is None or not settings.enable:
+            return None, None
+        if held is not None and held.endpoint == endpoint:
+            return held, None
+        shared = held is not None and held.endpoint.port == endpoint.port
+        listening = listen_on(endpoint, held.held if held is not None and shared else None)
+        undo.callback(listening.close)
+        if held is not None:
+            return held, listening
+        listener = Listener(
+            endpoint,
+            listening,
             settings.arrivals,
             settings.bridges,
             self._begin,
             self._bridge_sources.has_room,
             self._claims,
         )
+        undo.callback(listener.discard)
+        return listener, listening
 
-    def _use_listener(self, listener: Listener | None) -> None:
-        held, self._listener = self._listener, listener
-        if held is not None and held is not listener:
-            held.stop()
-        if listener is None:
-            return
-        assert self._settings is not None
-        if listener is held:
-            listener.change(self._settings.bridges, self._settings.arrivals)
-        else:
-            self._running.start(listener.run)
+    def _new_connectors(
+        self, settings: Settings, undo: ExitStack
+    ) -> dict[str, tuple[Bridge, Connector]]:
+        connectors: dict[str, tuple[Bridge, Connector]] = {}
+        for bridge in settings.bridges:
+            if not settings.enable or isinstance(bridge.endpoint, Accepted):
+                continue
+            held = self._connectors.get(bridge.name)
+            if held is None or held[0].endpoint != bridge.endpoint:
+                held = bridge, self._new_connector(bridge)
+                undo.callback(held[1].discard)
+            connectors[bridge.name] = held
+        return connectors
 
-    def _use_connectors(self) -> None:
+    # From some parts to others
+
+    def _parts(self) -> Parts:
+        """What runs now."""
+        return Parts(
+            self._settings,
+            self._pipelines,
+            self.sinks,
+            self._filters,
+            self._policies,
+            self._geneve_socket,
+            self._listener,
+            None,
+            self._connectors,
+            self._reaches,
+        )
+
+    def _go_over(
+        self, settings: Settings, pipelines: Mapping[str, Pipeline]
+    ) -> tuple[Parts, Parts, Gate]:
+        """Have other parts take over, whose threads wait at the gate; or all is as it was.
+
+        Returns the former parts and the new ones. Raises whatever fails.
+        """
+        former = self._parts()
+        if former.settings is None:
+            self._claims.prepare()
+        elif settings.run_directory != former.settings.run_directory:
+            raise ConfigError(
+                f"{settings.source}: run_directory: got {settings.run_directory}; expected "
+                f"{former.settings.run_directory}, where the running program has its locks and"
+                " sockets"
+            )
+        gate = Gate(self._threads)
+        with ExitStack() as undo:
+            parts = self._prepare(settings, pipelines, gate, undo)
+            undo.callback(self._adopt, former, undoing=True)
+            self._adopt(parts)
+            undo.pop_all()
+        return former, parts, gate
+
+    def _prepare(
+        self,
+        settings: Settings,
+        pipelines: Mapping[str, Pipeline],
+        gate: Gate,
+        undo: ExitStack,
+    ) -> Parts:
+        """What is to run, with its threads, which wait at the gate; nothing of it is in use yet."""
+        fresh: list[Sink | GeneveSocket] = []
+        undo.callback(discard, fresh, CLOSE_TIME)
+        sinks = self._new_sinks(settings, fresh)
+        geneve_socket = self._new_reception(settings, pipelines, sinks, fresh)
+        listener, listening = self._new_listener(settings, undo)
+        connectors = self._new_connectors(settings, undo)
+        policies = PolicyNames(settings.opflex.ids_directory)
+        policies.poll()
+        undo.callback(gate.decide, go_on=False)
+        if listener is not None and listener is not self._listener:
+            self._running.start(gate.run, listener.run)
+        for name, (_, connector) in connectors.items():
+            if connector is not self._connectors.get(name, (None, None))[1]:
+                self._running.start(gate.run, self._run_connector, name, connector)
+        retired = [sink for sink in self.sinks.values() if sink not in sinks.values()]
+        if retired:
+            arguments = (self._retire, retired)
+            self._threads.Thread(target=gate.run_for_real, args=arguments, daemon=True).start()
+        return Parts(
+            settings,
+            pipelines,
+            sinks,
+            _filters(settings),
+            policies,
+            geneve_socket,
+            listener,
+            listening,
+            connectors,
+            {
+                bridge.name: self._reach(bridge)
+                for bridge in settings.bridges
+                if settings.enable and bridge.name != ANY_BRIDGE
+            },
+        )
+
+    def _adopt(self, parts: Parts, *, undoing: bool = False) -> None:
+        """Go on with these parts; `undoing`: what fails is logged, and the rest is done."""
+        self._settings, self._pipelines = parts.settings, parts.pipelines
+        self.sinks, self._filters, self._policies = parts.sinks, parts.filters, parts.policies
+        self._geneve_socket, self._listener = parts.geneve_socket, parts.listener
+        self._connectors, self._reaches = parts.connectors, parts.reaches
+        for step in self._steps():
+            if undoing:
+                surely(step)
+            else:
+                step()
+
+    def _steps(self) -> Iterator[Callable[[], None]]:
+        """What tells each source what holds now."""
         settings = self._settings
-        assert settings is not None
-        wanted = {
-            bridge.name: bridge
-            for bridge in settings.bridges
-            if settings.enable and not isinstance(bridge.endpoint, Accepted)
-        }
-        for name, (bridge, connector) in list(self._connectors.items()):
-            if name not in wanted or wanted[name].endpoint != bridge.endpoint:
-                connector.stop()
-                del self._connectors[name]
+        if settings is None:
+            return
+        yield partial(self._bridge_sources.change, self._is_listed, settings.arrivals)
+        if self._geneve_socket is not None:
+            named = senders(self._pipelines, settings.by_pipeline)
+            yield partial(self._geneve_socket.change, named)
+        sinks, names = list(self.sinks.values()), self._opflex_names()
+        for source in self.sources():
+            yield partial(source.redirect, settings.throttle, sinks, self._filters)
+            yield partial(source.learn_opflex_names, names)
         for name, bridge_source in list(self.bridge_sources.items()):
-            found = entry_named(settings.bridges, name)
-            if found is not None:
-                bridge_source.change(found, self._pipelines, settings)
-        self._reaches = {
-            bridge.name: self._reach(bridge)
-            for bridge in settings.bridges
-            if settings.enable and bridge.name != ANY_BRIDGE
-        }
-        for name, bridge in wanted.items():
-            if name not in self._connectors:
-                connector = self._new_connector(bridge)
-                self._running.start(self._run_connector, name, connector)
-                self._connectors[name] = bridge, connector
+            entry = entry_named(settings.bridges, name)
+            if entry is not None:
+                yield partial(bridge_source.change, entry, self._pipelines, settings)
+
+    def _commit(self, former: Parts, parts: Parts, gate: Gate) -> None:
+        """End what is no longer needed, and let what is new begin; fails in nothing as a whole."""
+        assert parts.settings is not None
+        for name, (_, connector) in former.connectors.items():
+            if connector is not parts.connectors.get(name, (None, None))[1]:
+                surely(connector.stop)
+        listener = former.listener
+        if listener is not None and listener is not parts.listener:
+            surely(listener.stop)
+        elif listener is not None:
+            if parts.listening is not None and parts.settings.listen is not None:
+                surely(partial(listener.move, parts.settings.listen, parts.listening))
+            surely(partial(listener.change, parts.settings.bridges, parts.settings.arrivals))
+        received = former.geneve_socket
+        if received is not None and received is not parts.geneve_socket:
+            surely(partial(received.close, CLOSE_TIME))
+            LOG.info("%s", received.report() or f"{received.name}: closed")
+        receives = parts.geneve_socket
+        if receives is not None and receives is not received:
+            LOG.info("%s: receiving, with a buffer of %d bytes", receives.name, receives.buffer)
+        kept = parts.sinks.values()
+        self._retired += [sink for sink in former.sinks.values() if sink not in kept]
+        gate.decide(go_on=True)
 
     def _run_connector(self, name: str, connector: Connector) -> None:
         """Keep a bridge connected; what could not be taken back from it is not left for later."""

@@ -32,7 +32,13 @@ def open_to_append(path: Path) -> int:
     is none of the three.
     """
     try:
-        return _checked(_open(path))
+        descriptor = _open(path)
+        try:
+            _check(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
     except OSError as error:
         if error.errno == errno.ENXIO:  # open(2): a FIFO, a socket, or a device that is not there
             kind = stat.S_IFMT(os.stat(path).st_mode)
@@ -64,7 +70,11 @@ def _open(path: Path) -> int:
     except FileExistsError:
         pass
     else:
-        os.fchmod(descriptor, FILE_MODE)  # whatever the umask
+        try:
+            os.fchmod(descriptor, FILE_MODE)  # whatever the umask
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
     try:
         return posix.open(path, _FLAGS | os.O_NOFOLLOW)
@@ -92,9 +102,7 @@ def _target(path: Path) -> Path:
         os.close(link)
 
 
-def _checked(descriptor: int) -> int:
+def _check(descriptor: int) -> None:
     kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
     if kind not in _WRITTEN:
-        os.close(descriptor)
         raise OSError(f"it is {_KINDS.get(kind, 'no file')}, expected a file")
-    return descriptor

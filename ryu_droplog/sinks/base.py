@@ -107,6 +107,8 @@ class Sink(ABC):
         self._ending.set()
         if self._thread.ident is not None:
             self._thread.join(seconds)
+        else:
+            self.finish()
         left = self.waiting
         self._abandoned.set()
         return left

@@ -17,6 +17,7 @@ from typing import Any
 
 from ryu_droplog.config.endpoint import UdpEndpoint
 from ryu_droplog.config.settings import Deduplication
+from ryu_droplog.connections.shared_port import port_shared
 from ryu_droplog.model.accounting import Ledger
 from ryu_droplog.model.errors import ConfigError, why
 from ryu_droplog.owners import explain
@@ -51,19 +52,28 @@ class GeneveSocket(Source):
         sinks: Sequence[Taker],
         filters: Sequence[DropFilter],
         threads: ModuleType,
+        beside: GeneveSocket | None = None,
     ) -> None:
         """Open the socket; raises ConfigError where that is not possible.
 
-        `threads` is `threading` as it was before eventlet changed it.
+        `beside` may hold the same port at another address, and is to be closed soon: until then
+        each datagram comes to the one whose address is more specific. `threads` is `threading` as
+        it was before eventlet changed it.
         """
         self.endpoint = endpoint
-        self._socket = _open(endpoint)
         ledger = Ledger()
         self._logs = GeneveLogReader(senders, ledger, explain.opflex)
-        super().__init__(
-            f"geneve {endpoint}", self._logs, ledger, deduplication, sinks, filters, threads
-        )
         self._stopping = False
+        self._socket: Socket = _open(endpoint, beside._socket if beside is not None else None)
+        try:
+            super().__init__(
+                f"geneve {endpoint}", self._logs, ledger, deduplication, sinks, filters, threads
+            )
+        except BaseException:  # a thread that cannot be started, say
+            self._socket.close()
+            if hasattr(self, "ingress_queue"):
+                self.ingress_queue.close(0.0)
+            raise
         self._thread = threads.Thread(target=self._run, name=f"receive-{endpoint}", daemon=True)
 
     def start(self) -> None:
@@ -101,6 +111,8 @@ class GeneveSocket(Source):
         self._stopping = True
         if self._thread.ident is not None:
             self._thread.join(seconds)
+        else:
+            self._run()  # to the end of what has come
         self._count_missed()
         self._socket.close()
         super().close(seconds)
@@ -136,7 +148,7 @@ class GeneveSocket(Source):
         self.ledger.missed = _MEMINFO.unpack(info)[-1]
 
 
-def _open(endpoint: UdpEndpoint) -> Socket:
+def _open(endpoint: UdpEndpoint, beside: Socket | None) -> Socket:
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     sock = Socket(family, socket.SOCK_DGRAM)
     try:
@@ -146,8 +158,12 @@ def _open(endpoint: UdpEndpoint) -> Socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         timeout = _TIMEVAL.pack(0, round(WAKE * 1_000_000))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
-        sock.bind((endpoint.host, endpoint.port))
-    except OSError as error:
+        with port_shared(*((sock, beside) if beside is not None else ())):
+            sock.bind((endpoint.host, endpoint.port))
+    except BaseException as error:
         sock.close()
-        raise ConfigError(f"receive.geneve: cannot listen at {endpoint}: {why(error)}") from error
+        if isinstance(error, OSError):
+            where = f"receive.geneve: cannot listen at {endpoint}"
+            raise ConfigError(f"{where}: {why(error)}") from error
+        raise
     return sock

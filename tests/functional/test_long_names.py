@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from private_ovs import PrivateSwitch, send_frame
 
+from ryu_droplog.processing.report import ALL
+
 from .books import state
 from .false_switch import FalseSwitch
 from .packets import syn
@@ -71,7 +73,7 @@ def test_bridges_that_begin_alike_are_two_and_each_takes_its_own_settings(
         ):
             assert [0] == eventually([0], lambda: watched(switch, bridge))  # noqa: B023
             assert f" {prefix}TABLE_0 MISS" in drop_line(program, guest)
-            assert 1 == state(program, bridge)["books"]["all"]["received"]
+            assert 1 == state(program, bridge)["books"][ALL]["received"]
         reload(program, bridges=entries("New-"), listen=PORT)
         assert " New-TABLE_0 MISS" in drop_line(program, "one")
         assert " Twin-TABLE_0 MISS" in drop_line(program, "two")

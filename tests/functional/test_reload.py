@@ -232,6 +232,42 @@ def test_listen_and_receive_come_and_go(switch: PrivateSwitch, started: Program)
         own(switch, TWO)
 
 
+def test_address_changes_on_the_same_port_and_switches_stay_connected(
+    switch: PrivateSwitch, started: Program
+) -> None:
+    port = PORT + 4
+    wider = [{"name": ONE}, {"name": TWO, "connect": "listen"}]
+    switch.vsctl("set-controller", TWO, f"tcp:127.0.0.1:{port}")
+    own(switch, TWO)
+
+    def listens_at(address: str) -> None:
+        place = f"{address}:{port}"
+        reload(started, bridges=wider, listen=place, receive={"geneve": place}, **OPEN)
+        assert [f"tcp:{place}"] == list(status(started)["listen"])
+        assert [f"geneve {place}"] == list(status(started)["receive"])
+
+    try:
+        listens_at("127.0.0.1")
+        assert [0, 1] == eventually([0, 1], lambda: watched(switch, TWO))
+        before, since = flows(switch, TWO), state(started, TWO)["since"]
+        for address in ("0.0.0.0", "127.0.0.1"):
+            listens_at(address)
+            assert untouched(switch, TWO, before)
+            with socket.create_connection(("127.0.0.1", port), 20) as visitor:
+                visitor.settimeout(20)
+                assert visitor.recv(8), "somebody says hello"
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
+                outside.sendto(b"x", ("127.0.0.1", port))
+            assert 1 == eventually(1, lambda: _malformed(started))
+        assert since == state(started, TWO)["since"], "it is the same connection"
+        assert 1 == started.times(f"{TWO} has connected")
+        reload(started, **JUST_ONE, **OPEN)
+        assert [] == eventually([], lambda: watched(switch, TWO))
+    finally:
+        switch.vsctl("del-controller", TWO)
+        own(switch, TWO)
+
+
 def _malformed(program: Program) -> int:
     return sum(one["malformed"] for one in status(program)["receive"].values())
 

@@ -291,6 +291,42 @@ def test_port_in_use_is_refused_with_its_key(bed: Bed) -> None:
     assert expected == str(caught.value)
 
 
+@pytest.mark.parametrize(("former", "later"), [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1")])
+def test_other_address_on_the_same_port_takes_over_and_no_datagram_is_lost(
+    former: str, later: str
+) -> None:
+    bed = Bed(former)
+    bed.geneve_socket.start()
+    count, half = 2000, threading.Event()
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            for port in range(count):
+                if port == count // 2:
+                    half.set()
+                client.sendto(datagram(port), ("127.0.0.1", bed.endpoint.port))
+                time.sleep(0.0002)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        assert half.wait(PATIENCE)
+        there = UdpEndpoint(later, bed.endpoint.port)
+        sinks, held = [bed.sink], bed.geneve_socket
+        bed.geneve_socket = GeneveSocket(there, SENDERS, None, sinks, [], threading, held)
+        bed.geneve_socket.start()
+        held.close(PATIENCE)
+        sender.join(PATIENCE)
+        assert wait_until(lambda: bed.sink.written == count)
+        assert list(range(count)) == sorted(bed.ports())
+        assert held.state()["missed"] + bed.geneve_socket.state()["missed"] == 0
+        with pytest.raises(ConfigError, match="Address already in use"):
+            GeneveSocket(bed.endpoint, SENDERS, None, [], [], threading)
+    finally:
+        sender.join(PATIENCE)
+        bed.close()
+
+
 def test_address_of_another_machine_is_refused_with_its_key() -> None:
     with pytest.raises(ConfigError) as caught:
         GeneveSocket(UdpEndpoint("192.0.2.1", 50000), SENDERS, None, [], [], threading)
