@@ -5,9 +5,11 @@ A reload fails at each function that it calls, one after the other, and is looke
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -97,6 +99,7 @@ class Bed:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="supervised-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         self.bridge = Bridge(self.folder / "br-a.mgmt")
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
