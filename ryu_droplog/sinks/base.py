@@ -224,6 +224,8 @@ class Sink(ABC):
         if self._thread.ident is not None:
             self._thread.join(seconds)
         else:
+            self._guarded(self.finish)
+        else:
             self.finish()
         left = self.waiting
         self.abandoned.set()
