@@ -225,8 +225,6 @@ class Sink(ABC):
             self._thread.join(seconds)
         else:
             self._guarded(self.finish)
-        else:
-            self.finish()
         left = self.waiting
         self.abandoned.set()
         return left
