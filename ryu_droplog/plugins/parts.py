@@ -28,6 +28,7 @@ ENCODERS: Registry[Callable[[Any], Callable[[Any], bytes]]] = Registry(
         "ecs": "ryu_droplog.records.ecs:encoder",
         "ocsf": "ryu_droplog.records.ocsf:encoder",
         "hubble": "ryu_droplog.records.hubble:encoder",
+        "cef": "ryu_droplog.records.cef:encoder",
         "opflex": "ryu_droplog.sinks.encoders:opflex",
         "extended": "ryu_droplog.sinks.encoders:extended",
         "json": "ryu_droplog.sinks.encoders:json",
