@@ -6,7 +6,6 @@ Pure: a Drop in, bytes out. The text behind the structured data is what the sink
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from ryu_droplog.model.drop import Arp, Drop, Explain, IPv4, IPv6, Tcp, Udp
@@ -21,28 +20,12 @@ from ryu_droplog.sinks.line import (
     PROTOCOL_NAMES,
     LocationTexts,
 )
+from ryu_droplog.sinks.syslog_facilities import FACILITIES, INFORMATIONAL, WARNING
 from ryu_droplog.text.printable import printable
 
 SD_ID = "ryu_droplog@32473"
 """Name of the structured data; 32473 is the enterprise number for documentation (RFC 5612)."""
 APPLICATION = "ryu_droplog"
-FACILITIES: Mapping[str, int] = {
-    "kern": 0,
-    "user": 1,
-    "daemon": 3,
-    "auth": 4,
-    "authpriv": 10,
-    **{f"local{number}": 16 + number for number in range(8)},
-}
-"""Names of facilities (RFC 5424 section 6.2.1), as syslog.conf(5) has them."""
-WARNING = 4
-"""Severity of a drop."""
-INFORMATIONAL = 6
-"""Severity of a packet that is reported, but went on its way."""
-SMALLEST = 480
-"""Bytes of a message that every receiver takes (RFC 5424 section 6.1)."""
-LONGEST = 65_507
-"""Bytes that fit into a UDP datagram over IPv4 (RFC 5426 section 3.2)."""
 
 _VALUE_LENGTH = 255
 """Characters of a value in structured data that are shown."""

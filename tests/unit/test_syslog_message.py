@@ -13,11 +13,9 @@ from record_drops import FLOW, HOSTILE, dropped, place
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.records.context import Encode
 from ryu_droplog.sinks.base import explain_nothing
+from ryu_droplog.sinks.syslog_facilities import FACILITIES, LONGEST, SMALLEST
 from ryu_droplog.sinks.syslog_message import (
-    FACILITIES,
-    LONGEST,
     SD_ID,
-    SMALLEST,
     Origin,
     SyslogMessages,
     octet_counted,
