@@ -28,14 +28,25 @@ from ryu_droplog.sinks.syslog_options import SyslogOptions
 from ryu_droplog.sinks.tls import client_context
 
 
+class Stopped(Exception):
+    """Some messages were sent, and the rest can be sent again."""
+
+    def __init__(self, sent: int, text: str) -> None:
+        super().__init__(text)
+        self.sent = sent
+
+
 class Transport(Protocol):
     """A way for messages."""
 
     def is_closed(self) -> bool:
         """Whether the receiver has gone; waits for nothing."""
 
-    def send(self, messages: Sequence[bytes]) -> int:
-        """Send messages, in order; returns how many, one at least. Raises OSError."""
+    def send(self, messages: Sequence[bytes]) -> None:
+        """Send messages, in order.
+
+        Raises Stopped where it is known how many the receiver has nothing of, else OSError.
+        """
 
     def close(self) -> None:
         """Let go of it."""
@@ -65,13 +76,16 @@ class ForwardedSyslog(Syslog, ForwardingSink):
     def send(self, chunk: Chunk) -> None:
         if chunk.id != self._chunk:
             self._chunk, self._done = chunk.id, 0
-        while self._done < len(chunk.items):
-            transport = self._connected()
-            try:
-                self._done += transport.send(chunk.items[self._done :])
-            except BaseException:
-                self.disconnect()
-                raise
+        transport = self._connected()
+        try:
+            transport.send(chunk.items[self._done :])
+        except Stopped as error:
+            self._done += error.sent
+            self.disconnect()
+            raise NotSent(str(error)) from error
+        except BaseException:
+            self.disconnect()
+            raise
 
     def disconnect(self) -> None:
         if self._transport is not None:
@@ -110,16 +124,15 @@ class _Frames:
         self._stream.take_early()  # nothing that a receiver could say has a meaning
         return self._stream.is_closed()
 
-    def send(self, messages: Sequence[bytes]) -> int:
+    def send(self, messages: Sequence[bytes]) -> None:
         self._stream.send(b"".join(map(octet_counted, messages)))
-        return len(messages)
 
     def close(self) -> None:
         self._stream.close()
 
 
 class _Datagrams:
-    """A message a datagram. What could not be sent was not: it is sent again."""
+    """A message a datagram. One that nobody took is found out when the next one is sent."""
 
     def __init__(self, address: ReceiverAddress, gives_up: Callable[[], bool]) -> None:
         self._address = address
@@ -129,15 +142,12 @@ class _Datagrams:
     def is_closed(self) -> bool:
         return False  # the next `send` tells
 
-    def send(self, messages: Sequence[bytes]) -> int:
+    def send(self, messages: Sequence[bytes]) -> None:
         for position, message in enumerate(messages):
             try:
                 self._send(message)
             except OSError as error:
-                if position:
-                    return position
-                raise NotSent(f"{self._address}: {why(error)}") from error
-        return len(messages)
+                raise Stopped(position, f"{self._address}: {why(error)}") from error
 
     def close(self) -> None:
         self._socket.close()

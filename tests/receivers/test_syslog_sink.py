@@ -148,7 +148,7 @@ def test_restart_is_survived(way: str) -> None:
         sink.put(drops(10))
         rsyslog.read(10)
         rsyslog.kill()
-        sink.put(drops(10, 11))  # a datagram to nobody is found out by the next one
+        sink.put(drops(10, 11))
         said(sink, "cannot write")
         sink.put(drops(10, 21))
         rsyslog.start()
