@@ -51,11 +51,15 @@ class Otlp(ForwardingSink):
         return self._record(drop)
 
     def send(self, chunk: Chunk) -> None:
-        warning = self._exporter.export(self._request(self._resource, chunk.items))
+        warning = self._exporter.export(self.request(chunk))
         if warning != self._warned:
             self._warned = warning
             if warning:
                 self.notices.append(f"{self.name}: the receiver warns: {warning}")
+
+    def request(self, chunk: Chunk) -> bytes:
+        """The ExportLogsServiceRequest of a chunk, serialised."""
+        return self._request(self._resource, chunk.items)
 
     def disconnect(self) -> None:
         self._exporter.close()
