@@ -37,13 +37,40 @@ SELDOM_HAD = {
 }
 """Marker -> what its tests need and why it is not here, whether it is."""
 
+LONGEST = (
+    "functional/test_demo.py",
+    "functional/test_removed_package.py",
+    "functional/test_clean_up.py",
+    "functional/test_trouble.py",
+    "functional/test_reload.py",
+    "functional/test_listen.py",
+    "functional/test_status.py",
+    "functional/test_osken_manager.py",
+    "functional/test_two_runs.py",
+    "functional/test_story.py",
+    "functional/test_hostile_southbound.py",
+    "functional/test_service.py",
+    "owners/test_neutron.py",
+    "functional/test_private_ovs.py",
+    "fuzz/test_fuzz_peer.py",
+    "fuzz/test_fuzz_prune.py",
+    "fuzz/test_fuzz_control.py",
+)
+"""Files that take half a minute and more, the longest first.
+
+Beside others they begin before all that is short, or the end of a run has one of them alone.
+"""
+
 _switches = pytest.StashKey[PrivateSwitch]()
 _left_out = pytest.StashKey[dict[str, int]]()
 _hindrance = pytest.StashKey[str]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that need what this machine may not have."""
+    """Leave out the tests that need what this machine may not have; begin with the long files."""
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist: all must have the same order
+        ranks = {ROOT / "tests" / name: rank for rank, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: ranks.get(item.path, len(LONGEST)))
     counts = config.stash.setdefault(_left_out, {})
     for mark, (needed, is_here) in SELDOM_HAD.items():
         left_out = [item for item in items if item.get_closest_marker(mark)]

@@ -13,6 +13,7 @@ SINKS: Registry[type[Any]] = Registry(
     {
         "stdout": "ryu_droplog.sinks.text:StandardOutput",
         "file": "ryu_droplog.sinks.text:File",
+        "fluent": "ryu_droplog.sinks.fluent:Fluent",
         "syslog": "ryu_droplog.sinks.syslog:Syslog",
         "otlp": "ryu_droplog.sinks.otlp:Otlp",
         "packet-events": "ryu_droplog.sinks.packet_events:PacketEvents",

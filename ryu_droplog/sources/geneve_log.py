@@ -79,6 +79,16 @@ class GeneveLogReader:
             locations.learn_opflex_names(names)
         self._known = {}
 
+    @property
+    def headers(self) -> int:
+        """Headers whose meaning is remembered; `HEADERS` at most."""
+        return len(self._known)
+
+    @property
+    def locations(self) -> int:
+        """Locations that are remembered of the bridge with the most; `LOCATIONS` at most."""
+        return max(locations.kept for locations in self._locations.values())
+
     def read(self, datagram: bytes) -> Arrival | None:
         """Take a datagram apart; None when it is Geneve, but no drop log.
 

@@ -48,6 +48,11 @@ class Locations:
         self._opflex_names = NO_NAMES
         self._locations: dict[tuple[int, str, str, str | None, str | None], Location] = {}
 
+    @property
+    def kept(self) -> int:
+        """Locations that are remembered; `LOCATIONS` at most."""
+        return len(self._locations)
+
     def learn_names(self, names: Mapping[int, str]) -> None:
         """Take the table names that the bridge itself has; the pipeline's go first."""
         self._names = dict(names)

@@ -40,6 +40,11 @@ class PacketInReader:
         self._rewritten: Mapping[int, DropFlow] = {}
         self._last_rewritten: Mapping[int, DropFlow] = {}
 
+    @property
+    def locations(self) -> int:
+        """Locations that are remembered; `locations.LOCATIONS` at most."""
+        return self._locations.kept
+
     def learn_names(self, names: Mapping[int, str]) -> None:
         """Take the table names that the bridge itself has; the pipeline's go first."""
         self._locations.learn_names(names)

@@ -15,7 +15,6 @@ from benchmarks import sender
 from private_ovs import CommandError, PrivateSwitch, in_netns, run, stop_process
 
 from ryu_droplog.processing.report import ALL, COUNTERS
-from ryu_droplog.runtime.status_socket import ask as ask_all
 
 from .packets import IPV4, ethernet, ipv4, tcp
 from .program import BIN, OURS, Program, eventually
@@ -112,14 +111,8 @@ def ask(program: Program, *arguments: str) -> str:
 
 
 def status(program: Program) -> dict[str, Any]:
-    """What the program tells of itself, as `ryu-droplog status --json` prints it.
-
-    Asked without that command, whose start takes as long as many answers.
-    """
-    [answer] = [
-        told for told in ask_all(program.run_directory) if told["pid"] == program.process.pid
-    ]
-    return answer
+    """What the program tells of itself."""
+    return program.status()
 
 
 def state(program: Program, bridge: str) -> dict[str, Any]:

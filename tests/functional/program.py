@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from private_ovs import PrivateSwitch, stop_process
 
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.requests import METER_BASE
+from ryu_droplog.runtime.status_socket import ask
 
 BIN = Path(sys.executable).parent
 """The scripts of the environment that runs the tests."""
@@ -151,13 +152,26 @@ class Program:
         self.process.send_signal(number)
         return self.process.wait(patience)
 
-    def kill_with_its_will(self) -> None:
-        """Kill it, and before that the process that would clean up after it: its only child."""
-        self.process.send_signal(signal.SIGSTOP)
+    @property
+    def clean_up_process(self) -> int:
+        """The process id of its only child, which cleans up after it."""
         tasks = Path("/proc", str(self.process.pid), "task")
-        [will] = " ".join(path.read_text() for path in tasks.glob("*/children")).split()
-        os.kill(int(will), signal.SIGKILL)
+        [pid] = " ".join(path.read_text() for path in tasks.glob("*/children")).split()
+        return int(pid)
+
+    def kill_with_its_will(self) -> None:
+        """Kill it, and before that the process that would clean up after it."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.kill(self.clean_up_process, signal.SIGKILL)
         self.end(signal.SIGKILL)
+
+    def status(self) -> dict[str, Any]:
+        """What it tells of itself, as `ryu-droplog status --json` prints it.
+
+        Asked without that command, whose start takes as long as many answers.
+        """
+        [answer] = [told for told in ask(self.run_directory) if told["pid"] == self.process.pid]
+        return answer
 
     def lines(self) -> list[str]:
         """The drop lines on standard output, each without its time."""

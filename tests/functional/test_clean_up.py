@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -31,7 +30,8 @@ pytestmark = pytest.mark.ovs
 
 BRIDGE = "br-clean"
 CONFIG = f"bridges: [{{name: {BRIDGE}}}]"
-SHORT_LEASE = f"{CONFIG}\nlease: {{duration: 3, renew: 1}}"
+LEASE = 3
+SHORT_LEASE = f"{CONFIG}\nlease: {{duration: {LEASE}, renew: 1}}"
 FOREIGN = ["priority=5,arp actions=goto_table:1", "table=2, priority=0 actions=NORMAL"]
 WATCHED = [0, 1]
 BOTH = "2 flows, 2 meters"
@@ -68,22 +68,8 @@ def left(switch: PrivateSwitch, bridge: str) -> list[object]:
     return [our_flows(switch, bridge), our_meters(switch, bridge)]
 
 
-def status(program: Program) -> dict[str, object]:
-    command = (str(BIN / "ryu-droplog"), "status", "--json", "--config", str(program.config))
-    [told] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    assert isinstance(told, dict)
-    return told
-
-
 def status_sockets(program: Program) -> list[Path]:
     return list(Path(program.run_directory).glob(f"{program.process.pid}.sock"))
-
-
-def clean_up_process(program: Program) -> int:
-    """The process id of the program's only child."""
-    tasks = Path("/proc", str(program.process.pid), "task")
-    [pid] = " ".join(path.read_text() for path in tasks.glob("*/children")).split()
-    return int(pid)
 
 
 def test_switch_that_hangs_while_the_program_ends_is_cleaned_up_for_longer_than_a_lease(
@@ -97,7 +83,7 @@ def test_switch_that_hangs_while_the_program_ends_is_cleaned_up_for_longer_than_
             assert f"WARNING {bridge}: {told} for 60 s" in program.said()
             assert METERS_STAY in program.said()
             assert not status_sockets(program)
-            time.sleep(10)
+            time.sleep(2 * LEASE)
         assert [[], []] == eventually([[], []], lambda: left(switch, bridge))
         done = f"INFO {bridge}: the clean-up process cleaned up {BOTH}"
         assert 1 == eventually(1, lambda: program.times(done))
@@ -111,10 +97,9 @@ def test_switch_that_hangs_while_the_program_is_killed_is_cleaned_up_when_it_goe
         assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
         with hanging(switch):
             program.end(signal.SIGKILL)
-            time.sleep(11)  # longer than the switch has for one try
+            given_up = f"not yet cleaned up: {BOTH} (no answer within 10 s)"
+            assert 1 == eventually(1, lambda: program.times(given_up))
         assert [[], []] == eventually([[], []], lambda: left(switch, bridge))
-        said = program.said()
-        assert f"not yet cleaned up: {BOTH} (no answer within 10 s)" in said
     assert FOREIGN == switch.flows(bridge)
 
 
@@ -141,15 +126,15 @@ def test_clean_up_process_killed_alone_is_noticed_and_replaced(
 ) -> None:
     with Program(switch, CONFIG) as program:
         assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
-        first = clean_up_process(program)
+        first = program.clean_up_process
         expected = {"pid": first, "needed": True, "restarts": 0}
-        assert expected == status(program)["clean_up"]
+        assert expected == program.status()["clean_up"]
         os.kill(first, signal.SIGKILL)
         lost = f"WARNING the clean-up process ({first}) has ended: another is started now"
         assert 1 == eventually(1, lambda: program.times(lost), patience=3)
-        second = clean_up_process(program)
+        second = program.clean_up_process
         expected = {"pid": second, "needed": True, "restarts": 1}
-        assert expected == status(program)["clean_up"]
+        assert expected == program.status()["clean_up"]
         assert -signal.SIGKILL == program.end(signal.SIGKILL)
         assert [[], []] == eventually([[], []], lambda: left(switch, bridge), patience=3)
     assert FOREIGN == switch.flows(bridge)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import pytest
 from private_ovs import PrivateSwitch, send_frame
@@ -56,14 +54,6 @@ def descriptors(program: Program) -> int:
 
 def lock_files(program: Program) -> list[str]:
     return sorted(path.name for path in Path(program.run_directory).glob("*.lock"))
-
-
-def status(program: Program) -> dict[str, Any]:
-    command = [str(BIN / "ryu-droplog"), "status", "--json", "--config", str(program.config)]
-    answered = subprocess.run(command, capture_output=True, check=True).stdout
-    [answer] = json.loads(answered)
-    assert isinstance(answer, dict)
-    return answer
 
 
 class Away:
@@ -208,16 +198,16 @@ def test_names_that_are_made_up_are_bounded_and_forgotten_with_their_locks(
                 FalseSwitch(PORT, f"made-up-{number}", 1000 + number, source=source)
             )
         taken = 8
-        assert taken + 1 == eventually(taken + 1, lambda: len(status(program)["bridges"]))
+        assert taken + 1 == eventually(taken + 1, lambda: len(program.status()["bridges"]))
         assert taken + 1 == eventually(taken + 1, lambda: len(lock_files(program)))
         assert before + taken * 4 >= tasks(program)
-        told = status(program)["listen"][f"tcp:127.0.0.1:{PORT}"]
+        told = program.status()["listen"][f"tcp:127.0.0.1:{PORT}"]
         assert {"handshakes": 0, "connections": taken, "refused": 150 - taken} == told
         assert 60 > len(program.said().splitlines()), "20 of all hosts, and 2 of each bridge"
         peers.close()
         own = [f"{DATAPATH:016x}.lock"]
         assert own == eventually(own, lambda: lock_files(program))
-        assert [BRIDGE] == eventually([BRIDGE], lambda: list(status(program)["bridges"]))
+        assert [BRIDGE] == eventually([BRIDGE], lambda: list(program.status()["bridges"]))
         assert before + 1 >= eventually(before, lambda: tasks(program))
         with FalseSwitch(PORT, "made-up-9", 7) as late:
             assert late.watched.wait(30), "there is room again"

@@ -35,21 +35,21 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bare_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with all that the package needs, and without the package."""
-    venv = tmp_path_factory.mktemp("venv") / "bare"
+def untouched_venv(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
+    """A virtual environment with the package, and with all that it needs."""
+    venv = tmp_path_factory.mktemp("venv") / "untouched"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     (packages,) = venv.glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    install(venv, wheel)
     return venv
 
 
 @pytest.fixture
-def venv(bare_venv: Path, tmp_path: Path, wheel: Path) -> Path:
-    """One with the package, for a test to spoil."""
+def venv(untouched_venv: Path, tmp_path: Path) -> Path:
+    """A copy, for a test to spoil; its scripts still name the Python of the other."""
     folder = tmp_path / "venv"
-    shutil.copytree(bare_venv, folder, symlinks=True)
-    install(folder, wheel)
+    shutil.copytree(untouched_venv, folder, symlinks=True)
     return folder
 
 
@@ -104,7 +104,8 @@ def is_alive(process: int) -> bool:
 def test_package_that_goes_while_flows_stand_leaves_nothing(
     switch: PrivateSwitch, bridge: str, venv: Path, wheel: Path, happens: str, end: str
 ) -> None:
-    command = (str(venv / "bin/ryu-droplog"), "run", "--config", "{config}")
+    run = (str(venv / "bin/python"), str(venv / "bin/ryu-droplog"), "run")
+    command = (*run, "--config", "{config}")
     with Program(switch, CONFIG, command=command) as program:
         assert [0] == eventually([0], lambda: watched(switch, bridge)), program.said()
         HAPPENS[happens](venv, wheel)

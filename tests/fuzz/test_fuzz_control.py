@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from lasting import examples
 
 from ryu_droplog.config.capture_spec import FlowSpec
 from ryu_droplog.config.opflex_directory import MAX_NOTICES, Control, ControlDirectory
@@ -62,7 +63,7 @@ def parse(filter_fields: Mapping[str, object]) -> tuple[str, ...]:
 
 
 @given(st.lists(FILES, min_size=1, max_size=4))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_any_files_are_read_or_refused(rounds: list[dict[str, bytes]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = ControlDirectory(name, parse)
@@ -196,7 +197,7 @@ def fitting(draw: st.DrawFn) -> tuple[FlowSpec, Drop]:
 
 
 @given(fitting(), SPECS)
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=examples(2500), deadline=None)
 @example((FlowSpec("u", eth_type=46), decode(bytes(12) + b"\x00\x2e", 0.0, ORIGIN, b"")), [])
 def test_drop_that_fits_is_matched(pair: tuple[FlowSpec, Drop], others: list[FlowSpec]) -> None:
     """Alone, and among others with which the specification may have to be joined."""
@@ -211,7 +212,7 @@ def test_drop_that_fits_is_matched(pair: tuple[FlowSpec, Drop], others: list[Flo
 
 
 @given(SPECS, drops())
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=examples(800), deadline=None)
 def test_drop_fits_as_each_specification_says(specs: list[FlowSpec], drop: Drop) -> None:
     assert any(_fits(spec, drop) for spec in specs) == CaptureFilter(specs).fits(drop)
 
@@ -239,7 +240,7 @@ def _fits(spec: FlowSpec, drop: Drop) -> bool:
 
 
 @given(st.lists(SPECS, max_size=30).map(lambda lists: [spec for each in lists for spec in each]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_matches_never_overlap_and_are_few(specs: list[FlowSpec]) -> None:
     found = matches(specs)
     assert len(found) <= MAX_MATCHES

@@ -8,6 +8,7 @@ from typing import get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lasting import examples
 from test_fuzz_packet import FRAMES, mutated
 
 from ryu_droplog.model.drop import Drop
@@ -52,7 +53,7 @@ ALL_FRAMES = st.one_of(st.binary(max_size=128), mutated(FRAMES))
     st.dictionaries(st.tuples(NUMBERS, NUMBERS), NAMES),
     st.dictionaries(st.sampled_from(["stage", "acl", "logical"]), NAMES),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_any_packet_is_explained_on_one_line_in_every_format(
     frame: bytes,
     metadata: bytes,

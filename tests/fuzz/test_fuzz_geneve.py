@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from lasting import examples
 from test_fuzz_packet import FRAMES, mutated
 
 from ryu_droplog.model.accounting import SourceBooks
@@ -78,7 +79,7 @@ anything = st.one_of(st.binary(max_size=160), mutated(DATAGRAMS), st.sampled_fro
 
 
 @given(st.lists(st.lists(anything, max_size=12), max_size=6))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @example([[b""], DATAGRAMS, DATAGRAMS])
 def test_any_datagrams_are_each_counted_once_and_nothing_grows(batches: list[list[bytes]]) -> None:
     books, keeper = SourceBooks(), Keeper()
@@ -88,8 +89,8 @@ def test_any_datagrams_are_each_counted_once_and_nothing_grows(batches: list[lis
     with little_memory():
         for batch in batches:
             chain.take(batch, 0.0, 0.0)
-            assert REMEMBERED >= len(logs._known)
-            assert REMEMBERED >= max(len(some._locations) for some in logs._locations.values())
+            assert REMEMBERED >= logs.headers
+            assert REMEMBERED >= logs.locations
     received = sum(book.received for book in books.tables.values())
     sent = sum(map(len, batches))
     assert sent == books.malformed + books.unrecognised + received
@@ -104,7 +105,7 @@ def test_any_datagrams_are_each_counted_once_and_nothing_grows(batches: list[lis
 
 
 @given(anything)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 def test_any_datagram_is_read_refused_or_a_stranger(datagram: bytes) -> None:
     try:
         end = geneve.header_length(datagram)
@@ -124,7 +125,7 @@ def test_any_datagram_is_read_refused_or_a_stranger(datagram: bytes) -> None:
 
 
 @given(anything)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_datagram_says_the_same_when_its_header_is_remembered(datagram: bytes) -> None:
     logs = GeneveLogReader("geneve", SENDERS, SourceBooks())
     answers = []
@@ -143,7 +144,7 @@ def test_datagram_says_the_same_when_its_header_is_remembered(datagram: bytes) -
         mutated([b"opflexid\x01\0\0\0\x07\0\0\0\x04\0rule\x08\0\0\0\0\0"]),
     )
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_any_id_file_gives_words_that_fit_into_a_line(data: bytes) -> None:
     for policy, name in parse_ids(data):
         assert 0 <= policy < 1 << 32

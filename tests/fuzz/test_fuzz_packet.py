@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from lasting import examples
 
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import MalformedMessage
@@ -63,7 +64,7 @@ def printed(frame: bytes, metadata: bytes) -> tuple[Drop, str]:
 
 
 @given(st.one_of(st.binary(max_size=128), mutated(FRAMES)))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @example(b"")
 def test_any_frame_gives_one_printable_line(frame: bytes) -> None:
     drop, text = printed(frame, b"")
@@ -74,7 +75,7 @@ def test_any_frame_gives_one_printable_line(frame: bytes) -> None:
 
 
 @given(mutated(FRAMES))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_cut_of_any_frame_never_says_what_the_whole_does_not(frame: bytes) -> None:
     """The line of a cut frame without its last word begins the line of the whole frame."""
     whole = printed(frame, b"")[1]
@@ -84,7 +85,7 @@ def test_cut_of_any_frame_never_says_what_the_whole_does_not(frame: bytes) -> No
 
 
 @given(st.one_of(st.binary(max_size=160), mutated([message(frame) for frame in FRAMES])))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 def test_any_message_is_parsed_or_refused(data: bytes) -> None:
     try:
         packet_in = parse(data)
@@ -97,7 +98,7 @@ def test_any_message_is_parsed_or_refused(data: bytes) -> None:
 
 
 @given(st.one_of(st.binary(max_size=300), mutated([MATCH[4:]])))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 def test_any_metadata_gives_fields_that_are_in_it(metadata: bytes) -> None:
     used = 0
     for field in oxm_fields(metadata):

@@ -17,6 +17,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,7 +28,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from lasting import lasting
+from lasting import examples, lasting
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 
@@ -286,7 +287,9 @@ def victim(request: pytest.FixtureRequest) -> Iterator[Victim]:
 @lasting
 @given(CONVERSATIONS)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @example((0, [Say(QUEUE_REPLY, False)], b""))
 @example((30, [Say(QUEUE_REPLY, False)], b""))
@@ -304,13 +307,21 @@ def test_any_peer_is_outlived_within_bounds(
 
 def test_seed_is_a_switch_that_gets_a_flow(victim: Victim) -> None:
     """The mutations start from conversations that the program takes to their end."""
+    switch = FakeSwitch(b"br-sound", 0x77)
+
+    def answer(sock: socket.socket) -> None:
+        with suppress(OSError):  # the program may end the conversation
+            for request in requests(sock, PATIENCE):
+                sock.sendall(switch.answer(request))
+
     with victim.connect() as sock:
         sock.sendall(wire.hello(4))
-        switch = FakeSwitch(b"br-sound", 0x77)
+        answering = threading.Thread(target=answer, args=(sock,), daemon=True)
+        answering.start()
         deadline = time.monotonic() + PATIENCE
-        for request in requests(sock, PATIENCE):
-            sock.sendall(switch.answer(request))
-            if "br-sound: watching " in victim.said():
-                break
-            assert time.monotonic() < deadline
+        while "br-sound: watching " not in victim.said() and time.monotonic() < deadline:
+            time.sleep(QUIET)
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        answering.join(PATIENCE)
     assert "br-sound: watching " in victim.said()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from lasting import examples
 from test_fuzz_packet import FRAMES, ORIGIN, mutated
 
 from ryu_droplog.config.filter_spec import (
@@ -142,14 +143,14 @@ def check(filters: list[FilterSpec], drop: Drop) -> None:
 
 
 @given(cases(st.one_of(st.binary(max_size=80), mutated(FRAMES))))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_tables_say_what_a_look_at_each_field_says(case: tuple[list[FilterSpec], Drop]) -> None:
     check(*case)
 
 
 @pytest.mark.parametrize("frame", FRAMES)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_tables_say_it_of_each_kind_of_whole_packet(frame: bytes, data: st.DataObject) -> None:
     check(*data.draw(cases(st.just(frame))))
 
@@ -173,7 +174,7 @@ CHATTER = [
 
 
 @given(st.one_of(st.binary(max_size=80), mutated(CHATTER), mutated(FRAMES)))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 def test_defaults_say_what_a_look_at_each_field_says(frame: bytes) -> None:
     drop = decode(frame, 0.0, ORIGIN, b"")
     assert naive(list(DEFAULTS), drop) == DEFAULT_PRUNE.match(drop)
@@ -209,7 +210,7 @@ NAMED = st.builds(lambda form, name: {**form, "name": name}, MAPPINGS, st.sample
 
 
 @given(st.one_of(MAPPINGS, NAMED, VALUES))
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=examples(2000), deadline=None)
 @example({"name": "x", "sip": "10.0.0.1/8", "dport": "0"})
 @example({"name": "x", "smac": "aa:bb:cc:dd:ee:ff/aa:bb:cc:dd:ee:ff"})
 def test_any_mapping_is_a_filter_or_refused_on_one_line(form: Any) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lasting import examples
 from test_fuzz_geneve import DATAGRAMS
 from test_fuzz_packet import mutated
 
@@ -65,7 +66,7 @@ def told(summary: str) -> int:
 
 
 @given(anything, st.sampled_from(["opflex", "extended", "json", "event"]), st.booleans())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_any_capture_is_read_or_refused_and_every_packet_is_told(
     data: bytes, form: str, prune: bool
 ) -> None:
@@ -86,7 +87,7 @@ def test_any_capture_is_read_or_refused_and_every_packet_is_told(
 
 
 @given(anything, st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_anything_compressed_and_damaged_is_read_or_refused(
     data: bytes, choice: st.DataObject
 ) -> None:
@@ -111,7 +112,7 @@ def whole_packets(data: bytes) -> Iterator[Packet]:
 
 
 @given(st.sampled_from(DATAGRAMS), st.integers(0, 200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_snapped_datagram_is_never_longer_and_its_options_are_whole(data: bytes, size: int) -> None:
     found = geneve.without_cut(data[:size])
     if found is None:
@@ -122,7 +123,7 @@ def test_snapped_datagram_is_never_longer_and_its_options_are_whole(data: bytes,
 
 
 @given(anything)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 def test_any_capture_has_times_that_can_be_and_no_more_bytes_than_there_are(data: bytes) -> None:
     total = 0
     try:
@@ -135,7 +136,7 @@ def test_any_capture_has_times_that_can_be_and_no_more_bytes_than_there_are(data
 
 
 @given(st.sampled_from(sorted(LINK_TYPES)), st.one_of(st.binary(max_size=80), mutated(FRAMES)))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 def test_any_packet_has_a_datagram_of_its_own_bytes_or_none(link_type: int, data: bytes) -> None:
     found = datagram(link_type, data)
     assert found is None or (found.payload in data and 0 <= found.port <= 0xFFFF)

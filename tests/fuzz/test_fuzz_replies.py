@@ -15,7 +15,7 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lasting import lasting
+from lasting import examples, lasting
 from os_ken.ofproto import ofproto_parser
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
@@ -144,7 +144,7 @@ def _never(*arguments: object) -> None:
 
 @lasting
 @given(st.integers(0, len(READERS) - 1), ANYTHING)
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=examples(3000), deadline=None)
 @example(0, flow(0, instructions=applied(CLONES * 8)) * 7)
 @example(0, flow(0, instructions=applied(bytes.fromhex("0000000800000000") * 8000)))
 @example(2, UPDATES * 25)

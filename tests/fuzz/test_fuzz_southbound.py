@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 from hostile import NAMES
-from lasting import lasting
+from lasting import examples, lasting
 
 from ryu_droplog.openflow.flow_stats import Effect, Flow
 from ryu_droplog.ovsdb import southbound as module
@@ -127,7 +127,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Answers:
 @lasting
 @given(data=streams(), cuts=st.lists(st.integers(0, 5000), max_size=4))
 @example(data=b'{"id": 0, "result": ["\\udc00"]}', cuts=[])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_answer_is_an_error_or_names_fit_for_a_line(
     server: Answers, data: bytes, cuts: list[int]
 ) -> None:
@@ -173,7 +173,7 @@ PIECES = st.sampled_from(
     st.one_of(st.binary(max_size=300), st.lists(PIECES, max_size=120).map(b"".join)),
     st.lists(st.integers(0, 5000), max_size=9),
 )
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 def test_any_stream_is_framed_alike_however_it_is_split(data: bytes, cuts: list[int]) -> None:
     def framed(parts: list[bytes]) -> tuple[list[bytes], str]:
         stream, found = JsonStream(len(data)), []

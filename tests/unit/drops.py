@@ -28,9 +28,14 @@ def location(
     return Location((bridge, table_id), bridge, table_id, table, reason, **more)
 
 
-def drop(frame: bytes | None = None, where: Location | None = None, time: float = 0.0) -> Drop:
-    """A drop of this frame; without one, of a TCP SYN."""
-    return decode(syn() if frame is None else frame, time, where or location(), b"")
+def drop(
+    frame: bytes | None = None,
+    where: Location | None = None,
+    time: float = 0.0,
+    metadata: bytes = b"",
+) -> Drop:
+    """A drop of this frame, with these OXM fields of its PacketIn; without one, of a TCP SYN."""
+    return decode(syn() if frame is None else frame, time, where or location(), metadata)
 
 
 def packet_in(frame: bytes | None = None, table_id: int = 4, generation: int = GENERATION) -> bytes:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from living import ends
 from sinks import file_sink
 from test_sinks import PATIENCE, drop, file, path, ports, settle, shut
 
@@ -109,8 +110,7 @@ def test_fifo_whose_reader_is_stuck_does_not_hold_up_the_end(fifo: Path) -> None
         begin = time.monotonic()
         assert 3000 == sink.close(0.2)
         assert 2 > time.monotonic() - begin
-        sink._thread.join(PATIENCE)
-        assert not sink._thread.is_alive(), "it gives up what it waits for"
+        assert ends(f"sink-{sink.name}", PATIENCE), "it gives up what it waits for"
         assert 3000 == sink.written + sink.failed
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Any, cast
 
 import pytest
+from clocks import Clock
 
 from ryu_droplog.config.settings import Arrivals
 from ryu_droplog.openflow.connection import Connection
@@ -42,14 +43,6 @@ class Stand:
     def report(self) -> str | None:
         assert self.closed.is_set(), "what waits comes to the books before the report"
         return f"{self.name}: 1 drops"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import struct
 from itertools import combinations
 
 import pytest
-from drops import location
+from drops import drop
 from frames import (
     DMAC,
     IPV4,
@@ -27,7 +27,6 @@ from frames import (
 from ryu_droplog.config.capture_spec import FlowSpec
 from ryu_droplog.openflow.capture_match import MAX_MATCHES, matches
 from ryu_droplog.openflow.oxm_match import overlap, text
-from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.processing.capture_filter import CaptureFilter
 
 V4_SRC, V4_DST = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
@@ -42,7 +41,7 @@ def spec(**named: bytes | int) -> FlowSpec:
 
 
 def fits(wanted: FlowSpec, frame: bytes, metadata: bytes = b"") -> bool:
-    return CaptureFilter([wanted]).fits(decode(frame, 0.0, location(), metadata))
+    return CaptureFilter([wanted]).fits(drop(frame, metadata=metadata))
 
 
 @pytest.mark.parametrize(
@@ -101,10 +100,10 @@ def test_tunnel_is_read_from_what_the_switch_knew(wanted: FlowSpec, expected: bo
 
 
 def test_drop_fits_if_any_specification_does_and_none_without_any() -> None:
-    drop = decode(TCP4, 0.0, location(), b"")
-    assert CaptureFilter([spec(dst_port=1), spec(eth_type=0x0806), spec(dst_port=80)]).fits(drop)
-    assert not CaptureFilter([spec(dst_port=1), spec(eth_type=0x0806)]).fits(drop)
-    assert not CaptureFilter([]).fits(drop)
+    taken = drop(TCP4)
+    assert CaptureFilter([spec(dst_port=1), spec(eth_type=0x0806), spec(dst_port=80)]).fits(taken)
+    assert not CaptureFilter([spec(dst_port=1), spec(eth_type=0x0806)]).fits(taken)
+    assert not CaptureFilter([]).fits(taken)
 
 
 V6 = "ipv6_src=::1"

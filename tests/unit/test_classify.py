@@ -167,4 +167,4 @@ def test_any_records_make_a_bounded_number_of_origins() -> None:
         for reason in range(10):
             record = tun_metadata(12, table) + tun_metadata(13, reason)
             assert known.location(packet_in(9, table_drop=False, metadata=record)) is not None
-    assert LOCATIONS >= len(known._locations._locations)
+    assert LOCATIONS >= known.locations

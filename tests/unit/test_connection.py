@@ -45,6 +45,8 @@ class Far:
         self.packet_ins: list[bytes] = []
         self.updates: list[bytes] = []
         self.removed: list[FlowRemoved] = []
+        self.refusal = ""
+        """Why flow updates are refused, where they are to be; what a Session's callback raises."""
         self.ready = False
         self.connection = Connection(
             near,
@@ -52,10 +54,15 @@ class Far:
             new_handshake(),
             on_packet_ins=lambda found, now: self.packet_ins.extend(found),
             on_ready=self._on_ready,
-            on_flow_updates=self.updates.append,
+            on_flow_updates=self._on_flow_updates,
             on_flow_removed=self.removed.append,
         )
         self.thread = start(self.connection.serve)
+
+    def _on_flow_updates(self, body: bytes) -> None:
+        if self.refusal:
+            raise SwitchError(self.refusal)
+        self.updates.append(body)
 
     def _on_ready(self, connection: Connection) -> None:
         self.ready = True
@@ -294,10 +301,7 @@ def test_peer_that_never_reads_a_request_is_left(far: Far, monkeypatch: pytest.M
 
 
 def test_callback_that_cannot_go_on_ends_the_connection(far: Far) -> None:
-    def refuse(body: bytes) -> None:
-        raise SwitchError("too much")
-
-    far.connection._on_flow_updates = refuse  # what a Session gives
+    far.refusal = "too much"
     far.sock.sendall(wire.multipart(0xFFFF, UPDATE, 0))
     assert "too much" == far.ended()
 

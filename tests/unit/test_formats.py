@@ -10,28 +10,21 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, get_args
 
+import drops
 import pytest
+from clocks import forget
 from drops import location
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, tcp, vlan
 from sinks import file_sink
 
 from ryu_droplog.model.drop import Drop, Explain
 from ryu_droplog.model.location import DropFlow
-from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.sinks import formats, line
 from ryu_droplog.sinks.base import explain_nothing
 from ryu_droplog.sinks.formats import Encoding, additions, as_json, text_format
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs/formats.md").read_text(encoding="utf-8")
 
-CACHED = (
-    formats._iso_second,
-    line.timestamp,
-    line.zoned_timestamp,
-    line._offset_text,
-    line._second_text,
-)
-"""Texts of times, which a program with one time zone keeps."""
 FLOW = DropFlow(0xDA8BEF6A, 2000, "tcp,tp_dst=80", {"stage": "ls_out_acl", "acl": 'no "http"'})
 # in_port=2, reg5=3, reg6=1, ct_state=+new+trk
 TRACKED = bytes.fromhex("8000000400000002 00010a0400000003 00010c0400000001 0001d20400000021")
@@ -39,7 +32,7 @@ TRACKED = bytes.fromhex("8000000400000002 00010a0400000003 00010c0400000001 0001
 
 def drop(frame: bytes, metadata: bytes = b"", table: int = 93, **more: Any) -> Drop:
     where = location(table, name="T", **more)
-    return decode(frame, 1700000000.25, where, metadata)
+    return drops.drop(frame, where, 1700000000.25, metadata)
 
 
 @pytest.fixture
@@ -52,8 +45,7 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 
     def refresh() -> None:
         time.tzset()
-        for cached in CACHED:
-            cached.cache_clear()
+        forget(formats, line)
 
     yield put
     monkeypatch.undo()
@@ -168,7 +160,7 @@ def test_bridge_stands_last_and_before_the_repeats_only() -> None:
 
 def test_name_of_a_bridge_cannot_forge_what_is_behind_it() -> None:
     where = location(4, bridge="br\n[x] REPEATED=9", name="T")
-    text = text_format("extended", explain_nothing).bare(decode(b"", 0.0, where, b""))
+    text = text_format("extended", explain_nothing).bare(drops.drop(b"", where))
     assert 'T MISS  TRUNCATED BRIDGE="br\\n[x] REPEATED=9"' == text
 
 

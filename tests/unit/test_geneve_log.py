@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from book_rows import total
+from clocks import forget
 from datagrams import ACC, INT, drop_log, header, number, record
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, ipv4, ipv6, syn, udp, vlan
 from sinks import Kept
@@ -82,16 +83,15 @@ def ids(tmp_path: Path) -> Path:
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """UTC for the test alone; texts of other zones are forgotten before and after."""
 
-    def forget() -> None:
+    def refresh() -> None:
         time.tzset()
-        line.timestamp.cache_clear()
-        line._second_text.cache_clear()
+        forget(line)
 
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "UTC")
-        forget()
+        refresh()
         yield
-    forget()
+    refresh()
 
 
 # Bridges and tables
@@ -225,7 +225,7 @@ def test_headers_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch
     for group in range(100):
         for datagram in (header(number(0, group), record()), header(number(0, group))):
             bed.logs.read(datagram)
-            assert 10 >= len(bed.logs._known)
+            assert 10 >= bed.logs.headers
     assert 1 == len(bed.books.tables)
 
 
@@ -233,7 +233,7 @@ def test_malformed_header_is_not_remembered(bed: Bed) -> None:
     for table in range(256, 300):
         with pytest.raises(MalformedMessage):
             bed.logs.read(drop_log(table_id=table))
-    assert {} == bed.logs._known
+    assert 0 == bed.logs.headers
 
 
 def test_frame_is_no_part_of_what_is_remembered(bed: Bed) -> None:
@@ -242,7 +242,7 @@ def test_frame_is_no_part_of_what_is_remembered(bed: Bed) -> None:
     assert second is not None
     assert (b"one", b"two") == (first[2], second[2])
     assert first[0] is second[0]
-    assert 1 == len(bed.logs._known)
+    assert 1 == bed.logs.headers
 
 
 def test_origins_are_bounded_and_the_books_stay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +255,7 @@ def test_origins_are_bounded_and_the_books_stay(monkeypatch: pytest.MonkeyPatch)
         location = some.recorded(DropRecord(4, 1, policy, 0, 0), 4)
         assert f"Acc-SEC_GROUP_IN_TABLE DENY rule-{policy}" == location.drop_reason
         keys.add(location.key)
-        assert 10 >= len(some._locations)
+        assert 10 >= some.kept
     assert {("s", 4)} == keys
     assert [4] == list(books.tables)
 

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from datagrams import INT, drop_log, header, number
 from frames import IPV4, ethernet, ipv4, syn, udp
+from living import ends
 from sinks import Kept, file_sink
 
 from ryu_droplog.config.endpoint import UdpEndpoint
@@ -25,6 +26,7 @@ from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.processing.report import ALL
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.log_books import LogBooks
+from ryu_droplog.sources import geneve_socket
 from ryu_droplog.sources.base import Route
 from ryu_droplog.sources.geneve_log import senders
 from ryu_droplog.sources.geneve_socket import GeneveSocket
@@ -95,6 +97,15 @@ class Bed:
 
 @pytest.fixture
 def bed() -> Iterator[Bed]:
+    bed = Bed()
+    yield bed
+    bed.close()
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
+    """One whose socket's buffer has room for a few datagrams alone."""
+    monkeypatch.setattr(geneve_socket, "BUFFER", 4096)
     bed = Bed()
     yield bed
     bed.close()
@@ -198,50 +209,46 @@ def test_strangers_are_counted_and_in_no_book(bed: Bed) -> None:
     assert (2, 1) == (bed.told("strangers"), bed.total().received)
 
 
-def test_what_the_kernel_dropped_is_counted_though_no_later_datagram_comes(bed: Bed) -> None:
+def test_what_the_kernel_dropped_is_counted_though_no_later_datagram_comes(narrow: Bed) -> None:
     """The reader stands still; the buffer has room for a few datagrams alone."""
-    bed.geneve_socket._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    assert 4096 * 2 == bed.geneve_socket.buffer
-    bed.send(*[datagram(port) for port in range(200)])
-    assert bed.geneve_socket.read_counters(PATIENCE)
-    missed = bed.told("missed")
+    assert 4096 * 2 == narrow.geneve_socket.buffer
+    narrow.send(*[datagram(port) for port in range(200)])
+    assert narrow.geneve_socket.read_counters(PATIENCE)
+    missed = narrow.told("missed")
     assert 0 < missed < 200
-    total = bed.total()
+    total = narrow.total()
     assert (missed, missed, 0) == (total.received, total.refused, total.waiting)
-    bed.geneve_socket.start()
-    assert bed.all_came(200)
-    bed.close()
-    assert list(range(200 - missed)) == bed.ports()
-    total = bed.total()
+    narrow.geneve_socket.start()
+    assert narrow.all_came(200)
+    narrow.close()
+    assert list(range(200 - missed)) == narrow.ports()
+    total = narrow.total()
     assert (200, 200 - missed, missed) == (total.received, total.logged, total.refused)
     assert 0 == total.waiting
-    assert missed == bed.geneve_socket.state()["missed"]
+    assert missed == narrow.geneve_socket.state()["missed"]
 
 
-def test_what_the_kernel_drops_later_is_added(bed: Bed) -> None:
-    bed.geneve_socket._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+def test_what_the_kernel_drops_later_is_added(narrow: Bed) -> None:
     counts = []
     for _ in range(2):
-        bed.send(*[datagram(port) for port in range(100)])
-        bed.geneve_socket.read_counters(PATIENCE)
-        counts.append(bed.told("missed"))
+        narrow.send(*[datagram(port) for port in range(100)])
+        narrow.geneve_socket.read_counters(PATIENCE)
+        counts.append(narrow.told("missed"))
     assert [counts[0], counts[0] + 100] == counts
 
 
-def test_what_the_kernel_dropped_is_counted_at_the_end(bed: Bed) -> None:
-    bed.geneve_socket._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    bed.send(*[datagram(port) for port in range(200)])
-    bed.geneve_socket.start()
-    bed.close()
-    assert 200 == bed.came()
-    total = bed.total()
+def test_what_the_kernel_dropped_is_counted_at_the_end(narrow: Bed) -> None:
+    narrow.send(*[datagram(port) for port in range(200)])
+    narrow.geneve_socket.start()
+    narrow.close()
+    assert 200 == narrow.came()
+    total = narrow.total()
     assert (total.received, 0) == (total.logged + total.refused, total.waiting)
 
 
 def test_what_is_in_the_buffer_at_the_end_is_still_read(bed: Bed) -> None:
-    """More than one batch; the thread is told to stop before it has read any."""
+    """More than one batch; the thread is told to stop when it has hardly begun."""
     bed.send(*[datagram(port) for port in range(1500)])
-    bed.geneve_socket._stopping = True
     bed.geneve_socket.start()
     bed.close()
     total = bed.total()
@@ -275,7 +282,7 @@ def test_close_ends_although_datagrams_never_cease(bed: Bed) -> None:
     bed.geneve_socket.start()
     assert wait_until(lambda: bed.total().received > 0)
     bed.geneve_socket.close(PATIENCE)
-    assert not bed.geneve_socket._thread.is_alive()
+    assert ends(f"receive-{bed.endpoint}", PATIENCE)
     ceased.set()
     sender.join(PATIENCE)
     bed.close()
@@ -296,8 +303,12 @@ def test_reception_that_is_closed_still_tells_its_books(bed: Bed) -> None:
 
 
 def test_reception_never_started_can_be_closed(bed: Bed) -> None:
+    assert bed.geneve_socket.state()["connected"]
     bed.geneve_socket.close(PATIENCE)
-    GeneveSocket(bed.endpoint, SENDERS, NOWHERE, threading).close(PATIENCE)
+    assert not bed.geneve_socket.state()["connected"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((bed.endpoint.host, bed.endpoint.port))
+        assert bed.endpoint.port == other.getsockname()[1]
 
 
 def test_port_in_use_is_refused_with_its_key(bed: Bed) -> None:

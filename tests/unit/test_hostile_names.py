@@ -17,10 +17,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import drops
 import pytest
 from book_rows import rows as book_rows
 from click.testing import CliRunner
-from frames import syn
 from hostile import NAMES, check, check_fields
 from odd_database import OddDatabase, replies, tables
 
@@ -43,7 +43,6 @@ from ryu_droplog.owners.base import Names
 from ryu_droplog.owners.detection import owner_named
 from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import POLICY_FILE, OpflexNames, PolicyNames
-from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.packet.packet_in import DropRecord
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.reconcile.planner import Snapshot, plan
@@ -67,7 +66,7 @@ def locations(pipeline: str = "auto") -> Locations:
 
 
 def drop(where: Location, metadata: bytes = b"") -> Drop:
-    return decode(syn(), 1700000000.25, where, metadata)
+    return drops.drop(where=where, time=1700000000.25, metadata=metadata)
 
 
 def features(table_id: int, name: str) -> bytes:

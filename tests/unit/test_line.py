@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from clocks import forget
 from drops import location
 from frames import (
     ARP,
@@ -53,13 +54,13 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     yield monkeypatch
     monkeypatch.undo()
     time.tzset()
-    line._second_text.cache_clear()
+    forget(line)
 
 
 def set_zone(zone: pytest.MonkeyPatch, name: str) -> None:
     zone.setenv("TZ", name)
     time.tzset()
-    line._second_text.cache_clear()
+    forget(line)
 
 
 # The worked lines.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from clocks import Clock
 
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.flow_stats import Effect, Event, Flow, Update
@@ -14,14 +15,6 @@ TELLS_US = bytes.fromhex(
 )
 NORMAL = bytes.fromhex("0004001800000000 00000010fffffffa0000000000000000")
 DEFAULT = 60.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from clocks import Clock
 
 from ryu_droplog.reconcile.pace import LONGEST_QUIET, QUIET, SAVED, SHARE, Pace
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

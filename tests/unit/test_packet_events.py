@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import forget
 from drops import drop, location
 from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, syn, tcp, udp, vlan
+from living import ends
 from sinks import Kept, context, spec
 from sinks import packet_events as packet_events_to
 
@@ -117,10 +119,10 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "UTC")
         time.tzset()
-        packet_events._time_text.cache_clear()
+        forget(packet_events)
         yield
     time.tzset()
-    packet_events._time_text.cache_clear()
+    forget(packet_events)
 
 
 @pytest.fixture
@@ -394,7 +396,7 @@ def test_listener_that_never_reads_holds_nobody_up(listener: Listener, sink: Pac
     assert put + 1000 == sink.written + sink.failed + sink.refused
     assert 0 < sink.failed <= HELD
     connection.close()
-    assert not sink._thread.is_alive()
+    assert ends(f"sink-{sink.name}", PATIENCE)
 
 
 def test_close_without_a_listener_counts_what_waited_as_failed(path: Path) -> None:
@@ -405,7 +407,7 @@ def test_close_without_a_listener_counts_what_waited_as_failed(path: Path) -> No
     sink.put([numbered(5)])
     assert 0 == sink.close(PATIENCE)
     assert (0, 6, 0) == (sink.written, sink.failed, sink.refused)
-    assert not sink._thread.is_alive()
+    assert ends(f"sink-{sink.name}", PATIENCE)
 
 
 def test_close_still_sends_what_waits_to_a_listener(path: Path, listener: Listener) -> None:

@@ -120,12 +120,19 @@ def test_name_in_the_abstract_namespace_is_an_address() -> None:
         assert "READY=1\nSTATUS=" == manager.hear()
 
 
-@pytest.mark.parametrize("address", ["", "relative", "/nowhere/at/all", "vsock:2:1"])
-def test_service_manager_that_cannot_be_told_hinders_nothing(address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [("", False), ("relative", True), ("/nowhere/at/all", False), ("vsock:2:1", True)],
+)
+def test_service_manager_that_cannot_be_told_hinders_nothing(
+    address: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     us = ServiceManager({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1"})
     us.ready("one")
     us.alive("two")
     us.stopping()
+    warning = f"NOTIFY_SOCKET: got {address}; expected a path or @name: nothing is sent there"
+    assert [warning] * warned == caplog.messages
 
 
 def test_service_manager_that_does_not_read_is_not_waited_for(

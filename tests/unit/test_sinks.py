@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from drops import location
 from frames import IPV4, ethernet, ipv4, udp
+from living import ends
 from sinks import Kept, file_sink, standard_output, syslog_sink
 
 from ryu_droplog.model.drop import Drop
@@ -435,8 +436,7 @@ def test_pipe_whose_reader_is_stuck_does_not_hold_up_the_end(
         assert 2 > time.monotonic() - begin
         os.close(writer)
         os.close(reader)  # let the thread go, which may not write to what comes next
-        sink._thread.join(PATIENCE)
-        assert not sink._thread.is_alive()
+        assert ends(f"sink-{sink.name}", PATIENCE)
 
 
 def test_standard_output_has_full_lines(capfd: pytest.CaptureFixture[str]) -> None:
