@@ -14,6 +14,7 @@ SINKS: Registry[type[Any]] = Registry(
         "stdout": "ryu_droplog.sinks.text:StandardOutput",
         "file": "ryu_droplog.sinks.text:File",
         "syslog": "ryu_droplog.sinks.syslog:Syslog",
+        "kafka": "ryu_droplog.sinks.kafka:Kafka",
         "packet-events": "ryu_droplog.sinks.packet_events:PacketEvents",
     },
     group="ryu_droplog.sinks",

@@ -68,7 +68,13 @@ class SinkContext(NamedTuple):
         LookupError where no encoding is called so.
         """
         factory: EncoderFactory = ENCODERS.get(encoding)
-        return factory(EncoderContext(self.node, self.explain, self.bridges, payload, line_style))
+        return factory(self.encoder_context(payload, line_style))
+
+    def encoder_context(
+        self, payload: Payload = "headers", line_style: LineStyle = "redirected"
+    ) -> EncoderContext:
+        """What an encoding needs to know beside the drop."""
+        return EncoderContext(self.node, self.explain, self.bridges, payload, line_style)
 
 
 class Failure(NamedTuple):

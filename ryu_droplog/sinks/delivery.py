@@ -19,6 +19,11 @@ class Chunk(NamedTuple):
 class NotSent(Exception):
     """The receiver has nothing of the chunk: there was no way to it, say."""
 
+    def __init__(self, text: str, after: float = 0.0) -> None:
+        """`after` is how many seconds from now the receiver wants to be left alone."""
+        super().__init__(text)
+        self.after = after
+
 
 class NotAcknowledged(Exception):
     """The chunk was sent, as a whole or in part, and nobody said that it was taken."""
@@ -26,6 +31,15 @@ class NotAcknowledged(Exception):
 
 class Rejected(Exception):
     """The receiver will never take the chunk, however often it is sent."""
+
+
+class PartlyRejected(Exception):
+    """The receiver has taken the chunk but for some drops, which it will never take."""
+
+    def __init__(self, number: int, text: str) -> None:
+        """`number` of drops; which of them, nobody says: the last ones are counted."""
+        super().__init__(text)
+        self.number = number
 
 
 class Fate(Enum):

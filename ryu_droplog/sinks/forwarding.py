@@ -8,6 +8,7 @@ becomes of the chunk (the types are in `sinks.delivery`):
                    it may have arrived: it is sent again at `at_least_once`, and has failed at
                    `at_most_once`
     Rejected       the receiver will never take it: it has failed
+    PartlyRejected it has arrived, but for some drops, which have failed
     anything else  a mistake of ours: it has failed, and the traceback is shown once a minute
 
 Between two tries there is a back-off with jitter; meanwhile the queue overflows as configured.
@@ -29,9 +30,16 @@ from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError, DropLogError, why
-from ryu_droplog.processing.shares import divide
+from ryu_droplog.processing.shares import Share, divide
 from ryu_droplog.sinks.base import Outcome, Sink, SinkContext
-from ryu_droplog.sinks.delivery import Chunk, Fate, NotAcknowledged, NotSent, Rejected
+from ryu_droplog.sinks.delivery import (
+    Chunk,
+    Fate,
+    NotAcknowledged,
+    NotSent,
+    PartlyRejected,
+    Rejected,
+)
 from ryu_droplog.sinks.forwarding_options import DeliveryOptions
 from ryu_droplog.sinks.queue import Batch
 from ryu_droplog.sinks.spool import DIRECTORY_MODE
@@ -60,6 +68,8 @@ class ForwardingSink(Sink):
         self._spell = context.encoder(options.encode, options.payload)
         self.resent = 0
         """Records that were sent again: beside the books, for each is one drop all the same."""
+        self._rejected = 0
+        """Drops of the last chunk that were rejected while the others were taken."""
         self._may_repeat = getattr(options, "delivery", "") == "at_least_once"
         self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._stop: Any = context.threads.Event()
@@ -117,10 +127,9 @@ class ForwardingSink(Sink):
             first, rest = Batch(rest.items[:number], ahead), Batch(rest.items[number:], behind)
             if self._sender is not None:
                 outcome = self._sender.take(first)
-            elif self.forward(Chunk(uuid.uuid4().hex, first.items)) is Fate.WRITTEN:
-                outcome = Outcome(written=ahead)
             else:
-                outcome = Outcome(failed=ahead)
+                fate = self.forward(Chunk(uuid.uuid4().hex, first.items))
+                outcome = self.outcome_of(fate, ahead)
             self.settle(outcome, [rest] if rest.items else ())
             if self._sender is not None:
                 self._sender.wake()
@@ -145,13 +154,19 @@ class ForwardingSink(Sink):
 
         `is_sent`: it was sent before. `expires` is when it is too old, in seconds since the epoch.
         """
+        self._rejected = 0
         while True:
+            after = 0.0
             if is_sent:
                 self.resent += len(chunk.items)
             try:
-                self.send(chunk)
+                try:
+                    self.send(chunk)
+                except PartlyRejected as error:
+                    self._rejected = min(error.number, len(chunk.items))
+                    self.mistake(f"{error.number} drops were rejected: {error}")
             except NotSent as error:
-                failure = str(error)
+                failure, after = str(error), error.after
             except (OSError, NotAcknowledged) as error:
                 failure = why(error) if isinstance(error, OSError) else str(error)
                 if not self._may_repeat:
@@ -175,8 +190,18 @@ class ForwardingSink(Sink):
             self.note(failure)
             if expires is not None and time.time() > expires:
                 return Fate.EXPIRED
-            if not self.pause(self._backoff.failed()):
+            if not self.pause(max(self._backoff.failed(), after)):
                 return Fate.GIVEN_UP
+
+    def outcome_of(self, fate: Fate, by_table: Sequence[Share]) -> Outcome:
+        """The shares of a chunk by what became of it: of the last one that `forward` was given."""
+        if fate is Fate.WRITTEN:
+            drops = sum(share.drops for share in by_table)
+            written, failed = divide(by_table, drops - self._rejected)
+            return Outcome(written=written, failed=failed)
+        if fate is Fate.GIVEN_UP:
+            return Outcome(failed=by_table)
+        return Outcome(**{fate.value: by_table})
 
     def stop_waiting(self) -> None:
         """Leave in the spool what is there."""

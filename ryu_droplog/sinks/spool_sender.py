@@ -129,7 +129,7 @@ class SpoolSender:
         for share in by_table:
             self._drops[share.key] -= share.drops
             self._packets[share.key] -= share.packets
-        self._sink.leave_spool(Outcome(**{fate.value: by_table}))
+        self._sink.leave_spool(self._sink.outcome_of(fate, by_table))
 
     def _expire(self, spool: Spool) -> None:
         for kept in spool.expired(but=self._sending):
