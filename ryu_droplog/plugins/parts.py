@@ -15,6 +15,7 @@ SINKS: Registry[type[Any]] = Registry(
         "file": "ryu_droplog.sinks.text:File",
         "syslog": "ryu_droplog.sinks.syslog:Syslog",
         "kafka": "ryu_droplog.sinks.kafka:Kafka",
+        "notification": "ryu_droplog.sinks.notification:Notification",
         "packet-events": "ryu_droplog.sinks.packet_events:PacketEvents",
     },
     group="ryu_droplog.sinks",
