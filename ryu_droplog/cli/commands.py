@@ -18,6 +18,7 @@ COMMANDS = {
     "check-config": "check_config:check_config",
     "replay": "replay:replay",
     "events": "events:events",
+    "send-test": "send_test:send_test",
     "record-schema": "record_schema:record_schema",
 }
 """Name -> module in this package and the command in it. A module is loaded when it is needed."""

@@ -16,6 +16,8 @@ SINKS: Registry[type[Any]] = Registry(
         "fluent": "ryu_droplog.sinks.fluent:Fluent",
         "syslog": "ryu_droplog.sinks.syslog:Syslog",
         "otlp": "ryu_droplog.sinks.otlp:Otlp",
+        "kafka": "ryu_droplog.sinks.kafka:Kafka",
+        "notification": "ryu_droplog.sinks.notification:Notification",
         "packet-events": "ryu_droplog.sinks.packet_events:PacketEvents",
     },
     group="ryu_droplog.sinks",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
@@ -13,6 +15,11 @@ from ryu_droplog.records.bridges import BridgeDirectory
 def explain_nothing(drop: Drop) -> Mapping[str, str | int]:
     """Know nothing of a drop."""
     return {}
+
+
+def node_name() -> str:
+    """Name of this machine: `NODE_NAME` of the environment, else the host's."""
+    return os.environ.get("NODE_NAME") or socket.gethostname()
 
 
 NO_BRIDGES = BridgeDirectory()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -34,6 +33,7 @@ from ryu_droplog.processing.chain import DropFilter
 from ryu_droplog.processing.filter import FilterSet
 from ryu_droplog.reconcile.reconciler import Reconciler
 from ryu_droplog.records.bridges import BridgeDirectory
+from ryu_droplog.records.context import node_name
 from ryu_droplog.runtime.books import BooksCheck, Reading, read
 from ryu_droplog.runtime.parts import Parts, discard, surely
 from ryu_droplog.runtime.sink_set import SinkSet
@@ -59,8 +59,8 @@ class Supervisor:
         """`threads` is `threading` as it was before eventlet changed it."""
         self._explanations = Explanations()
         self._directory = BridgeDirectory()
-        node = os.environ.get("NODE_NAME") or socket.gethostname()
-        self._sinks = SinkSet(threads, self._explanations.explain, node, self._directory)
+        explain = self._explanations.explain
+        self._sinks = SinkSet(threads, explain, node_name(), self._directory)
         self._books_check = BooksCheck()
         self._settings: Settings | None = None
         self._pipelines: Mapping[str, Pipeline] = {}
@@ -69,7 +69,6 @@ class Supervisor:
         self._claims = Claims(run_directory, generation)
         self._bridge_sources = BridgeSources(threads)
         self._clean_up = CleanUpClient()
-        self._explanations = Explanations()
         self._connectors: dict[str, tuple[Bridge, Connector]] = {}
         self._reaches: dict[str, tuple[Bridge, Reach]] = {}
         """Of each bridge that is configured and to be connected."""

@@ -181,6 +181,11 @@ class Sink(ABC):
     def deliver(self, batches: Sequence[Batch]) -> Outcome:
         """Write the batches, and say what became of their drops; see the two subclasses."""
 
+    @property
+    def acknowledged(self) -> bool:
+        """Whether written means that the receiver has said so, not only that it was handed over."""
+        return False
+
     def try_again(self) -> None:  # noqa: B027  not every sink can tell without a drop
         """Look whether what could not be written to can be again, in the sink's own thread."""
 
