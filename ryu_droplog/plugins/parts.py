@@ -15,6 +15,8 @@ SINKS: Registry[type[Any]] = Registry(
         "file": "ryu_droplog.sinks.text:File",
         "syslog": "ryu_droplog.sinks.syslog:Syslog",
         "packet-events": "ryu_droplog.sinks.packet_events:PacketEvents",
+        "ipfix": "ryu_droplog.sinks.ipfix:Ipfix",
+        "pcapng": "ryu_droplog.sinks.pcapng:Pcapng",
     },
     group="ryu_droplog.sinks",
 )
