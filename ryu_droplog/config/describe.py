@@ -139,7 +139,8 @@ def _sink(sink: SinkSpec) -> Iterator[str]:
     yield f"\nsink {sink.name}"
     yield f"  {'type:':<16}{sink.type}"
     for key, value in sink.options:
-        yield f"  {key + ':':<16}{escape(str(value))}"
+        if value is not None:
+            yield f"  {key + ':':<15} {escape(str(value))}"
     yield f"  {'filtered:':<16}{_prune(sink.filters)}"
     yield (
         f"  {'queue:':<16}{sink.queue.drops} drops; while it is full, the {sink.queue.overflow}"

@@ -6,6 +6,7 @@ packet events. It makes the same `SinkSpec`s as the list.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
@@ -39,13 +40,15 @@ def sinks_of(
     document: Document,
 ) -> tuple[SinkSpec, ...]:
     """The sinks in the file; `output` is as in `Settings`. Raises ConfigError."""
-    context = OptionsContext(file.log_directory, file.format)
+    given = file.format if "format" in file.model_fields_set else None
+    context = OptionsContext(file.log_directory, file.format, given)
     sinks = []
     if file.sinks is None or output is not None:
         sinks.append(_log(output, context))
     if not disable_events:
         sinks.append(_packet_events(socket, context))
     names = {sink.name: "by drop_log_config" for sink in sinks}
+    files = {_file(sink): "by drop_log_config" for sink in sinks}
     mistakes: list[ConfigError] = []
     for index, data in enumerate(file.sinks or ()):
         path = ("sinks", Item(index))
@@ -61,6 +64,11 @@ def sinks_of(
             wrong = f"{show(sink.name)} is the name of a sink already, {names[sink.name]}"
             mistakes.append(document.mistake([*path, "name"], wrong, "a name for each sink"))
         names[sink.name] = f"of sinks[{index}]"
+        target = _file(sink)
+        if target is not None and target in files:
+            wrong = f"{show(target)} is the file of a sink already, {files[target]}"
+            mistakes.append(document.mistake([*path, "path"], wrong, "a file for each sink"))
+        files[target] = f"of sinks[{index}]"
         sinks.append(sink)
     if mistakes:
         raise Mistakes(mistakes)
@@ -114,6 +122,12 @@ def _listed(
     )
 
 
+def _file(sink: SinkSpec) -> str | None:
+    """The file that a sink writes, where no other sink may write; devices take any number."""
+    path: str | None = sink.options.file()
+    return None if path is None or path.startswith("/dev/") else os.path.normpath(path)
+
+
 def _keys(data: dict[Any, Any], document: Document, path: tuple[object, ...]) -> type[SinkKeys]:
     name = data.get("type")
     if not isinstance(name, str):
@@ -134,7 +148,7 @@ def _log(output: str | None, context: OptionsContext) -> SinkSpec:
         return _spec(LOG, "stdout", {}, context, "standard output")
     if output == SYSLOG:
         return _spec(LOG, "syslog", {}, context, "syslog")
-    return _spec(LOG, "file", {"path": output}, context, output)
+    return _spec(LOG, "file", {"path": output, "encode": context.format}, context, output)
 
 
 def _packet_events(socket: str, context: OptionsContext) -> SinkSpec:

@@ -19,6 +19,8 @@ SINKS: Registry[type[Any]] = Registry(
         "kafka": "ryu_droplog.sinks.kafka:Kafka",
         "notification": "ryu_droplog.sinks.notification:Notification",
         "packet-events": "ryu_droplog.sinks.packet_events:PacketEvents",
+        "ipfix": "ryu_droplog.sinks.ipfix:Ipfix",
+        "pcapng": "ryu_droplog.sinks.pcapng:Pcapng",
     },
     group="ryu_droplog.sinks",
 )

@@ -19,6 +19,8 @@ class OptionsContext(NamedTuple):
     log_directory: str
     format: str
     """The key `format` of droplog.yaml."""
+    given_format: str | None = None
+    """The same where the file has the key; None: it has not."""
 
 
 class SinkOptions(BaseModel):
@@ -50,6 +52,20 @@ class LineOptions(SinkOptions):
         if isinstance(info.context, OptionsContext) and isinstance(data, dict):
             return {"encode": info.context.format, **data}
         return data
+
+
+def _check_encoding(name: str) -> str:
+    from ryu_droplog.plugins.parts import ENCODERS  # which knows keys of filters, too
+
+    if name not in ENCODERS:
+        raise ValueError(f"one of {', '.join(ENCODERS.names())}")
+    return name
+
+
+Encoding = Annotated[
+    str, AfterValidator(_check_encoding), Expected("the name of an encoding, such as native, ecs")
+]
+"""The name of an encoding (`plugins.parts.ENCODERS`)."""
 
 
 def _below_log_directory(path: str, info: ValidationInfo) -> str:

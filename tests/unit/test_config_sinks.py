@@ -87,6 +87,25 @@ def test_short_way_makes_sinks_of_the_same_kind(text: str, expected: list[str]) 
     assert expected == [f"{sink.name} {sink.type}" for sink in settings(text).sinks]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sinks: [{name: a, type: file, path: /x}]", "native"),
+        ("sinks: [{name: a, type: file, path: /x, encode: ocsf}]", "ocsf"),
+        ("format: opflex\nsinks: [{name: a, type: file, path: /x}]", "opflex"),
+        ("drop_log_config: {opflex_redirect_drop_logs: d.log}", "opflex"),
+    ],
+)
+def test_file_has_the_record_unless_something_else_is_asked_for(text: str, expected: str) -> None:
+    [sink] = settings(text).sinks
+    assert expected == sink.options.encode
+
+
+def test_devices_take_the_drops_of_any_number_of_sinks() -> None:
+    text = "{name: a, type: file, path: /dev/null}, {name: b, type: file, path: /dev/null}"
+    assert 2 == len(settings(f"sinks: [{text}]").sinks)
+
+
 def test_short_way_takes_the_format() -> None:
     [sink] = settings("format: extended").sinks
     assert StandardOutput.Options(encode="extended") == sink.options
@@ -106,7 +125,14 @@ def test_short_way_takes_the_format() -> None:
         ),
         ("name: a, type: file", ".path: missing; expected the path of a file, absolute or"),
         ("name: a, type: file, path: ../x", '.path: got "../x"; expected the path of a file'),
-        ("name: a, type: file, path: /x, encode: xml", '.encode: got "xml"; expected opflex, '),
+        ("name: a, type: file, path: /x, encode: xml", '.encode: got "xml"; expected one of nat'),
+        ("name: a, type: file, path: /x, encode: null", ".encode: got null; expected the name of"),
+        (
+            "name: a, type: file, path: /x, rotate: {}",
+            ".rotate: got a mapping; expected bytes, age",
+        ),
+        ("name: a, type: file, path: /x, rotate: {bytes: 10}", ".rotate.bytes: got 10; expected"),
+        ("name: a, type: file, path: /x, rotate: {age: 1d, files: 0}", ".rotate.files: got 0; e"),
         ("name: a, type: stdout, encode: null", ".encode: got null; expected opflex, extended"),
         (
             "name: a, type: syslog, to: here",
@@ -135,6 +161,16 @@ def test_mistake_is_named_with_its_line(sink: str, expected: str) -> None:
             "drop_log_config: {opflex_redirect_drop_logs: d}\n"
             "sinks:\n- {name: log, type: stdout}\n",
             'f.yaml:3: sinks[0].name: "log" is the name of a sink already, by drop_log_config; ',
+        ),
+        (
+            "sinks:\n- {name: a, type: file, path: /x/y}\n- {name: b, type: file, path: /x//./y}\n",
+            'f.yaml:3: sinks[1].path: "/x/y" is the file of a sink already, of sinks[0]; expected'
+            " a file for each sink",
+        ),
+        (
+            "log_directory: /x\ndrop_log_config: {opflex_redirect_drop_logs: d}\n"
+            "sinks:\n- {name: a, type: file, path: d}\n",
+            'f.yaml:4: sinks[0].path: "/x/d" is the file of a sink already, by drop_log_config;',
         ),
         ("sinks: 5", "f.yaml:1: sinks: got 5; expected a list of sinks or null"),
         ("sinks: [5]", "f.yaml:1: sinks[0]: got 5; expected a mapping"),
@@ -165,17 +201,19 @@ def test_reload_tells_sinks_key_by_key() -> None:
 
 
 def test_description_has_the_sinks() -> None:
-    text = "sinks: [{name: a, type: file, path: /x.log, queue: {overflow: oldest}}]"
+    text = "sinks: [{name: a, type: file, path: /x.log, queue: {overflow: oldest},"
+    text += " rotate: {bytes: 100M, compress: true}}]"
     page = describe(settings(text), load_pipelines(None)).splitlines()
     assert "drop lines go to: the sinks below" in page
     start = page.index("sink a")
     assert [
         "  type:           file",
-        "  encode:         opflex",
+        "  encode:         native",
         "  path:           /x.log",
+        "  rotate:         100000000 bytes, 10 files, compressed",
         "  filtered:       nothing",
         "  queue:          100000 drops; while it is full, the oldest are refused",
-    ] == page[start + 1 : start + 6]
+    ] == page[start + 1 : start + 7]
 
 
 def test_file_of_a_sink_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -9,10 +9,20 @@ from pathlib import Path
 
 from private_ovs import CommandError, enter_private_namespaces
 
-from benchmarks import chain, encode, live, memory, prune, receive, storm
+from benchmarks import chain, encode, forward_files, live, memory, prune, receive, storm
 from benchmarks.report import Report
 
-SECTIONS = ("chain", "encode", "prune", "receive", "live", "storm", "memory", "idle")
+SECTIONS = (
+    "chain",
+    "encode",
+    "forward_files",
+    "prune",
+    "receive",
+    "live",
+    "storm",
+    "memory",
+    "idle",
+)
 RECEIVERS = ("forward_syslog", "forward_otlp")
 """Sections that need tools/prepare --test, for their receivers, and are not among all."""
 LIVE_SECONDS, STORM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 30.0
@@ -33,6 +43,8 @@ def main() -> int:
             chain.run(report, quick)
         if "encode" in arguments.only:
             encode.run(report, quick)
+        if "forward_files" in arguments.only:
+            forward_files.run(report, quick)
         if "prune" in arguments.only:
             prune.run(report, quick)
         if "receive" in arguments.only:
