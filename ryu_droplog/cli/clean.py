@@ -16,7 +16,6 @@ from ryu_droplog.cli.visiting import (
     ready_hub,
     visit_bridge,
 )
-from ryu_droplog.config import loader
 from ryu_droplog.text.phrases import count
 
 
@@ -40,6 +39,7 @@ def clean(path: str | None, name: str | None, force: bool) -> None:
     status is then 1.
     """
     ready_hub()
+    from ryu_droplog.config import loader
     from ryu_droplog.model.cookie import generation_text
     from ryu_droplog.reconcile.clean import Cleaning
 

@@ -19,9 +19,7 @@ from ryu_droplog.cli.visiting import (
     reach_bridge,
     ready_hub,
 )
-from ryu_droplog.config import loader
 from ryu_droplog.model.errors import DropLogError
-from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.text.phrases import without_name
 from ryu_droplog.text.printable import plain
 
@@ -39,9 +37,11 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     watched, would be watched, drops elsewhere, owner forwards all, left alone, cannot be watched.
     """
     ready_hub()
+    from ryu_droplog.config import loader
     from ryu_droplog.doctor import page
     from ryu_droplog.doctor.checkup import check
     from ryu_droplog.doctor.examine import examine
+    from ryu_droplog.pipelines.loader import load_pipelines
 
     with errors_in_one_line():
         settings = loader.load(path)

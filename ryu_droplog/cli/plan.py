@@ -18,9 +18,7 @@ from ryu_droplog.cli.visiting import (
     ready_hub,
     visit_bridge,
 )
-from ryu_droplog.config import loader
 from ryu_droplog.config.endpoint import ServiceEndpoint
-from ryu_droplog.pipelines.loader import AUTO, load_pipelines
 from ryu_droplog.text.phrases import count
 
 _VERDICTS = {"table-miss": "table-miss", "shadow": "flow above", "left alone": "left alone"}
@@ -33,8 +31,10 @@ _VERDICTS = {"table-miss": "table-miss", "shadow": "flow above", "left alone": "
 def plan(path: str | None, name: str | None) -> None:
     """Show what `run` would add to each bridge, table by table; changes nothing."""
     ready_hub()
+    from ryu_droplog.config import loader
     from ryu_droplog.openflow.oxm_match import text as match_text
     from ryu_droplog.owners.detection import choose_pipeline, recognise
+    from ryu_droplog.pipelines.loader import AUTO, load_pipelines
     from ryu_droplog.reconcile.planner import plan as make_plan
     from ryu_droplog.runtime.one_shot import look, names_of_flows
 

@@ -9,8 +9,6 @@ import click
 from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.visiting import errors_in_one_line
 from ryu_droplog.concurrency import hubs
-from ryu_droplog.config import loader
-from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.text import plain_log
 from ryu_droplog.text.standard_files import standard_error
 
@@ -30,6 +28,9 @@ def run(path: str | None, verbose: bool) -> None:
     """
     with errors_in_one_line():
         from ryu_droplog.runtime import manager
+
+    from ryu_droplog.config import loader
+    from ryu_droplog.pipelines.loader import load_pipelines
 
     plain_log.set_up(verbose=verbose)
     standard_error(hubs.real_threading()).take_over(logging.getLogger().handlers)

@@ -6,17 +6,17 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ryu_droplog.cli.exits import Exit, overall
-from ryu_droplog.config import loader
-from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint
-from ryu_droplog.config.settings import ANY_BRIDGE, Bridge
 from ryu_droplog.model.errors import DropLogError, Unreachable
-from ryu_droplog.pipelines.loader import Pipeline, load_pipelines
 from ryu_droplog.text.phrases import without_name
+
+if TYPE_CHECKING:
+    from ryu_droplog.config.settings import Bridge
+    from ryu_droplog.pipelines.loader import Pipeline
 
 bridge_option = click.option(
     "--bridge",
@@ -28,6 +28,10 @@ bridge_option = click.option(
 
 def bridges_to_visit(path: str | None, name: str | None) -> list[tuple[Bridge, Pipeline]]:
     """The bridges to visit: those of the configuration, or the one that is asked for."""
+    from ryu_droplog.config import loader
+    from ryu_droplog.config.settings import ANY_BRIDGE
+    from ryu_droplog.pipelines.loader import load_pipelines
+
     with errors_in_one_line():
         settings = loader.load(path)
         pipelines = load_pipelines(settings.pipeline_directory)
@@ -41,7 +45,10 @@ def bridges_to_visit(path: str | None, name: str | None) -> list[tuple[Bridge, P
 
 
 def ready_hub() -> None:
-    """Before anything of os-ken is imported: see manager.py."""
+    """Before anything of os-ken or pydantic is imported: see manager.py.
+
+    Under eventlet it changes the objects that there are, and those of pydantic resist.
+    """
     with errors_in_one_line():
         from ryu_droplog.runtime import manager  # noqa: F401
 
@@ -78,6 +85,7 @@ def reach_bridge(bridge: Bridge, task: Any, *more: Any) -> Any:
 
     `more` is as for `visit`.
     """
+    from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint
     from ryu_droplog.runtime.one_shot import visit
 
     endpoint = bridge.endpoint

@@ -104,3 +104,9 @@ def test_command_is_there_before_the_switch_is_spoken_to() -> None:
 
 def test_module_of_the_application_may_be_imported_by_another_program() -> None:
     assert f"{NAME}.runtime" in loaded("import ryu_droplog.runtime.manager, ryu_droplog.app")
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "doctor", "clean"])
+def test_command_that_loads_the_hub_does_so_before_pydantic(command: str) -> None:
+    """eventlet goes through all objects that there are, and gives up at pydantic's."""
+    assert "pydantic" not in loaded(f"import ryu_droplog.cli.{command}")
