@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ryu_droplog.config.file_schema import ConfigurationFile, SinkKeys
+from ryu_droplog.config.file_schema import SinkKeys
 from ryu_droplog.config.json_schema import sink_types
+from ryu_droplog.config.receive_settings import file_with
 from ryu_droplog.config.sink_settings import options_of
 from ryu_droplog.pipelines.file_schema import PipelineFile
+from ryu_droplog.plugins.parts import SOURCES
 from ryu_droplog.schema.expected import (
     Kind,
     arguments,
@@ -41,7 +43,7 @@ of ten.
 
 def reference() -> str:
     """The page, with a final newline."""
-    parts = [_HEAD, *_sections("droplog.yaml", "", ConfigurationFile)]
+    parts = [_HEAD, *_sections("droplog.yaml", "", file_with(tuple(SOURCES.own_names())))]
     for name in sink_types():
         options = options_of(name)
         if options.__module__.startswith("ryu_droplog."):  # and not of another package

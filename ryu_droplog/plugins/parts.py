@@ -56,6 +56,16 @@ FILTERS: Registry[FilterKey] = Registry(
 )
 """What a filter may ask of a drop, in the order in which the documentation has it. Each is an
 object of a subclass of `FilterKey`."""
+
+SOURCES: Registry[type[Any]] = Registry(
+    "source",
+    {
+        "geneve": "ryu_droplog.sources.geneve_socket:GeneveSocket",
+    },
+    group="ryu_droplog.sources",
+)
+"""What `receive` may have for keys. Each is a class, a subclass of `sources.receiver.Receiver`."""
+
 OWNERS: Registry[type[Any]] = Registry(
     "owner",
     {

@@ -33,6 +33,10 @@ class Registry(Generic[T]):
         others = entry_points(group=self._group) if self._group is not None else ()
         return list(dict.fromkeys([*self._parts, *sorted(point.name for point in others)]))
 
+    def own_names(self) -> list[str]:
+        """The names of the project's own."""
+        return list(self._parts)
+
     def __contains__(self, name: str) -> bool:
         """Whether a part is called so; nothing is loaded."""
         return name in self._parts or name in self.names()

@@ -17,6 +17,7 @@ from living import ends
 from sinks import Kept, file_sink
 
 from ryu_droplog.config.endpoint import UdpEndpoint
+from ryu_droplog.config.loader import parse
 from ryu_droplog.config.settings import Deduplication
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.owners.base import Names
@@ -339,8 +340,8 @@ def test_other_address_on_the_same_port_takes_over_and_no_datagram_is_lost(
     try:
         assert half.wait(PATIENCE)
         there = UdpEndpoint(later, bed.endpoint.port)
-        sinks, held = [bed.sink], bed.geneve_socket
-        bed.geneve_socket = GeneveSocket(there, SENDERS, None, sinks, [], threading, held)
+        held, route = bed.geneve_socket, Route(None, [bed.sink], [], LogBooks())
+        bed.geneve_socket = GeneveSocket(there, SENDERS, route, threading, beside=held)
         bed.geneve_socket.start()
         held.close(PATIENCE)
         sender.join(PATIENCE)
@@ -348,7 +349,7 @@ def test_other_address_on_the_same_port_takes_over_and_no_datagram_is_lost(
         assert list(range(count)) == sorted(bed.ports())
         assert held.state()["missed"] + bed.geneve_socket.state()["missed"] == 0
         with pytest.raises(ConfigError, match="Address already in use"):
-            GeneveSocket(bed.endpoint, SENDERS, None, [], [], threading)
+            GeneveSocket(bed.endpoint, SENDERS, NOWHERE, threading)
     finally:
         sender.join(PATIENCE)
         bed.close()
@@ -399,7 +400,8 @@ def test_names_and_words_may_change_between_two_datagrams(bed: Bed) -> None:
     bed.geneve_socket.learn_opflex_names(OpflexNames({7: "rule"}))
     bed.send(denied)
     assert bed.all_came(2)
-    bed.geneve_socket.change(senders(load_pipelines(None), {"opflex-access": ("br", "New-")}))
+    text = "bridges: [{name: br, pipeline: opflex-access, prefix: New-}]"
+    bed.geneve_socket.change(parse(text, "droplog.yaml"), load_pipelines(None))
     bed.send(denied)
     assert bed.all_came(3)
     bed.close()
