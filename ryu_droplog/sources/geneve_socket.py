@@ -46,7 +46,10 @@ _MEMINFO = Struct("=9I")  # linux/sock_diag.h: SK_MEMINFO_*, the last one: SK_ME
 
 
 class GeneveSocket(Receiver):
-    """One socket, and its books: a book for each bridge and table that it tells of."""
+    """Drop logs of the OpFlex agent's switch, in Geneve datagrams.
+
+    One socket, and its books: a book for each bridge and table that it tells of.
+    """
 
     KEY = Annotated[
         Annotated[int | str, AfterValidator(parse_receive)] | None,
