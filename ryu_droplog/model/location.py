@@ -10,6 +10,8 @@ from msgspec import Struct
 
 TableKey = tuple[str, int]
 """A table in the books: the name of the source, and the number of the table's book there."""
+NO_TABLE: TableKey = ("", -1)
+"""Of drops that an earlier run has left in a spool: they are in no table's book of this run."""
 
 
 class DropFlow(NamedTuple):

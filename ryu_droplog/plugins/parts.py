@@ -13,7 +13,9 @@ SINKS: Registry[type[Any]] = Registry(
     {
         "stdout": "ryu_droplog.sinks.text:StandardOutput",
         "file": "ryu_droplog.sinks.text:File",
+        "fluent": "ryu_droplog.sinks.fluent:Fluent",
         "syslog": "ryu_droplog.sinks.syslog:Syslog",
+        "otlp": "ryu_droplog.sinks.otlp:Otlp",
         "packet-events": "ryu_droplog.sinks.packet_events:PacketEvents",
     },
     group="ryu_droplog.sinks",
@@ -29,6 +31,7 @@ ENCODERS: Registry[Callable[[Any], Callable[[Any], bytes]]] = Registry(
         "ecs": "ryu_droplog.records.ecs:encoder",
         "ocsf": "ryu_droplog.records.ocsf:encoder",
         "hubble": "ryu_droplog.records.hubble:encoder",
+        "cef": "ryu_droplog.records.cef:encoder",
         "opflex": "ryu_droplog.sinks.encoders:opflex",
         "extended": "ryu_droplog.sinks.encoders:extended",
         "json": "ryu_droplog.sinks.encoders:json",

@@ -61,9 +61,10 @@ class Document:
     def line(self, path: Sequence[object]) -> int | None:
         """The line of the key at `path`, from 1; where it is missing, that of what it misses in.
 
-        None where not even the first step is in the file.
+        None where not even the first step is in the file, or where there is no file: what an
+        option of a command says has the option's name for its source.
         """
-        if self._root is None:
+        if self._root is None or self.source.startswith("--"):
             return None
         node = self._root
         line: int = node.start_mark.line + 1

@@ -68,7 +68,13 @@ class SinkContext(NamedTuple):
         LookupError where no encoding is called so.
         """
         factory: EncoderFactory = ENCODERS.get(encoding)
-        return factory(EncoderContext(self.node, self.explain, self.bridges, payload, line_style))
+        return factory(self.encoder_context(payload, line_style))
+
+    def encoder_context(
+        self, payload: Payload = "headers", line_style: LineStyle = "redirected"
+    ) -> EncoderContext:
+        """What an encoding needs to know beside the drop."""
+        return EncoderContext(self.node, self.explain, self.bridges, payload, line_style)
 
 
 class Failure(NamedTuple):
@@ -86,8 +92,11 @@ class Failure(NamedTuple):
 class Outcome(NamedTuple):
     """What became of some drops."""
 
-    written: Sequence[Share]
-    failed: Sequence[Share]
+    written: Sequence[Share] = ()
+    failed: Sequence[Share] = ()
+    expired: Sequence[Share] = ()
+    spooled: Sequence[Share] = ()
+    """They have gone into the sink's spool."""
 
 
 class Sink(ABC):
@@ -122,6 +131,8 @@ class Sink(ABC):
         """Records that came while the queue was full, or that had to go for others then."""
         self.filtered = 0
         """Records that the sink's own filters left out."""
+        self.expired = 0
+        """Records that were too old, or more than the sink's spool may hold."""
         self.notices: deque[str] = deque(maxlen=NOTICES)
         """What the user should know, for whoever may log: this thread may not."""
         self.broken = False
@@ -139,6 +150,10 @@ class Sink(ABC):
         self._books: dict[TableKey, SinkBook] = {}
         self._handed_on = 0
         """Packets that `put` was called with."""
+        self._recovered = 0
+        """Packets that were in the sink's spool when it was opened."""
+        self._spooled = 0
+        """Packets that are in the sink's spool."""
         self._coming = 0
         """Drops that have their place in the queue, and are still being encoded."""
         self._in_flight: Sequence[Batch] = ()
@@ -224,7 +239,7 @@ class Sink(ABC):
         if self._thread.ident is not None:
             self._thread.join(seconds)
         else:
-            self.finish()
+            self._guarded(self.finish)
         left = self.waiting
         self.abandoned.set()
         return left
@@ -236,6 +251,11 @@ class Sink(ABC):
         """Records in the queue, or being written."""
         with self._lock:
             return self._queue.length + self._coming + self._flying
+
+    @property
+    def lost(self) -> int:
+        """Records that will never be written, though the filters let them through."""
+        return self.failed + self.refused + self.expired
 
     def reading(self, source: str | None = None) -> SinkReading:
         """The books at one moment; with a `source`, its tables alone.
@@ -257,8 +277,8 @@ class Sink(ABC):
                 },
                 waiting,
                 in_flight.total(),
-                0,
-                0,
+                self._spooled,
+                self._recovered,
             )
 
     def state(self) -> dict[str, Any]:
@@ -269,13 +289,14 @@ class Sink(ABC):
                 "since": timestamp(held.since),
                 "seconds": round(time.monotonic() - held.began, 1),
                 "error": held.text.strip().splitlines()[-1],
-                "lost": self.failed + self.refused - held.missing,
+                "lost": self.lost - held.missing,
             }
         return {
             "written": self.written,
             "failed": self.failed,
             "refused": self.refused,
             "filtered": self.filtered,
+            "expired": self.expired,
             "waiting": self.waiting,
             "failure": failure,
         }
@@ -284,7 +305,7 @@ class Sink(ABC):
 
     def note(self, failure: str | None) -> None:
         """For `write`: say once that writing fails and why, and once that it works again."""
-        missing, held = self.failed + self.refused, self.failure
+        missing, held = self.lost, self.failure
         if failure is None and held is not None:
             lost = missing - held.missing
             self.failure = None
@@ -293,6 +314,32 @@ class Sink(ABC):
         elif failure is not None and held is None:
             self.failure = Failure(time.time(), time.monotonic(), failure, missing)
             self.notices.append(f"{self.name}: cannot write: {failure}; counting the drops")
+
+    def settle(self, outcome: Outcome, in_flight: Sequence[Batch] = ()) -> None:
+        """Count what became of drops that were in flight; `in_flight` is what still is.
+
+        For a `deliver` that learns it bit by bit: what it then returns is the rest.
+        """
+        with self._lock:
+            for name in ("written", "failed", "expired"):
+                self._count(name, getattr(outcome, name))
+            self._spooled += sum(share.packets for share in outcome.spooled)
+            self._in_flight = in_flight
+            self._flying = sum(len(batch.items) for batch in in_flight)
+
+    def recover(self, packets: int) -> None:
+        """So many were in the sink's spool when it was opened."""
+        with self._lock:
+            self._recovered += packets
+            self._spooled += packets
+
+    def leave_spool(self, outcome: Outcome) -> None:
+        """Count what became of drops that were in the sink's spool."""
+        with self._lock:
+            for name in ("written", "failed", "expired"):
+                by_table: Sequence[Share] = getattr(outcome, name)
+                self._count(name, by_table)
+                self._spooled -= sum(share.packets for share in by_table)
 
     def mistake(self, what: str) -> None:
         """Say what this type of sink did wrong, once a minute at most."""
@@ -358,10 +405,7 @@ class Sink(ABC):
             except Exception:  # the thread goes on
                 self.mistake(f"a mistake in writing: {traceback.format_exc().rstrip()}")
                 outcome = Outcome((), [share for batch in batches for share in batch.by_table])
-            with self._lock:
-                self._count("written", outcome.written)
-                self._count("failed", outcome.failed)
-                self._in_flight, self._flying = (), 0
+            self.settle(outcome)
             self.ending.wait(LINGER)
         self._guarded(self.finish)
 

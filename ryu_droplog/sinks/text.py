@@ -80,7 +80,7 @@ class _Lines(BatchSink):
 
 
 class StandardOutput(_Lines):
-    """Full lines, as the OpFlex agent's own log has them.
+    """Lines to standard output, as the OpFlex agent's own log has them.
 
     The descriptor is shared with others, so whether it blocks stays as it is.
     """
@@ -99,7 +99,7 @@ class StandardOutput(_Lines):
 
 
 class File(_Lines):
-    """Redirected lines, appended to a file that logrotate may rename, remove or truncate.
+    """Lines appended to a file that logrotate may rename, remove or truncate.
 
     It may be a FIFO: its readers may come and go, and nothing here waits for them.
     """

@@ -128,13 +128,13 @@ def test_clean_up_process_killed_alone_is_noticed_and_replaced(
         assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
         first = program.clean_up_process
         expected = {"pid": first, "needed": True, "restarts": 0}
-        assert expected == program.status()["clean_up"]
+        assert expected == eventually(expected, lambda: program.status()["clean_up"])
         os.kill(first, signal.SIGKILL)
         lost = f"WARNING the clean-up process ({first}) has ended: another is started now"
         assert 1 == eventually(1, lambda: program.times(lost), patience=3)
         second = program.clean_up_process
         expected = {"pid": second, "needed": True, "restarts": 1}
-        assert expected == program.status()["clean_up"]
+        assert expected == eventually(expected, lambda: program.status()["clean_up"])
         assert -signal.SIGKILL == program.end(signal.SIGKILL)
         assert [[], []] == eventually([[], []], lambda: left(switch, bridge), patience=3)
     assert FOREIGN == switch.flows(bridge)

@@ -120,10 +120,10 @@ def test_good_configuration_is_described(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "unknown-key": ("bridge: []\n", ": bridge: unknown key, nearest is bridges; "),
+    "unknown-key": ("bridge: []\n", ":1: bridge: unknown key, nearest is bridges; "),
     "unknown-pipeline": (
         "bridges: [{name: br-int, pipeline: opflex-in}]\n",
-        ': bridges[0].pipeline: got "opflex-in", nearest is opflex-int; expected one of ',
+        ':1: bridges[0].pipeline: got "opflex-in", nearest is opflex-int; expected one of ',
     ),
     "no-yaml": ("{", ":1: "),
 }
@@ -287,7 +287,7 @@ def test_status_without_a_program_and_with_a_wrong_file_names_the_mistake(tmp_pa
     path = write(tmp_path, f"run_directory: {tmp_path}/run\nmeter: {{rate: 0}}\n")
     status, output, errors = droplog(tmp_path, "status", "--config", path)
     assert (2, "") == (status, output)
-    assert errors.startswith(f"ryu-droplog: {path}: meter.rate: got 0; ")
+    assert errors.startswith(f"ryu-droplog: {path}:2: meter.rate: got 0; ")
 
 
 @pytest.mark.parametrize("command", ["status", "doctor", "plan", "clean"])

@@ -26,7 +26,7 @@ from ryu_droplog.config.loader import (
     parse,
 )
 from ryu_droplog.config.settings import Arrivals
-from ryu_droplog.config.sink_spec import SinkSpec
+from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.schema.yaml_document import Document
@@ -64,7 +64,7 @@ DEFAULTS = Settings(
     listen=None,
     meter=Meter(rate=1000, burst=100, required=True),
     lease=Lease(duration=60, renew=20),
-    sinks=(SinkSpec("log", "stdout", options=StandardOutput.Options()),),
+    sinks=(SinkSpec("log", "stdout", options=StandardOutput.Options(), title="standard output"),),
 )
 
 EVENTS = "/usr/local/var/run/aci-containers-packet-event-notification.sock"
@@ -147,7 +147,12 @@ def test_example_file_gives_its_settings() -> None:
         meter=Meter(1000, 100, True),
         lease=Lease(60, 20),
         sinks=(
-            SinkSpec("log", "file", options=File.Options(path="/var/log/ryu-droplog/drop.log")),
+            SinkSpec(
+                "log",
+                "file",
+                options=File.Options(path="/var/log/ryu-droplog/drop.log"),
+                title="/var/log/ryu-droplog/drop.log",
+            ),
         ),
     )
     assert expected == parse_clean(EXAMPLE)
@@ -183,8 +188,14 @@ def test_every_key_away_from_its_default_is_kept() -> None:
         meter=Meter(1, 4294967295, False),
         lease=Lease(3, 1),
         sinks=(
-            SinkSpec("log", "syslog", options=Syslog.Options()),
-            SinkSpec("packet-events", "packet-events", options=PacketEvents.Options(socket=EVENTS)),
+            SinkSpec("log", "syslog", options=Syslog.Options(), title="syslog"),
+            SinkSpec(
+                "packet-events",
+                "packet-events",
+                queue=QueueSpec(30),
+                options=PacketEvents.Options(socket=EVENTS),
+                title=f"packet events to {EVENTS}",
+            ),
         ),
     )
     assert expected == settings

@@ -19,6 +19,8 @@ from ryu_droplog.k8s_events.tokenfile import PERIOD, TokenFile, token_file
 
 WITHIN = 0.5
 """Seconds of a request in these tests; 15 in earnest."""
+PATIENCE = 30.0
+"""Seconds more that a busy machine may take; what is not given up would never end."""
 HEAD = b"HTTP/1.1 200 OK\r\n"
 EVENT = body(
     Key("default", "web", "u", "r", "m"),
@@ -73,7 +75,7 @@ def test_answer_that_trickles_is_given_up_in_time(
     began = time.monotonic()
     with pytest.raises(ApiError, match="did not answer in time"):
         ASK[what](api_of(server))
-    assert 0.9 * WITHIN < time.monotonic() - began < WITHIN + 4
+    assert 0.9 * WITHIN < time.monotonic() - began < WITHIN + PATIENCE
 
 
 @pytest.mark.parametrize("answer", TRICKLES.values(), ids=TRICKLES)
@@ -84,7 +86,7 @@ def test_post_whose_answer_trickles_is_given_up_in_time(server: OddServer, answe
     with suppress(ApiError):
         api_of(server).create_event("default", EVENT)
     assert ["create"] == server.kinds()
-    assert 0.9 * WITHIN < time.monotonic() - began < WITHIN + 4
+    assert 0.9 * WITHIN < time.monotonic() - began < WITHIN + PATIENCE
 
 
 def test_refusal_without_end_is_not_read_to_its_end(server: OddServer) -> None:
@@ -135,7 +137,7 @@ def test_watch_whose_line_does_not_end_is_begun_anew(server: OddServer, answer: 
     began = time.monotonic()
     with pytest.raises(AnswerTimeout):
         list(api_of(server, watch_silence=WITHIN).watch_pods("n1", "1", 60))
-    assert time.monotonic() - began < WITHIN + 4
+    assert time.monotonic() - began < WITHIN + PATIENCE
 
 
 def test_error_of_the_server_is_one_printable_line(server: OddServer) -> None:

@@ -60,8 +60,8 @@ class Bed:
         self.endpoint = UdpEndpoint(host, free_port(host))
         log = LogBooks()
         log.begin(self.sink)
-        route = Route(fold, [self.sink], [], log)
-        self.geneve_socket = GeneveSocket(self.endpoint, SENDERS, route, threading)
+        self.route = Route(fold, [self.sink], [], log)
+        self.geneve_socket = GeneveSocket(self.endpoint, SENDERS, self.route, threading)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.client = socket.socket(family, socket.SOCK_DGRAM)
         self.closed = False
@@ -82,7 +82,8 @@ class Bed:
         return SimpleNamespace(**self.geneve_socket.state()["books"][ALL])
 
     def came(self) -> int:
-        """Datagrams that the books or the counters know."""
+        """Datagrams that the books or the counters know, and that are through the chain."""
+        self.geneve_socket.ingress_queue.settle(PATIENCE)
         return self.total().received + self.told("strangers")
 
     def all_came(self, count: int) -> bool:
@@ -340,8 +341,8 @@ def test_other_address_on_the_same_port_takes_over_and_no_datagram_is_lost(
     try:
         assert half.wait(PATIENCE)
         there = UdpEndpoint(later, bed.endpoint.port)
-        held, route = bed.geneve_socket, Route(None, [bed.sink], [], LogBooks())
-        bed.geneve_socket = GeneveSocket(there, SENDERS, route, threading, beside=held)
+        held = bed.geneve_socket
+        bed.geneve_socket = GeneveSocket(there, SENDERS, bed.route, threading, beside=held)
         bed.geneve_socket.start()
         held.close(PATIENCE)
         sender.join(PATIENCE)

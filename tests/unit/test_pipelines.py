@@ -337,5 +337,5 @@ def test_owner_that_is_not_there_is_refused_with_those_that_are() -> None:
     assert "" == parse_pipeline("pipeline: p\ndiscover: true", "p.yaml").explain
     assert "ovn" == parse_pipeline("pipeline: p\ndiscover: true\nexplain: ovn", "p.yaml").explain
     said = mistake_in("pipeline: p\ndiscover: true\nexplain: acme")
-    assert said.startswith("p.yaml: explain: got ")
+    assert said.startswith("p.yaml:3: explain: got ")
     assert "opflex, neutron, ovn, unknown" in said

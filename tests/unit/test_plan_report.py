@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ryu_droplog.concurrency.backoff import Backoff
 from ryu_droplog.pipelines.loader import AUTO, load_pipelines
 from ryu_droplog.reconcile.desired_state import DesiredFlow, FlowKey, FlowState
 from ryu_droplog.reconcile.plan_report import coming, describe, summarise
@@ -26,7 +27,7 @@ def name(table_id: int) -> str:
 
 
 def paused() -> FlowState:
-    state = FlowState(DesiredFlow(FlowKey(0, 0), 0, b""))
+    state = FlowState(DesiredFlow(FlowKey(0, 0), 0, b""), backoff=Backoff(jitter=lambda: 1.0))
     state.added(5.0)
     state.put_off(10.0, "was removed")
     return state

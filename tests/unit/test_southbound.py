@@ -214,7 +214,7 @@ def test_database_that_was_away_is_asked_anew(
     assert southbound.is_drop(flows[0].cookie)
     server.start()
     server.change("Datapath_Binding", binding, external_ids=["map", [["name", "new"]]])
-    assert southbound.refresh(flows)
+    assert eventually(lambda: southbound.refresh(flows))
     assert "" == southbound.trouble
     assert {KEY: ("new", "switch")} == southbound.directory().datapaths
 
