@@ -281,7 +281,6 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         supervisor = self._supervisor
         for source in supervisor.sources():
             source.read_counters(READING_TIME)
-        geneve_socket = supervisor.geneve_socket
         return {
             "pid": os.getpid(),
             "configuration": {
@@ -292,9 +291,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             "clean_up": supervisor.clean_up_state(),
             "listen": supervisor.listening(),
             "bridges": supervisor.bridges(),
-            "receive": {geneve_socket.name: geneve_socket.state()}
-            if geneve_socket is not None
-            else {},
+            "receive": supervisor.receiving(),
             "sinks": {sink.name: sink.state() for sink in supervisor.sinks.values()},
             "unexplained": supervisor.unexplained(),
         }

@@ -15,7 +15,9 @@ from ryu_droplog.config.json_schema import json_schema
 from ryu_droplog.config.options import choose
 from ryu_droplog.config.settings import Settings
 from ryu_droplog.pipelines.loader import load_pipelines
+from ryu_droplog.plugins.listing import listing
 from ryu_droplog.schema.convert import Mistakes
+from ryu_droplog.text.printable import plain
 
 
 @click.command(
@@ -30,7 +32,12 @@ from ryu_droplog.schema.convert import Mistakes
     is_flag=True,
     help="Print the JSON Schema of droplog.yaml, for editors; FILE is not read.",
 )
-def check_config(path: str | None, schema: bool) -> None:
+@click.option(
+    "--types",
+    is_flag=True,
+    help="List the parts that a configuration may name, of other packages too; FILE is not read.",
+)
+def check_config(path: str | None, schema: bool, types: bool) -> None:
     """Show what the program understands of FILE, or what is wrong with it.
 
     Without FILE it is what RYU_DROPLOG_CONFIG names, else /etc/ryu-droplog/droplog.yaml where it
@@ -39,6 +46,9 @@ def check_config(path: str | None, schema: bool) -> None:
     """
     if schema:
         click.echo(json.dumps(json_schema(), indent=2))
+        return
+    if types:
+        click.echo(plain(listing()))
         return
     with errors_in_one_line():
         settings = _settings(path)

@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
 
 from ryu_droplog import __version__
+from ryu_droplog.plugins.registry import Registry
 from ryu_droplog.text.standard_files import see_that_they_are_open
 
-COMMANDS = {
-    "run": "run:run",
-    "status": "status:status",
-    "doctor": "doctor:doctor",
-    "plan": "plan:plan",
-    "clean": "clean:clean",
-    "check-config": "check_config:check_config",
-    "replay": "replay:replay",
-    "events": "events:events",
-    "send-test": "send_test:send_test",
-    "record-schema": "record_schema:record_schema",
-}
-"""Name -> module in this package and the command in it. A module is loaded when it is needed."""
+COMMANDS: Registry[click.Command] = Registry(
+    "command",
+    {
+        "run": "ryu_droplog.cli.run:run",
+        "status": "ryu_droplog.cli.status:status",
+        "doctor": "ryu_droplog.cli.doctor:doctor",
+        "plan": "ryu_droplog.cli.plan:plan",
+        "clean": "ryu_droplog.cli.clean:clean",
+        "check-config": "ryu_droplog.cli.check_config:check_config",
+        "replay": "ryu_droplog.cli.replay:replay",
+        "events": "ryu_droplog.cli.events:events",
+        "send-test": "ryu_droplog.cli.send_test:send_test",
+        "record-schema": "ryu_droplog.cli.record_schema:record_schema",
+    },
+    group="ryu_droplog.commands",
+)
+"""Each is a command of click. Its module is loaded when it is needed."""
 
 
 class _Commands(click.Group):
     """Looks its commands up in `COMMANDS`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return COMMANDS.names()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        try:
+            return COMMANDS.get(cmd_name)
+        except LookupError:
             return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command = getattr(import_module(f"ryu_droplog.cli.{module}"), name)
-        assert isinstance(command, click.Command)
-        return command
+        except Exception as error:
+            if cmd_name in COMMANDS.own_names():
+                raise
+            return _broken(cmd_name, error)
+
+
+def _broken(name: str, error: Exception) -> click.Command:
+    """Stands for a command of another package that cannot be loaded: it says so, and fails."""
+    reason = f"cannot be loaded: {error or type(error).__name__}"
+
+    def fail() -> None:
+        raise click.ClickException(f"{name}: {reason}")
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, callback=fail, short_help=reason, context_settings=settings)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ryu_droplog.config.filter_spec import FilterSpec, fields
@@ -42,7 +42,8 @@ def changes(
     new_pipelines: Mapping[str, Pipeline],
 ) -> list[Change]:
     """What has changed, and what is off now comes first; each text is on one line."""
-    before, after = dict(_values(old)), dict(_values(new))
+    receivers = list(dict.fromkeys([*old.receive, *new.receive]))
+    before, after = dict(_values(old, receivers)), dict(_values(new, receivers))
     found = [
         Change(key, was.text, now.text, now.on < was.on)
         for key in dict.fromkeys([*before, *after])
@@ -65,8 +66,11 @@ def _of_pipelines(old: Mapping[str, Pipeline], new: Mapping[str, Pipeline]) -> I
             yield Change(f"pipeline {name}", "as it was", "as its file has it now", off=False)
 
 
-def _values(settings: Settings) -> Iterator[tuple[str, _Value]]:
-    """Every key with its value; the keys are those of the file, with names in place of numbers."""
+def _values(settings: Settings, receivers: Sequence[str]) -> Iterator[tuple[str, _Value]]:
+    """Every key with its value; the keys are those of the file, with names in place of numbers.
+
+    `receivers` are the types of sources that either configuration has.
+    """
     drop_log, opflex, events = "drop_log_config", settings.opflex, settings.events
     yield f"{drop_log}.enable", _flag(settings.enable)
     shown = _Value(show(settings.disable_events), on=not settings.disable_events)
@@ -84,7 +88,8 @@ def _values(settings: Settings) -> Iterator[tuple[str, _Value]]:
     for bridge in settings.bridges:
         yield from _bridge(bridge)
     yield "listen", _optional(settings.listen)
-    yield "receive.geneve", _optional(settings.receive)
+    for name in receivers:
+        yield f"receive.{name}", _optional(settings.receive.get(name))
     for key in ("rate", "burst", "required"):
         yield f"meter.{key}", _Value(show(getattr(settings.meter, key)))
     for key in ("duration", "renew"):

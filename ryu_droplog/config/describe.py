@@ -44,7 +44,7 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
             f"{', '.join(pipelines)}; own files: {settings.pipeline_directory or 'none'}",
         ),
         ("listens on", _listen(settings)),
-        ("receives at", f"geneve {settings.receive}" if settings.receive else "nothing"),
+        ("receives at", _receive(settings.receive)),
         ("opflex", _opflex(settings.opflex)),
         ("meter", f"{meter.rate} packets per second and table, burst of {meter.burst} packets"),
         (
@@ -88,6 +88,10 @@ def _listen(settings: Settings) -> str:
         f' {arrivals.bridges} bridges of "*", forgotten {arrivals.forget:g} s after their last'
         " connection"
     )
+
+
+def _receive(places: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {escape(str(place))}" for name, place in places.items()) or "nothing"
 
 
 def _notes(settings: Settings) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from ryu_droplog.config.endpoint import parse_bridge_endpoint, parse_listen, parse_receive, unix
+from ryu_droplog.config.endpoint import parse_bridge_endpoint, parse_listen, unix
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
     LONGEST_LEASE,
@@ -209,18 +209,9 @@ class BooksKeys(BaseModel):
 
 
 class ReceiveKeys(BaseModel):
-    """Where drop logs of others are received."""
+    """Where drops of others are received; its keys are in `config.receive_settings`."""
 
     model_config = STRICT
-
-    geneve: Annotated[
-        Annotated[int | str, checked_by(parse_receive)] | None,
-        Expected("ADDRESS:PORT, a port, or null"),
-    ] = Field(
-        default=None,
-        description="where the drop logs of the OpFlex agent's switch are received; null: nowhere",
-        examples=["127.0.0.1:50000"],
-    )
 
 
 _Filters = Annotated[tuple[dict[Any, Any], ...], Field(strict=False), Expected("a list of filters")]

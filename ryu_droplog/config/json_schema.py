@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from ryu_droplog.config.file_schema import ConfigurationFile, SinkKeys
+from ryu_droplog.config.file_schema import SinkKeys
+from ryu_droplog.config.receive_settings import file_with, source_types
 from ryu_droplog.config.sink_settings import keys_of
 from ryu_droplog.plugins.parts import SINKS
 
@@ -21,14 +22,15 @@ def json_schema() -> dict[str, Any]:
     is stricter.
     """
     types = sink_types()
-    models: list[Any] = [ConfigurationFile, *types.values()]
+    file = file_with(tuple(source_types()))
+    models: list[Any] = [file, *types.values()]
     references, schema = models_json_schema([(model, "validation") for model in models])
     definitions = schema["$defs"]
 
     def definition(model: Any) -> Any:
         return definitions.pop(references[model, "validation"]["$ref"].rpartition("/")[2])
 
-    root = definition(ConfigurationFile)
+    root = definition(file)
     choices = []
     for name, model in types.items():
         definitions[f"sink-{name}"] = sink = definition(model)

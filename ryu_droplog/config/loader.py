@@ -14,7 +14,6 @@ from ryu_droplog.config.endpoint import (
     TcpEndpoint,
     UnixEndpoint,
     parse_listen,
-    parse_receive,
 )
 from ryu_droplog.config.file_schema import (
     BooksKeys,
@@ -26,10 +25,10 @@ from ryu_droplog.config.file_schema import (
     MeterKeys,
     OpflexKeys,
     PruneKeys,
-    ReceiveKeys,
 )
 from ryu_droplog.config.filter_settings import filters_of
 from ryu_droplog.config.filter_spec import DEFAULTS as DEFAULT_FILTERS
+from ryu_droplog.config.receive_settings import file_model, receive_of
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
     LONGEST_LEASE,
@@ -111,10 +110,9 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
     """
     document = Document(text, source)
     data = {} if document.data is None else document.data
-    file = convert(document, ConfigurationFile, data)
+    file = convert(document, file_model(document, data), data)
     drop_log = file.drop_log_config or DropLogConfigKeys()
     listen, arrivals = _listen(file.listen)
-    geneve = (file.receive or ReceiveKeys()).geneve
     opflex, events = file.opflex or OpflexKeys(), file.events or EventsKeys()
     prune, throttle = file.prune or PruneKeys(), file.throttle
     output = _output(drop_log.opflex_redirect_drop_logs, file.log_directory, document)
@@ -133,7 +131,7 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         lease=_lease(file.lease or LeaseKeys(), document),
         throttle=Deduplication(throttle.window, throttle.entries) if throttle else None,
         report_interval=(file.books or BooksKeys()).interval,
-        receive=None if geneve is None else parse_receive(geneve),
+        receive=receive_of(file),
         prune=filters_of(
             prune.filters,
             document,

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ryu_droplog.config.file_schema import ConfigurationFile, SinkKeys
+from ryu_droplog.config.file_schema import SinkKeys
 from ryu_droplog.config.json_schema import sink_types
+from ryu_droplog.config.receive_settings import file_with
 from ryu_droplog.config.sink_settings import options_of
 from ryu_droplog.pipelines.file_schema import PipelineFile
+from ryu_droplog.plugins.listing import parts
+from ryu_droplog.plugins.parts import REGISTRIES, SOURCES
 from ryu_droplog.schema.expected import (
     Kind,
     arguments,
@@ -41,7 +44,7 @@ of ten.
 
 def reference() -> str:
     """The page, with a final newline."""
-    parts = [_HEAD, *_sections("droplog.yaml", "", ConfigurationFile)]
+    parts = [_HEAD, *_sections("droplog.yaml", "", file_with(tuple(SOURCES.own_names())))]
     models: list[type[BaseModel]] = [SinkKeys]
     for name in sink_types():
         options = options_of(name)
@@ -59,8 +62,21 @@ def reference() -> str:
             for section in _sections("Sinks", "sinks[].", model, top=False)
         ),
         *_sections("Pipeline files", "", PipelineFile),
+        *_parts(),
     ]
     return "\n".join(parts)
+
+
+def _parts() -> Iterator[str]:
+    """The parts that are registered, by the place in the configuration that names them."""
+    yield (
+        "## Parts\n\nWhat a configuration may name; [extending.md](extending.md) says how one is"
+        " added. `ryu-droplog check-config --types` lists those of other packages, too.\n"
+    )
+    for registry in REGISTRIES:
+        rows = [f"### {registry.where}\n", "| name | what |", "| --- | --- |"]
+        rows += [f"| `{part.name}` | {_cell(part.about)} |" for part in parts(registry, own=True)]
+        yield "\n".join(rows) + "\n"
 
 
 def _sections(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from msgspec import Struct
 
 from ryu_droplog.config.capture_spec import FlowSpec
-from ryu_droplog.config.endpoint import Endpoint, TcpEndpoint, UdpEndpoint
+from ryu_droplog.config.endpoint import Endpoint, TcpEndpoint
 from ryu_droplog.config.filter_spec import DEFAULTS, FilterSpec
 from ryu_droplog.config.sink_spec import SinkSpec
 
@@ -169,8 +170,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """None: repeats are not folded."""
     report_interval: int = 60
     """Seconds between two reports of the books in the program's log; 0: none."""
-    receive: UdpEndpoint | None = None
-    """Where drop logs of the OpFlex agent's switch are received; None: nowhere."""
+    receive: Mapping[str, Any] = MappingProxyType({})
+    """Where drops of others are received, by the type of source; a place is as its class has it."""
     prune: tuple[FilterSpec, ...] = DEFAULTS
     """What is left out: the default rules, where they are wanted, and the user's filters."""
     opflex: Opflex = Opflex()

@@ -23,6 +23,7 @@ SINKS: Registry[type[Any]] = Registry(
         "pcapng": "ryu_droplog.sinks.pcapng:Pcapng",
     },
     group="ryu_droplog.sinks",
+    where="sinks[].type",
 )
 """Where drops go. Each is a class with `Options`, a subclass of `SinkOptions`: its own keys."""
 
@@ -40,6 +41,7 @@ ENCODERS: Registry[Callable[[Any], Callable[[Any], bytes]]] = Registry(
         "json": "ryu_droplog.sinks.encoders:json",
     },
     group="ryu_droplog.encoders",
+    where="sinks[].encode",
 )
 """What `encode:` of a sink may be. Each is a function that takes a `records.context.EncoderContext`
 and returns what makes a line of bytes, in ASCII and without its end, of a Drop."""
@@ -60,9 +62,21 @@ FILTERS: Registry[FilterKey] = Registry(
         "reason": "ryu_droplog.filters.reason:REASON",
     },
     group="ryu_droplog.filters",
+    where="keys of filters",
 )
 """What a filter may ask of a drop, in the order in which the documentation has it. Each is an
 object of a subclass of `FilterKey`."""
+
+SOURCES: Registry[type[Any]] = Registry(
+    "source",
+    {
+        "geneve": "ryu_droplog.sources.geneve_socket:GeneveSocket",
+    },
+    group="ryu_droplog.sources",
+    where="keys of receive",
+)
+"""What `receive` may have for keys. Each is a class, a subclass of `sources.receiver.Receiver`."""
+
 OWNERS: Registry[type[Any]] = Registry(
     "owner",
     {
@@ -72,6 +86,10 @@ OWNERS: Registry[type[Any]] = Registry(
         "unknown": "ryu_droplog.owners.unknown:Unknown",
     },
     group="ryu_droplog.owners",
+    where="owners of bridges, explain of pipelines",
 )
 """Whose bridge it may be. Each is a class without parameters, a subclass of `owners.base.Owner`.
 Of two that recognise a bridge with the same certainty the first one counts."""
+
+REGISTRIES: tuple[Registry[Any], ...] = (SINKS, ENCODERS, SOURCES, FILTERS, OWNERS)
+"""All that a configuration may name."""

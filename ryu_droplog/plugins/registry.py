@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
@@ -17,21 +16,36 @@ class Registry(Generic[T]):
     A name of the project's own is never taken by another package.
     """
 
-    def __init__(self, kind: str, parts: Mapping[str, str], group: str | None = None) -> None:
-        """`kind` is what a part is called in messages (`sink`).
+    def __init__(
+        self,
+        kind: str,
+        parts: Mapping[str, str],
+        group: str | None = None,
+        where: str = "",
+    ) -> None:
+        """`kind` is what a part is called in messages (`sink`), `where` is where names are given.
 
         `parts` gives the place of each as `module:attribute`; `group` is the entry point group in
         which other packages register theirs, None: they cannot.
         """
         self.kind = kind
+        self.where = where or f"{kind}s"
         self._parts = dict(parts)
         self._group = group
         self._loaded: dict[str, T] = {}
 
     def names(self) -> list[str]:
         """All names, the project's own first; nothing is loaded."""
-        others = entry_points(group=self._group) if self._group is not None else ()
+        if self._group is None:
+            return list(self._parts)
+        from importlib.metadata import entry_points  # which takes long
+
+        others = entry_points(group=self._group)
         return list(dict.fromkeys([*self._parts, *sorted(point.name for point in others)]))
+
+    def own_names(self) -> list[str]:
+        """The names of the project's own."""
+        return list(self._parts)
 
     def __contains__(self, name: str) -> bool:
         """Whether a part is called so; nothing is loaded."""

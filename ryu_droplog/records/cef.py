@@ -25,7 +25,7 @@ _DIRECTIONS: Mapping[str, str] = {"ingress": "0", "egress": "1"}
 
 
 def encoder(context: EncoderContext) -> Encode:
-    """One line a drop."""
+    """Common Event Format, one line a drop."""
     maker = RecordMaker(context)
 
     def encode(drop: Drop) -> bytes:

@@ -35,7 +35,7 @@ _ALLOWED = {"type": ["connection", "allowed"], "action": "permitted"}
 
 
 def encoder(context: EncoderContext) -> Encode:
-    """One JSON object a drop."""
+    """Elastic Common Schema, a JSON object a drop."""
     maker = RecordMaker(context)
     host = {"name": context.node}
     observer: dict[str, Any] = {

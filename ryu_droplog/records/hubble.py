@@ -36,7 +36,7 @@ _ICMPV6_NAMES = {
 
 
 def encoder(context: EncoderContext) -> Encode:
-    """One JSON object a drop."""
+    """Flows of Cilium's Hubble, a JSON object a drop."""
     maker = RecordMaker(context)
     node = context.node
 

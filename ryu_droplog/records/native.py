@@ -9,7 +9,7 @@ from ryu_droplog.records.maker import RecordMaker
 
 
 def encoder(context: EncoderContext) -> Encode:
-    """One JSON object a drop."""
+    """The record, as docs/record.md has it, a JSON object a drop."""
     maker = RecordMaker(context)
 
     def encode(drop: Drop) -> bytes:

@@ -46,7 +46,7 @@ _FLAG_BITS = {
 
 
 def encoder(context: EncoderContext) -> Encode:
-    """One JSON object a drop."""
+    """Network Activity of the Open Cybersecurity Schema Framework, a JSON object a drop."""
     maker = RecordMaker(context)
     device = {"type_id": 1, "type": "Server", "hostname": context.node}
     product = {"name": names.PRODUCT, "vendor_name": names.VENDOR, "version": __version__}

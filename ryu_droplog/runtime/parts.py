@@ -16,7 +16,7 @@ from ryu_droplog.owners.opflex_names import PolicyNames
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sources.base import Route
-from ryu_droplog.sources.geneve_socket import GeneveSocket
+from ryu_droplog.sources.receiver import Receiver
 
 LOG = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Parts(NamedTuple):
     sinks: Mapping[str, Sink]
     route: Route | None
     policies: PolicyNames | None
-    geneve_socket: GeneveSocket | None
+    receivers: Mapping[str, Receiver]
     listener: Listener | None
     listening: socket.socket | None
     """Where the listener is to listen from now on; None: where it does."""
@@ -47,13 +47,13 @@ def surely(step: Callable[[], object]) -> None:
         LOG.exception("going over to another configuration: one thing has failed")
 
 
-def discard(fresh: Sequence[Sink | GeneveSocket], seconds: float) -> None:
+def discard(fresh: Sequence[Sink | Receiver], seconds: float) -> None:
     """Close parts that never came into use; what they have taken meanwhile is written first.
 
     Each may take so many seconds.
     """
     for part in reversed(fresh):
         surely(partial(part.close, seconds))
-        report = part.report() if isinstance(part, GeneveSocket) else None
+        report = part.report() if isinstance(part, Receiver) else None
         if report:
             LOG.info("%s", report)

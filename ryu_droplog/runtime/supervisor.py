@@ -36,13 +36,13 @@ from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.context import node_name
 from ryu_droplog.runtime.books import BooksCheck, Reading, read
 from ryu_droplog.runtime.parts import Parts, discard, surely
+from ryu_droplog.runtime.receivers import Receivers
 from ryu_droplog.runtime.sink_set import SinkSet
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sources.base import Route
 from ryu_droplog.sources.bridge import BridgeSource, never_connected
 from ryu_droplog.sources.bridges import BridgeSources
-from ryu_droplog.sources.geneve_log import senders
-from ryu_droplog.sources.geneve_socket import GeneveSocket
+from ryu_droplog.sources.receiver import Receiver
 
 LOG = logging.getLogger(__name__)
 
@@ -68,12 +68,12 @@ class Supervisor:
         self._threads = threads
         self._claims = Claims(run_directory, generation)
         self._bridge_sources = BridgeSources(threads)
+        self._receivers = Receivers(threads, self._explanations)
         self._clean_up = CleanUpClient()
         self._connectors: dict[str, tuple[Bridge, Connector]] = {}
         self._reaches: dict[str, tuple[Bridge, Reach]] = {}
         """Of each bridge that is configured and to be connected."""
         self._listener: Listener | None = None
-        self._geneve_socket: GeneveSocket | None = None
         self._policies: PolicyNames | None = None
         self._current_route: Route | None = None
         """Where drops go now."""
@@ -128,17 +128,13 @@ class Supervisor:
             for source in self.sources():
                 source.learn_opflex_names(names)
 
-    def sources(self) -> list[BridgeSource | GeneveSocket]:
+    def sources(self) -> list[BridgeSource | Receiver]:
         """Where drops come from, or came from."""
-        return [
-            *list(self.bridge_sources.values()),
-            *([self._geneve_socket] if self._geneve_socket else []),
-        ]
+        return [*list(self.bridge_sources.values()), *self._receivers.by_type.values()]
 
-    @property
-    def geneve_socket(self) -> GeneveSocket | None:
-        """Where datagrams are received, if they are."""
-        return self._geneve_socket
+    def receiving(self) -> dict[str, Any]:
+        """What `status` tells of the sources that `receive` names, by their names."""
+        return self._receivers.state()
 
     def notices(self) -> Iterator[tuple[int, str]]:
         """What the user should know, each once, with its level of logging."""
@@ -215,32 +211,6 @@ class Supervisor:
 
     # Parts: what stays is the same object
 
-    def _new_geneve_socket(
-        self,
-        settings: Settings,
-        pipelines: Mapping[str, Pipeline],
-        route: Route,
-        fresh: list[Any],
-    ) -> GeneveSocket | None:
-        if settings.receive is None or not settings.enable:
-            return None
-        held = self._geneve_socket
-        if held is not None and held.endpoint == settings.receive:
-            return held
-        names = senders(pipelines, settings.by_pipeline)
-        shared = held is not None and held.endpoint.port == settings.receive.port
-        made = GeneveSocket(
-            settings.receive,
-            names,
-            route,
-            self._threads,
-            self._explanations,
-            beside=held if shared else None,
-        )
-        fresh.append(made)
-        made.start()
-        return made
-
     def _new_listener(
         self, settings: Settings, undo: ExitStack
     ) -> tuple[Listener | None, socket.socket | None]:
@@ -291,7 +261,7 @@ class Supervisor:
             self.sinks,
             self._current_route,
             self._policies,
-            self._geneve_socket,
+            self._receivers.by_type,
             self._listener,
             None,
             self._connectors,
@@ -330,13 +300,13 @@ class Supervisor:
         undo: ExitStack,
     ) -> Parts:
         """What is to run, with its threads, which wait at the gate; nothing of it is in use yet."""
-        fresh: list[Sink | GeneveSocket] = []
+        fresh: list[Sink | Receiver] = []
         undo.callback(self._sinks.forget, fresh)
         undo.callback(discard, fresh, CLOSE_TIME)
         wanted = settings.sinks if settings.enable or self.sinks else ()
         sinks = self._sinks.prepare(wanted, fresh)
         route = self._route(settings, sinks)
-        geneve_socket = self._new_geneve_socket(settings, pipelines, route, fresh)
+        receivers = self._receivers.prepare(settings, pipelines, route, fresh)
         listener, listening = self._new_listener(settings, undo)
         connectors = self._new_connectors(settings, undo)
         policies = PolicyNames(settings.opflex.ids_directory)
@@ -357,7 +327,7 @@ class Supervisor:
             sinks,
             route,
             policies,
-            geneve_socket,
+            receivers,
             listener,
             listening,
             connectors,
@@ -373,7 +343,8 @@ class Supervisor:
         self._settings, self._pipelines = parts.settings, parts.pipelines
         self._sinks.use(parts.sinks)
         self._current_route, self._policies = parts.route, parts.policies
-        self._geneve_socket, self._listener = parts.geneve_socket, parts.listener
+        self._receivers.use(parts.receivers)
+        self._listener = parts.listener
         self._connectors, self._reaches = parts.connectors, parts.reaches
         for step in self._steps():
             if undoing:
@@ -387,9 +358,7 @@ class Supervisor:
         if settings is None:
             return
         yield partial(self._bridge_sources.change, self._is_listed, settings.arrivals)
-        if self._geneve_socket is not None:
-            named = senders(self._pipelines, settings.by_pipeline)
-            yield partial(self._geneve_socket.change, named)
+        yield from self._receivers.changing(settings, self._pipelines)
         assert self._current_route is not None
         names = self._opflex_names()
         for source in self.sources():
@@ -413,13 +382,7 @@ class Supervisor:
             if parts.listening is not None and parts.settings.listen is not None:
                 surely(partial(listener.move, parts.settings.listen, parts.listening))
             surely(partial(listener.change, parts.settings.bridges, parts.settings.arrivals))
-        received = former.geneve_socket
-        if received is not None and received is not parts.geneve_socket:
-            surely(partial(received.close, CLOSE_TIME))
-            LOG.info("%s", received.report() or f"{received.name}: closed")
-        receives = parts.geneve_socket
-        if receives is not None and receives is not received:
-            LOG.info("%s: receiving, with a buffer of %d bytes", receives.name, receives.buffer)
+        surely(partial(self._receivers.commit, former.receivers))
         kept = parts.sinks.values()
         self._sinks.retired([sink for sink in former.sinks.values() if sink not in kept])
         gate.decide(go_on=True)

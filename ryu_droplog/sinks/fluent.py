@@ -141,7 +141,7 @@ class Connection:
 
 
 class Fluent(ForwardingSink):
-    """Chunks as PackedForward, acknowledged where that is asked for.
+    """Drops to Fluentd, Fluent Bit and Vector: chunks as PackedForward, acknowledged where that is asked for.
 
     It stays with a receiver until that fails.
     """

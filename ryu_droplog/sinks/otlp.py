@@ -25,7 +25,7 @@ class Exporter(Protocol):
 
 
 class Otlp(ForwardingSink):
-    """A client of an OTLP receiver, the OpenTelemetry Collector say."""
+    """OpenTelemetry logs to an OTLP receiver, the OpenTelemetry Collector say."""
 
     Options = OtlpOptions
 

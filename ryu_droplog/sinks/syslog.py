@@ -49,7 +49,9 @@ class _Handler(SysLogHandler):
 
 
 class Syslog(Sink):
-    """A sink of the type `syslog`; making one makes one of its two subclasses."""
+    """Messages to a syslog daemon or server, by RFC 3164 or RFC 5424.
+
+    Making one makes one of its two subclasses."""
 
     Options = SyslogOptions
 

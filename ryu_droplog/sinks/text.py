@@ -100,7 +100,7 @@ def _joined(items: Sequence[Any]) -> bytes:
 
 
 class StandardOutput(_Lines):
-    """Full lines, as the OpFlex agent's own log has them.
+    """Lines to standard output, as the OpFlex agent's own log has them.
 
     The descriptor is shared with others, so whether it blocks stays as it is.
     """

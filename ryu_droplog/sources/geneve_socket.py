@@ -13,16 +13,22 @@ from collections.abc import Mapping
 from contextlib import suppress
 from struct import Struct
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
-from ryu_droplog.config.endpoint import UdpEndpoint
+from pydantic import AfterValidator, Field
+
+from ryu_droplog.config.endpoint import UdpEndpoint, parse_receive
+from ryu_droplog.config.settings import Settings
 from ryu_droplog.connections.shared_port import port_shared
 from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.errors import ConfigError, why
 from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import OpflexNames
-from ryu_droplog.sources.base import Route, Source
-from ryu_droplog.sources.geneve_log import GeneveLogReader, Sender
+from ryu_droplog.pipelines.loader import Pipeline
+from ryu_droplog.schema.expected import Expected
+from ryu_droplog.sources.base import Route
+from ryu_droplog.sources.geneve_log import GeneveLogReader, Sender, senders
+from ryu_droplog.sources.receiver import Receiver, ReceiverContext
 
 BUFFER = 128 * 1024 * 1024
 """Bytes of the receive buffer that are asked for; net.core.rmem_max is the limit without root."""
@@ -39,8 +45,21 @@ _TIMEVAL = Struct("@ll")
 _MEMINFO = Struct("=9I")  # linux/sock_diag.h: SK_MEMINFO_*, the last one: SK_MEMINFO_DROPS
 
 
-class GeneveSocket(Source):
-    """One socket, and its books: a book for each bridge and table that it tells of."""
+class GeneveSocket(Receiver):
+    """Drop logs of the OpFlex agent's switch, in Geneve datagrams.
+
+    One socket, and its books: a book for each bridge and table that it tells of.
+    """
+
+    KEY = Annotated[
+        Annotated[int | str, AfterValidator(parse_receive)] | None,
+        Expected("ADDRESS:PORT, a port, or null"),
+        Field(
+            description="where the drop logs of the OpFlex agent's switch are received;"
+            " null: nowhere",
+            examples=["127.0.0.1:50000"],
+        ),
+    ]
 
     def __init__(
         self,
@@ -58,11 +77,12 @@ class GeneveSocket(Source):
         to the one whose address is more specific. `threads` is `threading` as it was before
         eventlet changed it.
         """
-        self.endpoint = endpoint
+        self.place = endpoint
         name, books = f"geneve {endpoint}", SourceBooks()
         self._logs = GeneveLogReader(name, senders, books, explanations)
         self._stopping = False
-        self._socket: Socket = _open(endpoint, beside._socket if beside is not None else None)
+        shared = beside is not None and beside.place.port == endpoint.port
+        self._socket: Socket = _open(endpoint, beside._socket if beside and shared else None)
         try:
             super().__init__(name, self._logs, books, route, threads)
         except BaseException:  # a thread that cannot be started, say
@@ -72,17 +92,27 @@ class GeneveSocket(Source):
             raise
         self._thread = threads.Thread(target=self._run, name=f"receive-{endpoint}", daemon=True)
 
+    @classmethod
+    def prepare(
+        cls, place: UdpEndpoint, context: ReceiverContext, beside: GeneveSocket | None
+    ) -> GeneveSocket:
+        names = senders(context.pipelines, context.settings.by_pipeline)
+        return cls(place, names, context.route, context.threads, context.explanations, beside)
+
     def start(self) -> None:
         """Begin to read."""
         self._thread.start()
 
-    def change(self, senders: Mapping[int, Sender]) -> None:
+    def change(self, settings: Settings, pipelines: Mapping[str, Pipeline]) -> None:
         """Take other names of the bridges that report drops."""
-        self._logs.change(senders)
+        self._logs.change(senders(pipelines, settings.by_pipeline))
 
     def learn_opflex_names(self, names: OpflexNames) -> None:
         """Take what the OpFlex agent calls its policies and groups."""
         self._logs.learn_opflex_names(names)
+
+    def how(self) -> str:
+        return f"receiving, with a buffer of {self.buffer} bytes"
 
     @property
     def buffer(self) -> int:
@@ -103,7 +133,7 @@ class GeneveSocket(Source):
     def close(self, seconds: float) -> None:
         """Read what is in the buffer, for so many seconds at most, and send it to the sinks."""
         with suppress(OSError):  # from now on nothing comes but from itself (connect(2))
-            self._socket.connect((self.endpoint.host, self.endpoint.port))
+            self._socket.connect((self.place.host, self.place.port))
         self._stopping = True
         if self._thread.ident is not None:
             self._thread.join(seconds)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ryu_droplog import __version__
+from ryu_droplog.plugins.parts import REGISTRIES
 
 COMMAND = (
     sys.executable,
@@ -76,6 +77,16 @@ def test_help_names_what_there_is(
     status, output, errors = droplog(tmp_path, *arguments)
     assert (0, "") == (status, errors)
     assert [] == [word for word in expected if word not in output]
+
+
+def test_types_lists_what_a_configuration_may_name(tmp_path: Path) -> None:
+    status, output, errors = droplog(tmp_path, "check-config", "--types", "/no/such/file")
+    assert (0, "") == (status, errors)
+    listed = [line.split() for line in output.splitlines()]
+    names = [words[0] for words in listed if len(words) > 1]
+    for registry in REGISTRIES:
+        assert set(registry.own_names()) <= set(names)
+    assert not any(text in output for text in ("cannot be loaded", "says nothing"))
 
 
 def test_version_is_the_packages(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def settings(text: str) -> Settings:
     ],
 )
 def test_receive_takes_an_address_or_a_port(value: str, expected: UdpEndpoint | None) -> None:
-    assert expected == settings(f"receive: {{geneve: {value}}}").receive
+    assert expected == settings(f"receive: {{geneve: {value}}}").receive.get("geneve")
 
 
 def test_filters_come_behind_the_defaults() -> None:

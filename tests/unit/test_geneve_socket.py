@@ -17,6 +17,7 @@ from living import ends
 from sinks import Kept, file_sink
 
 from ryu_droplog.config.endpoint import UdpEndpoint
+from ryu_droplog.config.loader import parse
 from ryu_droplog.config.settings import Deduplication
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.owners.base import Names
@@ -400,7 +401,8 @@ def test_names_and_words_may_change_between_two_datagrams(bed: Bed) -> None:
     bed.geneve_socket.learn_opflex_names(OpflexNames({7: "rule"}))
     bed.send(denied)
     assert bed.all_came(2)
-    bed.geneve_socket.change(senders(load_pipelines(None), {"opflex-access": ("br", "New-")}))
+    text = "bridges: [{name: br, pipeline: opflex-access, prefix: New-}]"
+    bed.geneve_socket.change(parse(text, "droplog.yaml"), load_pipelines(None))
     bed.send(denied)
     assert bed.all_came(3)
     bed.close()
