@@ -13,6 +13,8 @@ from benchmarks import chain, encode, live, memory, prune, receive, storm
 from benchmarks.report import Report
 
 SECTIONS = ("chain", "encode", "prune", "receive", "live", "storm", "memory", "idle")
+ON_REQUEST = ("fleet",)
+"""Sections that are measured only when they are named."""
 LIVE_SECONDS, STORM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 30.0
 QUICK_SECONDS = 3.0
 
@@ -43,6 +45,10 @@ def main() -> int:
             memory.run(report, quick)
         if "idle" in arguments.only:
             memory.idle(report, seconds or usual or IDLE_SECONDS)
+        if "fleet" in arguments.only:
+            from benchmarks import fleet  # needs the receivers of the tests
+
+            fleet.run(report, quick, seconds)
     except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -66,9 +72,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
 def _sections(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
-        if name not in SECTIONS:
+        if name not in SECTIONS + ON_REQUEST:
             raise argparse.ArgumentTypeError(
-                f"got {name!r}, expected some of {', '.join(SECTIONS)} with commas between"
+                f"got {name!r}, expected some of {', '.join(SECTIONS + ON_REQUEST)} "
+                "with commas between"
             )
     return names
 
