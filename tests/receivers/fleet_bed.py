@@ -66,8 +66,6 @@ def ask(engine: ClickHouse, name: str, truth: Truth) -> tuple[list[dict[str, Any
 def stored_bytes(engine: ClickHouse, table: str) -> float:
     """Compressed bytes of a row, indexes included, after ClickHouse has merged what there is."""
     engine.query(f"OPTIMIZE TABLE droplog.{table} FINAL")
-    (row,) = engine.query(
-        f"""SELECT sum(bytes_on_disk) / sum(rows) AS bytes FROM system.parts
-            WHERE active AND database = 'droplog' AND table = '{table}'"""
-    )
-    return float(row["bytes"])
+    (query,) = statements("sizes")
+    (octets,) = [row["bytes_a_record"] for row in engine.query(query) if row["table"] == table]
+    return float(octets)

@@ -19,12 +19,19 @@ import pytest
 from checkout import ROOT
 from confluent_kafka import Producer
 from fleet.catalogue import MINUTE
-from fleet.documents import QUESTIONS
+from fleet.documents import QUESTIONS, statements
 from fleet.simulation import Simulation, Size
 from fleet.writer import write
 
 from .clickhouse import ClickHouse
-from .fleet_bed import TOPIC, ask, make_tables, make_topic, wait_for_records
+from .fleet_bed import (
+    TOPIC,
+    ask,
+    make_tables,
+    make_topic,
+    stored_bytes,
+    wait_for_records,
+)
 from .kafka import TansuBroker
 
 PATIENCE = 400.0
@@ -87,6 +94,11 @@ def test_what_is_no_record_is_kept_apart(asked: Asked) -> None:
     assert rows[0]["error"] == "JSON, but not a record: it has no problem"
     assert rows[1]["message"].encode() == NO_RECORDS[0]
     assert "Cannot parse" in rows[1]["error"]
+
+
+def test_a_drop_takes_a_fraction_of_its_packet_in_json(asked: Asked) -> None:
+    records = asked.engine.query("SELECT avg(length(packet)) AS octets FROM droplog.drops")
+    assert 0 < stored_bytes(asked.engine, "drops") < records[0]["octets"] / 4
 
 
 def test_the_rest_of_the_record_can_be_asked_for(asked: Asked) -> None:
@@ -163,6 +175,35 @@ def test_what_began_within_ten_seconds_on_more_than_ten_nodes(asked: Asked) -> N
     for problem in planned:
         began = seconds(rows[identity(problem)]["began"])
         assert began == pytest.approx(problem["began"], abs=1e-5)
+
+
+def test_each_thing_is_kept_for_its_time() -> None:
+    ages = (1, 8, 31)  # days
+    with ClickHouse() as engine:
+        for statement in statements("tables"):
+            engine.query(statement)
+        engine.query("SYSTEM STOP TTL MERGES")
+        for age in ages:
+            engine.query(
+                f"""INSERT INTO droplog.drops
+                        (time, first_time, packets, node, problem, packet, frame_data, source_ip)
+                    SELECT now64(9) - INTERVAL {age} DAY AS time, time, {age}, 'node-1',
+                        'a problem', '{{"ipv4": {{}}}}', 'AAAA', '10.0.0.1'"""
+            )
+        engine.query("SYSTEM START TTL MERGES")
+        engine.query("OPTIMIZE TABLE droplog.drops FINAL")
+        rows = engine.query(
+            "SELECT packets, packet, frame_data, source_ip FROM droplog.drops ORDER BY packets"
+        )
+        kept = {"packets": 1, "packet": '{"ipv4": {}}', "frame_data": "AAAA"}
+        ends = {"source_ip": "10.0.0.1"}
+        assert rows == [{**kept, **ends}, {"packets": 8, "packet": "", "frame_data": "", **ends}]
+        minutes = engine.query("SELECT sum(packets) AS packets FROM droplog.drop_minutes")
+        assert minutes == [{"packets": sum(ages)}]
+        (problem,) = engine.query(
+            "SELECT dateDiff('day', first, last) AS days FROM droplog.problem_list"
+        )
+        assert problem == {"days": 30}
 
 
 def test_simulator_writes_what_it_says(tmp_path: Path) -> None:

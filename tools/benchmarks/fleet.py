@@ -27,7 +27,7 @@ ENCODING = "ecs"
 TIMES = 5
 """How often each question is asked."""
 INGEST_TIME = 1800.0
-"""Seconds that ClickHouse may take behind the writer."""
+"""Seconds that ClickHouse may take."""
 LOOK_PAUSE = 2.0
 _JSON_COLUMNS = ("context", "packet", "frame_data")
 """What tables.sql keeps for a week."""
@@ -49,7 +49,6 @@ def run(report: Report, quick: bool, seconds: float | None) -> None:
     try:
         with TansuBroker() as broker, ClickHouse() as engine:
             fleet_bed.make_topic(broker)
-            fleet_bed.make_tables(engine, broker, ENCODING)
             _take_in(section, simulation, broker, engine)
             _sizes(section, engine)
             _ask(section, engine, simulation.truth)
@@ -84,11 +83,13 @@ class _Intake(threading.Thread):
 def _take_in(
     section: Section, simulation: Simulation, broker: TansuBroker, engine: ClickHouse
 ) -> None:
+    """All records, and then how fast ClickHouse takes them, while nobody writes."""
     records = simulation.size.records
-    intake = _Intake(engine, records)
-    intake.start()
     events = simulation.events()
     written, octets, seconds = write(events, broker.brokers, fleet_bed.TOPIC, records)
+    fleet_bed.make_tables(engine, broker, ENCODING)
+    intake = _Intake(engine, records)
+    intake.start()
     deadline = time.monotonic() + INGEST_TIME
     while intake.is_alive():
         intake.join(10)

@@ -112,8 +112,16 @@ class Node:
         data = self._encode(drop)
         if not presence.keys[which]:
             presence.keys[which] = _signature(data)
-        event = presence.problem, self._number, flow.source, first, time, packets
-        return Event(*event, presence.keys[which], data)
+        return Event(
+            presence.problem,
+            self._number,
+            flow.source,
+            first,
+            time,
+            packets,
+            presence.keys[which],
+            data,
+        )
 
     def _clock(self) -> float:
         return self._time + 0.002

@@ -39,7 +39,7 @@ class Truth:
 
     def take(self, event: Event) -> None:
         """Count a record. Those of a node come in the order of their time."""
-        problem, node, source, first, last, packets = event[:6]
+        problem, node, source, first, last, packets, _, _ = event
         number, place = problem.number, (problem.number, node)
         self.records += 1
         self.packets += packets
