@@ -19,6 +19,7 @@ from receivers import fleet_bed
 from receivers.clickhouse import ClickHouse
 from receivers.kafka import TansuBroker
 
+from benchmarks.processes import processor_seconds
 from benchmarks.report import Figure, Report, Section, progress
 
 WHOLE = Size(nodes=1000, rate=20, seconds=600, history=10)
@@ -86,7 +87,10 @@ def _take_in(
     """All records, and then how fast ClickHouse takes them, while nobody writes."""
     records = simulation.size.records
     events = simulation.events()
+    before = time.process_time()
     written, octets, seconds = write(events, broker.brokers, fleet_bed.TOPIC, records)
+    writer = time.process_time() - before
+    before = processor_seconds(engine.pid)
     fleet_bed.make_tables(engine, broker, ENCODING)
     intake = _Intake(engine, records)
     intake.start()
@@ -105,10 +109,14 @@ def _take_in(
         "written to Kafka",
         records=Figure(written, "records"),
         rate=Figure(written / seconds, "1/s"),
+        processor=Figure(writer / written * 1e6, "µs"),
         a_record=Figure(octets / written, "bytes"),
     )
     section.add(
-        "taken in by ClickHouse", records=Figure(records, "records"), rate=Figure(rate, "1/s")
+        "taken in by ClickHouse",
+        records=Figure(records, "records"),
+        rate=Figure(rate, "1/s"),
+        processor=Figure((processor_seconds(engine.pid) - before) / records * 1e6, "µs"),
     )
 
 
