@@ -23,8 +23,8 @@ SECTIONS = (
     "memory",
     "idle",
 )
-RECEIVERS = ("forward_syslog", "forward_otlp")
-"""Sections that need tools/prepare --test, for their receivers, and are not among all."""
+ON_REQUEST = ("forward_syslog", "forward_otlp", "fleet")
+"""Sections that need the receivers of tools/prepare --test, and are measured only when named."""
 LIVE_SECONDS, STORM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 30.0
 QUICK_SECONDS = 3.0
 
@@ -65,6 +65,10 @@ def main() -> int:
             forward_otlp.run(report, quick)
         if "idle" in arguments.only:
             memory.idle(report, seconds or usual or IDLE_SECONDS)
+        if "fleet" in arguments.only:
+            from benchmarks import fleet  # needs the receivers of the tests
+
+            fleet.run(report, quick, seconds)
     except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -88,8 +92,8 @@ def _parse(words: list[str]) -> argparse.Namespace:
 def _sections(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
-        if name not in SECTIONS + RECEIVERS:
-            known = ", ".join(SECTIONS + RECEIVERS)
+        if name not in SECTIONS + ON_REQUEST:
+            known = ", ".join(SECTIONS + ON_REQUEST)
             raise argparse.ArgumentTypeError(
                 f"got {name!r}, expected some of {known} with commas between"
             )
