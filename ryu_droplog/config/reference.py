@@ -42,16 +42,22 @@ of ten.
 def reference() -> str:
     """The page, with a final newline."""
     parts = [_HEAD, *_sections("droplog.yaml", "", ConfigurationFile)]
+    models: list[type[BaseModel]] = [SinkKeys]
     for name in sink_types():
         options = options_of(name)
         if options.__module__.startswith("ryu_droplog."):  # and not of another package
+            models.append(options)
             beside = "Beside the [keys of every sink](#every-sink):"
             table = _table(options.model_fields)
             parts.append(f"## Sinks of the type `{name}`\n\n{beside}\n\n{table}")
     parts += [
         f"## Every sink\n\nThe keys of each item of `sinks`, beside those of its type.\n\n"
         f"{_table(SinkKeys.model_fields)}",
-        *_sections("Sinks", "sinks[].", SinkKeys, top=False),
+        *dict.fromkeys(
+            section
+            for model in models
+            for section in _sections("Sinks", "sinks[].", model, top=False)
+        ),
         *_sections("Pipeline files", "", PipelineFile),
     ]
     return "\n".join(parts)

@@ -122,7 +122,10 @@ class Handshakes:
             sock.close()
 
     def _change_over(self, listening: socket.socket) -> None:
-        """Take those who wait at the former socket, then listen at the other."""
+        """Take those who wait at the former socket, then listen at the other.
+
+        Who comes to the former one in the very moment of its end is reset, and has to try again.
+        """
         if not self._full_until:
             self._accept(BACKLOG + 1)
         if self._full_until:  # it cannot accept now, and is not registered

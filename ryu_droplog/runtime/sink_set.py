@@ -52,8 +52,8 @@ class SinkSet:
             is_log = kind.LOGS and not any(sink.LOGS for sink in sinks.values())
             if held is None or held.spec != spec or is_log != (held is log):
                 held = kind(spec, self._context)
-                held.start()
                 fresh.append(held)
+                held.start()
             sinks[spec.name] = held
         return sinks
 

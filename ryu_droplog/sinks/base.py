@@ -244,7 +244,7 @@ class Sink(ABC):
         if self._thread.ident is not None:
             self._thread.join(seconds)
         else:
-            self.finish()
+            self._guarded(self.finish)
         left = self.waiting
         self.abandoned.set()
         return left

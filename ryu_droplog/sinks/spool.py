@@ -270,7 +270,7 @@ class Spool:
             database.close()
             if _is_damage(error):
                 raise _Unusable(f"is damaged ({error})") from error
-            raise OSError(0, f"{self.path}: {error}") from error
+            raise OSError(f"{self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
             database.close()
             raise _Unusable(f"is damaged ({error})") from error
@@ -328,7 +328,7 @@ def _lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise SpoolInUse(0, f"the spool {path} is in use") from None
+        raise SpoolInUse(f"the spool {path} is in use") from None
     return descriptor
 
 
@@ -342,5 +342,5 @@ def _is_damage(error: sqlite3.Error) -> bool:
 def _reason(error: sqlite3.Error) -> Exception:
     """What a failed change means: the disk's trouble, which may pass, or the file's."""
     if isinstance(error, sqlite3.OperationalError) and not _is_damage(error):
-        return OSError(0, f"the spool: {error}")
+        return OSError(f"the spool: {error}")
     return SpoolDamaged(str(error))

@@ -78,7 +78,7 @@ class SpoolSender:
                     except SpoolDamaged as error:
                         self._give_up_spool(error)
                     except OSError as error:
-                        self._sink.mistake(f"cannot write to the spool: {_reason(error)}")
+                        self._sink.mistake(f"cannot write to the spool: {why(error)}")
             self._sink.pause(backoff.failed())
         return Outcome(failed=batch.by_table)
 
@@ -196,9 +196,9 @@ class SpoolSender:
             with self._lock:
                 self._give_up_spool(error)
         elif isinstance(error, SpoolInUse):
-            self._sink.note(_reason(error))
+            self._sink.note(why(error))
         elif isinstance(error, OSError):
-            self._sink.mistake(f"cannot use the spool {self.path}: {_reason(error)}")
+            self._sink.mistake(f"cannot use the spool {self.path}: {why(error)}")
         else:
             self._sink.mistake(f"a mistake: {traceback.format_exc().rstrip()}")
 
@@ -239,7 +239,3 @@ def _shares(kept: Kept) -> list[Share]:
     if kept.is_recovered:
         return [share._replace(key=NO_TABLE) for share in kept.shares]
     return kept.shares
-
-
-def _reason(error: OSError) -> str:
-    return why(error) if error.errno else str(error.args[-1] if error.args else error)

@@ -1,4 +1,7 @@
-"""Lines to the local syslog daemon."""
+"""Syslog: lines to the local daemon as RFC 3164 has them, or RFC 5424 to whoever takes it.
+
+`Syslog` stands for both. The first is here; the second is in `sinks.syslog_forwarding`.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,14 @@ from _socket import socket as Socket
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from logging.handlers import SysLogHandler
-from typing import Annotated
-
-from pydantic import Field
+from typing import Any
 
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import why
-from ryu_droplog.plugins.sink_options import LineOptions
-from ryu_droplog.schema.fields import checked_by
-from ryu_droplog.schema.socket_path import check_socket_path
-from ryu_droplog.sinks.base import BatchSink, SinkContext
+from ryu_droplog.sinks.base import BatchSink, Sink, SinkContext
 from ryu_droplog.sinks.formats import text_format
-
-SOCKET = "/dev/log"
-
-
-def _check_address(text: str) -> None:
-    if not text.startswith("unix:"):
-        raise ValueError("unix:/absolute/path")
-    check_socket_path(text.removeprefix("unix:"))
+from ryu_droplog.sinks.syslog_options import SyslogOptions
 
 
 def _probe(address: str) -> None:
@@ -57,27 +48,29 @@ class _Handler(SysLogHandler):
         raise  # logging calls this while the error is being handled
 
 
-class Syslog(BatchSink):
+class Syslog(Sink):
+    """A sink of the type `syslog`; making one makes one of its two subclasses."""
+
+    Options = SyslogOptions
+
+    def __new__(cls, spec: SinkSpec, *others: Any) -> Syslog:
+        if cls is not Syslog:
+            return super().__new__(cls)
+        if spec.options.is_rfc3164:
+            return super().__new__(LocalSyslog)
+        from ryu_droplog.sinks.syslog_forwarding import ForwardedSyslog
+
+        return super().__new__(ForwardedSyslog)
+
+
+class LocalSyslog(Syslog, BatchSink):
     """Lines without time and severity, facility daemon, severity info."""
 
     ENCODES_EARLY = True
 
-    class Options(LineOptions):
-        """The keys of such a sink."""
-
-        to: Annotated[str, checked_by(_check_address)] = Field(
-            default=f"unix:{SOCKET}",
-            description="where the daemon takes lines: `unix:/absolute/path`",
-        )
-
-        @property
-        def address(self) -> str:
-            """Path of the daemon's Unix socket."""
-            return self.to.removeprefix("unix:")
-
     def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
         super().__init__(spec, context)
-        self._address: str = spec.options.address
+        self._address: str = spec.options.address.path
         self._form = text_format(spec.options.encode, context.explain).bare
         self._handler: _Handler | None = None
 

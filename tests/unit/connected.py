@@ -5,8 +5,10 @@ Each scenario is a function; its name is the argument, and what it returns is pr
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import shutil
 import socket
 import struct
 import sys
@@ -61,6 +63,7 @@ class Bed:
 
     def __init__(self, name: bytes | None = b"br-a", bridge: str = "br-a") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="connected-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         self.path = self.folder / f"{bridge}.mgmt"
         self.begun: list[str] = []
         self.works: list[Work] = []

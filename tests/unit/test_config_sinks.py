@@ -108,7 +108,10 @@ def test_short_way_takes_the_format() -> None:
         ("name: a, type: file, path: ../x", '.path: got "../x"; expected the path of a file'),
         ("name: a, type: file, path: /x, encode: xml", '.encode: got "xml"; expected opflex, '),
         ("name: a, type: stdout, encode: null", ".encode: got null; expected opflex, extended"),
-        ("name: a, type: syslog, to: here", '.to: got "here"; expected unix:/absolute/path'),
+        (
+            "name: a, type: syslog, to: here",
+            '.to: got "here"; expected "unix:/absolute/path", "udp:',
+        ),
         ("name: a, type: packet-events, socket: x", '.socket: got "x"; expected the absolute'),
         ("name: a, type: stdout, queue: {drops: 0}", ".queue.drops: got 0; expected an integer"),
         ("name: a, type: stdout, queue: {drops: 1.5}", ".queue.drops: got 1.5; expected an inte"),

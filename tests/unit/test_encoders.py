@@ -25,7 +25,7 @@ from ryu_droplog.plugins.parts import ENCODERS
 from ryu_droplog.records.context import EncoderContext
 from ryu_droplog.sinks.formats import text_format
 
-OURS = ("native", "ecs", "ocsf", "hubble", "opflex", "extended", "json")
+OURS = ("native", "ecs", "ocsf", "hubble", "cef", "opflex", "extended", "json")
 OBJECTS = ("native", "ecs", "ocsf", "hubble", "json")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from forwarding import Failing, Sending, numbered
 
 from ryu_droplog.sinks import forwarding
-from ryu_droplog.sinks.delivery import NotAcknowledged, NotSent, Rejected
+from ryu_droplog.sinks.delivery import NotAcknowledged, NotSent, PartlyRejected, Rejected
 
 PATIENCE = 20.0
 
@@ -148,3 +149,37 @@ def test_books_say_at_every_moment_what_has_arrived_of_a_batch(
     assert written(sink, 4)
     assert 0 == sink.close(PATIENCE)
     assert (10, 0) == (sink.reading().total().written, sink.reading().unexplained())
+
+
+def test_what_is_rejected_of_a_chunk_that_was_taken_has_failed() -> None:
+    sink = Sending(delivery="at_least_once")
+    sink.trouble = Failing([PartlyRejected(2, "too old")])
+    sink.put([numbered(number) for number in range(1, 6)])
+    sink.start()
+    assert wait_until(lambda: (sink.written, sink.failed) == (3, 2))
+    sink.put([numbered(6)])
+    assert written(sink, 4)
+    assert 0 == sink.close(PATIENCE)
+    assert (2, 0, 0) == (sink.failed, sink.resent, sink.reading().unexplained())
+    assert ["soc: 2 drops were rejected: too old"] == list(sink.notices)
+
+
+def test_what_is_rejected_of_a_chunk_in_the_spool_has_failed(tmp_path: Path) -> None:
+    sink = Sending(tmp_path)
+    sink.trouble = Failing([PartlyRejected(9, "too old")])
+    sink.put([numbered(1), numbered(2)])
+    sink.start()
+    assert wait_until(lambda: (sink.written, sink.failed) == (0, 2))
+    assert 0 == sink.close(PATIENCE)
+    assert 0 == sink.reading().unexplained()
+
+
+def test_receiver_that_wants_to_be_left_alone_is() -> None:
+    sink = Sending()
+    sink.trouble = Failing([NotSent("slow down", after=1.0)])
+    begin = time.monotonic()
+    sink.put([numbered(1)])
+    sink.start()
+    assert written(sink, 1)
+    assert time.monotonic() - begin >= 1.0
+    assert 0 == sink.close(PATIENCE)

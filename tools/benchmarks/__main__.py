@@ -13,6 +13,8 @@ from benchmarks import chain, encode, live, memory, prune, receive, storm
 from benchmarks.report import Report
 
 SECTIONS = ("chain", "encode", "prune", "receive", "live", "storm", "memory", "idle")
+RECEIVERS = ("forward_kafka", "forward_otlp", "forward_syslog")
+"""Sections that need tools/prepare --test, for their receivers, and are not among all."""
 LIVE_SECONDS, STORM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 30.0
 QUICK_SECONDS = 3.0
 
@@ -41,6 +43,18 @@ def main() -> int:
             storm.run(report, quick, seconds or usual or STORM_SECONDS)
         if "memory" in arguments.only:
             memory.run(report, quick)
+        if "forward_kafka" in arguments.only:
+            from benchmarks import forward_kafka
+
+            forward_kafka.run(report, quick)
+        if "forward_syslog" in arguments.only:
+            from benchmarks import forward_syslog
+
+            forward_syslog.run(report, quick)
+        if "forward_otlp" in arguments.only:
+            from benchmarks import forward_otlp
+
+            forward_otlp.run(report, quick)
         if "idle" in arguments.only:
             memory.idle(report, seconds or usual or IDLE_SECONDS)
     except CommandError as error:
@@ -66,9 +80,10 @@ def _parse(words: list[str]) -> argparse.Namespace:
 def _sections(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
-        if name not in SECTIONS:
+        if name not in SECTIONS + RECEIVERS:
+            known = ", ".join(SECTIONS + RECEIVERS)
             raise argparse.ArgumentTypeError(
-                f"got {name!r}, expected some of {', '.join(SECTIONS)} with commas between"
+                f"got {name!r}, expected some of {known} with commas between"
             )
     return names
 
