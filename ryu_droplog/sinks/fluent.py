@@ -167,6 +167,10 @@ class Fluent(ForwardingSink):
         self._options.password()
         super().start()
 
+    @property
+    def acknowledged(self) -> bool:
+        return bool(self._options.require_ack)
+
     def encode(self, drop: Drop) -> bytes:
         return entry(drop.time, self._spell(drop))
 

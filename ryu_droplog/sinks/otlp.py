@@ -50,6 +50,10 @@ class Otlp(ForwardingSink):
     def encode(self, drop: Drop) -> bytes:
         return self._record(drop)
 
+    @property
+    def acknowledged(self) -> bool:
+        return True
+
     def send(self, chunk: Chunk) -> None:
         warning = self._exporter.export(self.request(chunk))
         if warning != self._warned:

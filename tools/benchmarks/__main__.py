@@ -55,6 +55,10 @@ def main() -> int:
             storm.run(report, quick, seconds or usual or STORM_SECONDS)
         if "memory" in arguments.only:
             memory.run(report, quick)
+        if "forward_kafka" in arguments.only:
+            from benchmarks import forward_kafka
+
+            forward_kafka.run(report, quick)
         if "forward_syslog" in arguments.only:
             from benchmarks import forward_syslog
 
