@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from ryu_droplog.config.endpoint import parse_connect
 from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.plugins.extras import check_installed
 from ryu_droplog.schema.expected import Expected
 from ryu_droplog.schema.fields import TIME, Directory, checked_by
 from ryu_droplog.schema.units import Duration
@@ -27,6 +28,12 @@ _SCHEMES: dict[str, tuple[Protocol | None, bool]] = {
 }
 """Which protocol a scheme stands for, if it says so, and whether it is with TLS."""
 _PORTS: dict[Protocol, int] = {"http/protobuf": 4318, "grpc": 4317}
+_NEEDED = {
+    "opentelemetry.proto.logs": "opentelemetry-proto",
+    "google.rpc": "googleapis-common-protos",
+    "grpc": "grpcio",
+}
+"""Modules of the extra, and what brings them."""
 _FORM = "http://HOST:PORT, https://, grpc:// or grpcs://, an IPv6 address in brackets"
 _SECRET_NAME = re.compile("authorization|api-?key|token|secret|password|cookie")
 
@@ -130,6 +137,9 @@ class OtlpOptions(DeliveryOptions):
     @model_validator(mode="after")
     def _fits_together(self) -> OtlpOptions:
         where = parse_endpoint(self.endpoint, self.protocol)
+        for module, package in _NEEDED.items():
+            if module != "grpc" or where.protocol == "grpc":
+                check_installed(module, package, "otlp")
         if where.protocol == "grpc" and not self.tls.verify:
             raise ValueError("tls.verify: true, for gRPC has nothing else")
         for name in self.headers:

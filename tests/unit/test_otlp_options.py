@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ryu_droplog.config.loader import load
 from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.plugins import extras
 from ryu_droplog.sinks.otlp_options import Endpoint, OtlpOptions, parse_endpoint
 
 
@@ -115,3 +116,33 @@ def test_file_is_told_what_is_wrong(tmp_path: Path, keys: str, message: str) -> 
         load(str(file))
     assert message in str(error.value)
     assert "Bearer" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("missing", "keys", "package"),
+    [
+        ("opentelemetry.proto.logs", "endpoint: http://h", "opentelemetry-proto"),
+        ("google.rpc", "endpoint: http://h", "googleapis-common-protos"),
+        ("grpc", "endpoint: grpc://h", "grpcio"),
+    ],
+)
+def test_extra_that_is_missing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, keys: str, package: str
+) -> None:
+    def look(module: str) -> object:
+        """As `find_spec` does where this one is not installed."""
+        if module == missing:
+            raise ModuleNotFoundError(module)
+        return module
+
+    monkeypatch.setattr(extras, "find_spec", look)
+    file = tmp_path / "droplog.yaml"
+    file.write_text(f"sinks: [{{name: a, type: otlp, {keys}}}]\n")
+    expected = rf"the package {package}: pip install 'ryu-droplog\[otlp\]'"
+    with pytest.raises(ConfigError, match=expected):
+        load(str(file))
+
+
+def test_grpc_is_only_needed_for_grpc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda module: None if module == "grpc" else module)
+    assert OtlpOptions(endpoint="http://h").where.protocol == "http/protobuf"
