@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import re
 import socket
@@ -18,6 +19,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from drops import drop, location
 from forward_server import (
     ForwardServer,
     acknowledging,
@@ -99,13 +101,28 @@ def test_event_time_is_an_extension_with_nanoseconds() -> None:
 def test_record_is_the_object_of_the_encoder_or_its_line(
     line: bytes, record: dict[str, Any]
 ) -> None:
-    time, unpacked = msgpack.unpackb(fluent_protocol.entry(1.5, line))
+    time, unpacked = msgpack.unpackb(fluent_protocol.entry(1.5, fluent_protocol.record_of(line)))
     assert record == unpacked
     assert msgpack.ExtType(0, bytes.fromhex("00000001 1dcd6500")) == time
 
 
+@pytest.mark.parametrize("encode", ["ecs", "native", "ocsf", "hubble", "json"])
+def test_record_is_that_of_the_encoding_whatever_the_names(encode: str) -> None:
+    def without_observed(text: str) -> str:
+        return re.sub(r"20[2-9]\d-[^\"]*Z|\b1[0-9]{12}\b", "now", text)
+
+    sink = sink_to("tcp:127.0.0.1:1", encode=encode)
+    for reason in ("MISS", "\ud800 half a pair", "x\x1b[2J"):
+        made = drop(where=location(reason=reason), time=1.5)
+        _, record = msgpack.unpackb(sink.encode(made))
+        expected = context().encoder(encode)(made).decode()
+        assert json.loads(without_observed(json.dumps(record))) == json.loads(
+            without_observed(expected.replace("\\ud800", "?" if encode == "json" else "\\ufffd"))
+        )
+
+
 def test_message_is_packed_forward_and_compressed_if_asked() -> None:
-    entries = [fluent_protocol.entry(number, b'{"n": %d}' % number) for number in range(3)]
+    entries = [fluent_protocol.entry(number, b"\x81\xa1n%c" % number) for number in range(3)]
     name = fluent_protocol.chunk_name("00" * 15 + "ff")
     assert "AAAAAAAAAAAAAAAAAAAA/w==" == name
     tag, data, option = msgpack.unpackb(
