@@ -36,6 +36,7 @@ from sinks import context
 
 from ryu_droplog.config import loader
 from ryu_droplog.config.describe import describe
+from ryu_droplog.config.places import unwritable
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.pipelines.loader import load_pipelines
@@ -404,6 +405,17 @@ def test_check_config_shows_places_of_secrets_and_connects_to_nothing(tmp_path: 
     assert KEY not in page
     assert WORD not in page
     assert not (tmp_path / "spool").exists()
+
+
+def test_spool_that_cannot_be_where_it_should_is_told_before_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = (
+        f"run_directory: {tmp_path}\nsinks: [{{name: soc, type: fluent, {SERVERS},"
+        " require_ack: true, delivery: at_least_once,"
+        f" spool: {{directory: {tmp_path}/file/spool}}}}]"
+    )
+    [said] = unwritable(loader.parse(text, "f.yaml", {}))
+    assert said.startswith(f'sinks["soc"]: {tmp_path}/file/spool cannot be written: ')
 
 
 def test_key_that_cannot_be_read_is_an_error_at_the_start(tmp_path: Path) -> None:

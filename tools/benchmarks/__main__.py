@@ -9,10 +9,10 @@ from pathlib import Path
 
 from private_ovs import CommandError, enter_private_namespaces
 
-from benchmarks import chain, encode, live, memory, prune, receive, storm
+from benchmarks import chain, encode, forward, live, memory, prune, receive, storm
 from benchmarks.report import Report
 
-SECTIONS = ("chain", "encode", "prune", "receive", "live", "storm", "memory", "idle")
+SECTIONS = ("chain", "encode", "forward", "prune", "receive", "live", "storm", "memory", "idle")
 LIVE_SECONDS, STORM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 30.0
 QUICK_SECONDS = 3.0
 
@@ -31,6 +31,8 @@ def main() -> int:
             chain.run(report, quick)
         if "encode" in arguments.only:
             encode.run(report, quick)
+        if "forward" in arguments.only:
+            forward.run(report, quick)
         if "prune" in arguments.only:
             prune.run(report, quick)
         if "receive" in arguments.only:
