@@ -13,7 +13,8 @@ from ryu_droplog.text.printable import escape
 def unwritable(settings: Settings) -> Iterator[str]:
     """What could not be written by the user of this process, with its key, each on one line.
 
-    The log directory counts where drop lines go to a file, and the files of sinks do.
+    The log directory counts where drop lines go to a file, and so do files and directories of
+    sinks.
     """
     for sink in settings.sinks:
         path = sink.options.file()
@@ -21,6 +22,11 @@ def unwritable(settings: Settings) -> Iterator[str]:
         if path is not None and problem:
             key = "log_directory" if path == settings.output else f"sinks[{show(sink.name)}]"
             yield f"{key}: {escape(path)} cannot be written: {problem}"
+        directory = sink.options.directory()
+        problem = _of_directory(directory) if directory is not None else ""
+        if directory is not None and problem:
+            key = f"sinks[{show(sink.name)}]"
+            yield f"{key}: {escape(directory)} cannot be written: {problem}"
     problem = _of_directory(settings.run_directory)
     if problem:
         yield f"run_directory: {escape(settings.run_directory)} cannot be written: {problem}"

@@ -46,6 +46,15 @@ ENCODERS: Registry[Callable[[Any], Callable[[Any], bytes]]] = Registry(
 """What `encode:` of a sink may be. Each is a function that takes a `records.context.EncoderContext`
 and returns what makes a line of bytes, in ASCII and without its end, of a Drop."""
 
+PACKERS: Registry[Callable[[Any], Callable[[Any], bytes]]] = Registry(
+    "encoding",
+    {
+        "native": "ryu_droplog.records.native:packer",
+        "ecs": "ryu_droplog.records.ecs:packer",
+    },
+)
+"""Of these encodings, those that can make the object in msgpack without the way over JSON."""
+
 FILTERS: Registry[FilterKey] = Registry(
     "key of a filter",
     {

@@ -38,6 +38,10 @@ class SinkOptions(BaseModel):
         """Absolute path of the file that such a sink writes, for `check-config`; None: none."""
         return None
 
+    def directory(self) -> str | None:
+        """Absolute path of the directory where it keeps what it has to, as `file`."""
+        return None
+
 
 class LineOptions(SinkOptions):
     """Options of a sink that writes lines."""

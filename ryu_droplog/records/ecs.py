@@ -5,7 +5,8 @@ Names and types by the schema's published field list (ECS 8.17); docs/record.md 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ryu_droplog import __version__
 from ryu_droplog.model.drop import Drop
@@ -15,6 +16,7 @@ from ryu_droplog.records import names
 from ryu_droplog.records.context import Encode, EncoderContext
 from ryu_droplog.records.json_text import to_json
 from ryu_droplog.records.maker import LOCATION_CACHE_SIZE, RecordMaker
+from ryu_droplog.records.msgpack_map import map_head, pack, pack_record, pairs
 from ryu_droplog.records.record import End, Record
 
 ECS_VERSION = "8.17.0"
@@ -33,6 +35,7 @@ _EVENT = {
 _DENIED = {"type": ["connection", "denied"], "action": "dropped"}
 _ALLOWED = {"type": ["connection", "allowed"], "action": "permitted"}
 
+_T = TypeVar("_T")
 
 def encoder(context: EncoderContext) -> Encode:
     """Elastic Common Schema, a JSON object a drop."""
@@ -47,14 +50,33 @@ def encoder(context: EncoderContext) -> Encode:
     }
     flows: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
 
-    def parts(record: Record, walk: Walk) -> tuple[bytes, bytes]:
-        """What stands before the times of the event and behind them, in JSON."""
-        event = to_json(_event(record))
+class _Parts(NamedTuple):
+    """What a document is made of, beside its times and the record."""
+
+    event: dict[str, Any]
+    document: dict[str, Any]
+    openvswitch: dict[str, Any]
+
+
+class _Documents:
+    """Makes the parts of documents on one node."""
+
+    def __init__(self, context: EncoderContext) -> None:
+        self._host = {"name": context.node}
+        self._observer: dict[str, Any] = {
+            "vendor": names.VENDOR,
+            "product": names.PRODUCT,
+            "type": "switch",
+            "version": __version__,
+            "hostname": context.node,
+        }
+
+    def parts(self, record: Record, walk: Walk) -> _Parts:
         document: dict[str, Any] = {
             "ecs": _ECS,
             "message": names.summary(record, walk),
-            "host": host,
-            "observer": _observer(observer, record),
+            "host": self._host,
+            "observer": _observer(self._observer, record),
             "rule": _rule(record),
             "network": _network(record, walk),
         }
@@ -66,20 +88,45 @@ def encoder(context: EncoderContext) -> Encode:
                     addresses.append(end.ip)
         if addresses:
             document["related"] = {"ip": addresses}
-        behind = (to_json(document)[1:-1], b',"openvswitch":', to_json(_openvswitch(record))[:-1])
-        return event[:-1], b"".join((*behind, b',"record":'))
+        return _Parts(_event(record), document, _openvswitch(record))
+
+
+class _Remembered(Generic[_T]):
+    """The parts of the documents of flows, made once for each; emptied when it is full."""
+
+    def __init__(self, context: EncoderContext, write: Callable[[_Parts], _T]) -> None:
+        self._documents = _Documents(context)
+        self._write = write
+        self._flows: dict[tuple[Any, ...], _T] = {}
+
+    def of(self, location: Location, record: Record, walk: Walk) -> _T:
+        """The parts as `write` has them."""
+        flow = _flow(location, record, walk)
+        made = self._flows.get(flow) if flow is not None else None
+        if made is None:
+            made = self._write(self._documents.parts(record, walk))
+            if flow is not None:
+                if len(self._flows) >= FLOW_CACHE_SIZE:
+                    self._flows.clear()
+                self._flows[flow] = made
+        return made
+
+
+def encoder(context: EncoderContext) -> Encode:
+    """One JSON object a drop."""
+    maker = RecordMaker(context)
+
+    def write(parts: _Parts) -> tuple[bytes, bytes]:
+        """What stands before the times of the event and behind them."""
+        between = b',"openvswitch":'
+        behind = (to_json(parts.document)[1:-1], between, to_json(parts.openvswitch)[:-1])
+        return to_json(parts.event)[:-1], b"".join((*behind, b',"record":'))
+
+    remembered = _Remembered(context, write)
 
     def encode(drop: Drop) -> bytes:
         record, walk = maker.make(drop)
-        flow = _flow(drop.location, record, walk)
-        made = flows.get(flow) if flow is not None else None
-        if made is None:
-            made = parts(record, walk)
-            if flow is not None:
-                if len(flows) >= FLOW_CACHE_SIZE:
-                    flows.clear()
-                flows[flow] = made
-        event, behind = made
+        event, behind = remembered.of(drop.location, record, walk)
         times = f',"created":"{record.observed_time}"'
         if record.repeated:
             times += f',"start":"{record.first_time}","end":"{record.last_time}"'
@@ -93,6 +140,44 @@ def encoder(context: EncoderContext) -> Encode:
                 b"}}",
             )
         )
+
+    return encode
+
+
+def packer(context: EncoderContext) -> Encode:
+    """The same object in msgpack. Raises UnicodeEncodeError for what UTF-8 cannot have."""
+    maker = RecordMaker(context)
+
+    def write(parts: _Parts) -> tuple[bytes, bytes, bytes, bytes]:
+        """What stands before the time, behind it (of a repeated drop, too), and behind the event.
+
+        Of the event the time of its creation comes last, or the times of its start and end.
+        """
+        before = map_head(len(parts.document) + 3) + pack("@timestamp")
+        event = pairs(parts.event)
+        alone, repeated = (
+            b"".join((pack("event"), map_head(len(parts.event) + times), event, pack("created")))
+            for times in (1, 3)
+        )
+        behind = (
+            pairs(parts.document),
+            pack("openvswitch"),
+            map_head(len(parts.openvswitch) + 1),
+            pairs(parts.openvswitch),
+            pack("record"),
+        )
+        return before, alone, repeated, b"".join(behind)
+
+    remembered = _Remembered(context, write)
+
+    def encode(drop: Drop) -> bytes:
+        record, walk = maker.make(drop)
+        before, alone, repeated, behind = remembered.of(drop.location, record, walk)
+        created = pack(record.observed_time)
+        if record.repeated:
+            created += pairs({"start": record.first_time, "end": record.last_time})
+            alone = repeated
+        return b"".join((before, pack(record.time), alone, created, behind, pack_record(record)))
 
     return encode
 

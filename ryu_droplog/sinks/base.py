@@ -20,7 +20,7 @@ from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.accounting import SinkBook, SinkReading
 from ryu_droplog.model.drop import Drop, Explain
 from ryu_droplog.model.location import TableKey
-from ryu_droplog.plugins.parts import ENCODERS
+from ryu_droplog.plugins.parts import ENCODERS, PACKERS
 from ryu_droplog.processing.filter import FilterSet
 from ryu_droplog.processing.shares import Share, divide, shares
 from ryu_droplog.records.bridges import BridgeDirectory
@@ -75,6 +75,16 @@ class SinkContext(NamedTuple):
     ) -> EncoderContext:
         """What an encoding needs to know beside the drop."""
         return EncoderContext(self.node, self.explain, self.bridges, payload, line_style)
+
+    def packer(self, encoding: str, payload: Payload = "headers") -> Encode | None:
+        """What makes the object of an encoding in msgpack; None: it is made of the line.
+
+        Raises UnicodeEncodeError where the object cannot be had in msgpack.
+        """
+        if encoding not in PACKERS:
+            return None
+        factory: EncoderFactory = PACKERS.get(encoding)
+        return factory(EncoderContext(self.node, self.explain, self.bridges, payload))
 
 
 class Failure(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -26,6 +27,7 @@ from ryu_droplog.sinks.fluent_protocol import (
     entry,
     greeting,
     packed_forward,
+    record_of,
 )
 from ryu_droplog.sinks.forwarding import ForwardingSink
 from ryu_droplog.sinks.forwarding_options import DeliveryOptions
@@ -152,6 +154,7 @@ class Fluent(ForwardingSink):
         super().__init__(spec, context)
         options: FluentOptions = spec.options
         self._options = options
+        self._packer = context.packer(options.encode, options.payload)
         self._servers = [parse_address(each, SCHEMES) for each in options.servers]
         self._hostname = options.hostname or context.node or socket.gethostname()
         self._tls: Any = None
@@ -172,7 +175,10 @@ class Fluent(ForwardingSink):
         return bool(self._options.require_ack)
 
     def encode(self, drop: Drop) -> bytes:
-        return entry(drop.time, self._spell(drop))
+        if self._packer is not None:
+            with suppress(UnicodeEncodeError):  # half a surrogate pair in a name: JSON replaces it
+                return entry(drop.time, self._packer(drop))
+        return entry(drop.time, record_of(self._spell(drop)))
 
     def send(self, chunk: Chunk) -> None:
         """Send a chunk to the receiver whose turn it is."""

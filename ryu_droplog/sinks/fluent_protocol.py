@@ -9,6 +9,7 @@ import base64
 import gzip
 import hashlib
 import hmac
+import json
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -59,14 +60,20 @@ def event_time(seconds: float) -> bytes:
     return _EVENT_TIME(_FIXEXT8, _TYPE, second & 0xFFFFFFFF, nanoseconds)
 
 
-def entry(seconds: float, line: bytes) -> bytes:
-    """An event: its time, and its record, which `line` is as a JSON object.
+def entry(seconds: float, record: bytes) -> bytes:
+    """An event: its time, and its record, a map in msgpack."""
+    return b"\x92" + event_time(seconds) + record
 
-    A line that is no JSON object is the record's only key, `message`.
-    """
+
+def record_of(line: bytes) -> bytes:
+    """The map that a line is as a JSON object; any other line is its only key, `message`."""
     if line[:1] == b"{":
-        return b"\x92" + event_time(seconds) + _pack(_from_json(line))
-    return b"\x92" + event_time(seconds) + _pack({"message": line.decode("utf-8", "replace")})
+        try:
+            return _pack(_from_json(line))
+        except msgspec.DecodeError:  # half a surrogate pair, which the format `json` has
+            text = json.dumps(json.loads(line), ensure_ascii=False)
+            return _pack(_from_json(text.encode("utf-8", "replace")))
+    return _pack({"message": line.decode("utf-8", "replace")})
 
 
 def chunk_name(id: str) -> str:

@@ -85,6 +85,9 @@ class DeliveryOptions(ForwardingOptions):
             raise ValueError("delivery: at_least_once beside spool")
         return self
 
+    def directory(self) -> str | None:
+        return self.spool.directory if self.spool is not None else None
+
     def spool_file(self, name: str) -> str | None:
         """Where the sink of that name has its spool; None: it has none."""
         return f"{self.spool.directory}/{name}.sqlite" if self.spool is not None else None

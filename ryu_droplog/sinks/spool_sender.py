@@ -58,6 +58,7 @@ class SpoolSender:
         self._put = 0
         self._sending = 0
         """Number of the chunk that is being sent."""
+        self._was_in_use = False
         name = f"spool-{sink.name}"
         self._thread: Any = threads.Thread(target=self._run, name=name, daemon=True)
 
@@ -149,6 +150,9 @@ class SpoolSender:
         self._last = self._put = newest
         self._sink.recover(spool.packets)
         self._spool = spool
+        if self._was_in_use:
+            self._was_in_use = False
+            self._sink.note(None)
 
     def _give_up_spool(self, error: SpoolDamaged) -> None:
         """Close a spool that cannot be used any more; what it held has failed.
@@ -196,6 +200,7 @@ class SpoolSender:
             with self._lock:
                 self._give_up_spool(error)
         elif isinstance(error, SpoolInUse):
+            self._was_in_use = True
             self._sink.note(why(error))
         elif isinstance(error, OSError):
             self._sink.mistake(f"cannot use the spool {self.path}: {why(error)}")

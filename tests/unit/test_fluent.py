@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import re
 import socket
@@ -18,6 +19,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from drops import drop, location
 from forward_server import (
     ForwardServer,
     acknowledging,
@@ -34,6 +36,7 @@ from sinks import context
 
 from ryu_droplog.config import loader
 from ryu_droplog.config.describe import describe
+from ryu_droplog.config.places import unwritable
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.pipelines.loader import load_pipelines
@@ -99,13 +102,28 @@ def test_event_time_is_an_extension_with_nanoseconds() -> None:
 def test_record_is_the_object_of_the_encoder_or_its_line(
     line: bytes, record: dict[str, Any]
 ) -> None:
-    time, unpacked = msgpack.unpackb(fluent_protocol.entry(1.5, line))
+    time, unpacked = msgpack.unpackb(fluent_protocol.entry(1.5, fluent_protocol.record_of(line)))
     assert record == unpacked
     assert msgpack.ExtType(0, bytes.fromhex("00000001 1dcd6500")) == time
 
 
+@pytest.mark.parametrize("encode", ["ecs", "native", "ocsf", "hubble", "json"])
+def test_record_is_that_of_the_encoding_whatever_the_names(encode: str) -> None:
+    def without_observed(text: str) -> str:
+        return re.sub(r"20[2-9]\d-[^\"]*Z|\b1[0-9]{12}\b", "now", text)
+
+    sink = sink_to("tcp:127.0.0.1:1", encode=encode)
+    for reason in ("MISS", "\ud800 half a pair", "x\x1b[2J"):
+        made = drop(where=location(reason=reason), time=1.5)
+        _, record = msgpack.unpackb(sink.encode(made))
+        expected = context().encoder(encode)(made).decode()
+        assert json.loads(without_observed(json.dumps(record))) == json.loads(
+            without_observed(expected.replace("\\ud800", "?" if encode == "json" else "\\ufffd"))
+        )
+
+
 def test_message_is_packed_forward_and_compressed_if_asked() -> None:
-    entries = [fluent_protocol.entry(number, b'{"n": %d}' % number) for number in range(3)]
+    entries = [fluent_protocol.entry(number, b"\x81\xa1n%c" % number) for number in range(3)]
     name = fluent_protocol.chunk_name("00" * 15 + "ff")
     assert "AAAAAAAAAAAAAAAAAAAA/w==" == name
     tag, data, option = msgpack.unpackb(
@@ -387,6 +405,17 @@ def test_check_config_shows_places_of_secrets_and_connects_to_nothing(tmp_path: 
     assert KEY not in page
     assert WORD not in page
     assert not (tmp_path / "spool").exists()
+
+
+def test_spool_that_cannot_be_where_it_should_is_told_before_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = (
+        f"run_directory: {tmp_path}\nsinks: [{{name: soc, type: fluent, {SERVERS},"
+        " require_ack: true, delivery: at_least_once,"
+        f" spool: {{directory: {tmp_path}/file/spool}}}}]"
+    )
+    [said] = unwritable(loader.parse(text, "f.yaml", {}))
+    assert said.startswith(f'sinks["soc"]: {tmp_path}/file/spool cannot be written: ')
 
 
 def test_key_that_cannot_be_read_is_an_error_at_the_start(tmp_path: Path) -> None:
