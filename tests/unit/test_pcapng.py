@@ -26,7 +26,7 @@ from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.sinks.base import SinkContext
 from ryu_droplog.sinks.pcapng import Pcapng
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def drop(number: int, port: int = 1) -> Drop:
