@@ -44,7 +44,8 @@ ALL = dict.fromkeys([*models(ConfigurationFile), *models(SinkKeys), *models(Pipe
 
 def examples() -> list[Any]:
     """The shipped files, and what documents show of droplog.yaml."""
-    files = [ROOT / "contrib" / "droplog.yaml", ROOT / "docs" / "droplog.yaml"]
+    shipped = ("contrib/droplog.yaml", "docs/droplog.yaml", "docs/fleet/droplog.yaml")
+    files = [ROOT / name for name in shipped]
     found = [pytest.param(path.read_text(encoding="utf-8"), id=path.parent.name) for path in files]
     tops = ConfigurationFile.model_fields.keys()
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
