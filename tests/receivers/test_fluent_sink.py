@@ -115,6 +115,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "unix": ({"unix": True}, {"gzip": True}),
     "tls": ({"tls": True}, {}),
     "tls with our certificate": ({"tls": True, "client_certificate": True}, {}),
+    "spool": ({}, {"delivery": "at_least_once"}),
     "shared key": ({"shared_key": "key"}, {"shared_key_env": "KEY_OF_TEST"}),
     "password": (
         {"shared_key": "key", "users": {"user": "word"}},
@@ -125,10 +126,12 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("hub", HUBS)
 @pytest.mark.parametrize("way", WAYS)
-def test_records_arrive_by_each_way_under_either_hub(way: str, hub: str) -> None:
+def test_records_arrive_by_each_way_under_either_hub(tmp_path: Path, way: str, hub: str) -> None:
     of_server, keys = WAYS[way]
     with FluentServer(**of_server) as server:
         options = {"servers": [server.address], "require_ack": True, **keys}
+        if way == "spool":
+            options["spool"] = {"directory": str(tmp_path)}
         if server.certificates is not None:
             options["tls"] = {"ca": str(server.certificates.ca)}
             if "client_certificate" in of_server:

@@ -390,6 +390,21 @@ def test_options_that_do_not_fit_are_refused_with_what_was_expected(
     assert expected in refusal(keys)
 
 
+@pytest.mark.parametrize(
+    "sink",
+    [
+        "type: file, path: d.log",
+        "type: syslog",
+        "type: stdout",
+        "type: packet-events, socket: /run/e.sock",
+    ],
+)
+def test_at_least_once_is_no_key_of_sinks_without_acknowledgements(sink: str) -> None:
+    text = f"sinks: [{{name: soc, {sink}, delivery: at_least_once}}]"
+    with pytest.raises(ConfigError, match=r"sinks\[0\]\.delivery: unknown key"):
+        loader.parse(text, "f.yaml", {})
+
+
 def test_check_config_shows_places_of_secrets_and_connects_to_nothing(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text(KEY)
