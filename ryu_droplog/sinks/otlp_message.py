@@ -31,14 +31,18 @@ Value: TypeAlias = "str | int | tuple[str, ...] | None"
 EVENT_NAME = "ovs.drop"
 PAIR_CACHE_SIZE = 16_384
 """Attributes that are remembered at most."""
-_SEVERITIES = {
-    True: SeverityNumber.SEVERITY_NUMBER_INFO,
-    False: SeverityNumber.SEVERITY_NUMBER_WARN,
+_KINDS: Mapping[bool, bytes] = {
+    is_permitted: LogRecord(
+        severity_number=number, severity_text=text, event_name=EVENT_NAME
+    ).SerializeToString()
+    for is_permitted, number, text in (
+        (True, SeverityNumber.SEVERITY_NUMBER_INFO, "INFO"),
+        (False, SeverityNumber.SEVERITY_NUMBER_WARN, "WARN"),
+    )
 }
-_SEVERITY_TEXTS = {True: "INFO", False: "WARN"}
+"""What all records of drops have in common, and all of packets that were reported as permitted."""
 _DIRECTIONS: Mapping[str, str] = {"ingress": "receive", "egress": "transmit"}
 _LONGEST_VALUE = 1_024
-_EMPTY = ("", ())
 _INT64 = range(-(2**63), 2**63)
 _NANOSECONDS = 1_000_000_000  # in a second
 _LOG_RECORDS, _SCOPE_LOGS, _RESOURCE_LOGS = 2, 2, 1  # field numbers of logs.proto
@@ -58,23 +62,14 @@ class LogRecords:
     def record(self, drop: Drop) -> bytes:
         """One LogRecord, serialised."""
         made = self._maker.make(drop)
-        permitted = made.record.reason == names.PERMIT
-        head: bytes = LogRecord(
+        own: bytes = LogRecord(
             time_unix_nano=_nanoseconds(drop.time),
             observed_time_unix_nano=_nanoseconds(self._clock()),
-            severity_number=_SEVERITIES[permitted],
-            severity_text=_SEVERITY_TEXTS[permitted],
             body=AnyValue(string_value=self._body(drop).decode(errors="replace")),
-            event_name=EVENT_NAME,
         ).SerializeToString()
         pairs = self._pairs
-        return head + b"".join(
-            [
-                pairs[pair]
-                for pair in attributes(made).items()
-                if pair[1] is not None and pair[1] not in _EMPTY
-            ]
-        )
+        told = [pairs[pair] for pair in attributes(made).items() if pair[1] or pair[1] == 0]
+        return b"".join((_KINDS[made.record.reason == names.PERMIT], own, *told))
 
 
 class _Pairs(dict[tuple[str, Value], bytes]):
