@@ -150,7 +150,7 @@ def test_example_file_gives_its_settings() -> None:
             SinkSpec(
                 "log",
                 "file",
-                options=File.Options(path="/var/log/ryu-droplog/drop.log"),
+                options=File.Options(path="/var/log/ryu-droplog/drop.log", encode="opflex"),
                 title="/var/log/ryu-droplog/drop.log",
             ),
         ),
