@@ -141,7 +141,7 @@ class Connection:
 
 
 class Fluent(ForwardingSink):
-    """Drops to Fluentd, Fluent Bit and Vector: chunks as PackedForward, acknowledged where that is asked for.
+    """Drops to Fluentd, Fluent Bit and Vector: PackedForward, acknowledged if asked.
 
     It stays with a receiver until that fails.
     """
