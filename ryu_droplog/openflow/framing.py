@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from struct import Struct
 
 from ryu_droplog.model.errors import SwitchError
+from ryu_droplog.packet import headers
 
 HEADER = Struct("!BBHI")
 """Version, type, length and xid of a message (OpenFlow 1.3.5 section 7.1)."""
-PACKET_IN = 0x040A
+PACKET_IN = headers.OPENFLOW_1_3_PACKET_IN
 """Version and type of OFPT_PACKET_IN, OpenFlow 1.3."""
 
 # A header, and what has the place of a PacketIn's total_len in any other message.

@@ -36,8 +36,9 @@ from ryu_droplog.openflow.replies import (
     error_text,
     ports_of,
 )
+from ryu_droplog.packet import headers
 
-VERSION = 4
+VERSION = headers.OPENFLOW_VERSION
 """OpenFlow 1.3."""
 MOST_PORTS = 1 << 16
 """Ports of one switch; Open vSwitch has numbers for 65,279 and LOCAL."""

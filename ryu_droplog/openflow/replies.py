@@ -15,6 +15,7 @@ from os_ken.ofproto import ofproto_v1_3
 
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow.framing import HEADER
+from ryu_droplog.packet import headers
 
 LOCAL_PORT: int = ofproto_v1_3.OFPP_LOCAL
 
@@ -26,7 +27,6 @@ MULTIPART = Struct("!HH4x")
 MULTIPART_MORE = 1
 """The flag that says that another part follows."""
 _ECHO_REPLY = 3
-_VERSION = 4
 
 # ofp_error_msg (section 7.4.4): type, code, data; of an experimenter: type, its type, its id.
 _ERROR = Struct("!HH")
@@ -91,7 +91,7 @@ def multipart_of(message: bytes) -> tuple[int, bytes]:
 def echo_reply(request: bytes) -> bytes:
     """The OFPT_ECHO_REPLY to a whole request: as long, with what that carried (section 7.5.2)."""
     _, _, length, xid = HEADER.unpack_from(request)
-    return HEADER.pack(_VERSION, _ECHO_REPLY, length, xid) + request[HEADER.size :]
+    return HEADER.pack(headers.OPENFLOW_VERSION, _ECHO_REPLY, length, xid) + request[HEADER.size :]
 
 
 def error_of(message: bytes) -> SwitchErrorMessage:

@@ -89,7 +89,8 @@ UDP_LENGTH: Final = UDP.size
 # buffers nothing, and how much of the packet arrived is the message's length to say.
 PACKET_IN: Final = Struct("!HH4x4x2xBBQHH")
 PACKET_IN_LENGTH: Final = PACKET_IN.size
-OPENFLOW_1_3_PACKET_IN: Final = 0x040A  # version 4, OFPT_PACKET_IN
+OPENFLOW_VERSION: Final = 4  # 1.3
+OPENFLOW_1_3_PACKET_IN: Final = OPENFLOW_VERSION << 8 | 10  # version and type: OFPT_PACKET_IN
 MATCH_TYPE_OXM: Final = 1  # OFPMT_OXM
 MATCH_HEADER_LENGTH: Final = 4  # counted in the match's length, which leaves out its padding
 MATCH_ALIGNMENT: Final = 8  # a power of two

@@ -224,7 +224,7 @@ def main() -> int:
     """Measure this tree against the one in a folder; 1 when it is slower than it may be."""
     arguments = _parse(sys.argv[1:])
     report = Report()
-    old, new = Tree(arguments.revision, arguments.folder), Tree("this tree", ROOT)
+    old, new = Tree(arguments.revision, arguments.folder.resolve()), Tree("this tree", ROOT)
     try:
         good = run(old, new, arguments, report)
     except subprocess.CalledProcessError as error:
