@@ -1,7 +1,6 @@
 """The blocks of a capture file, as bytes: draft-ietf-opsawg-pcapng-04, little-endian.
 
-python-pcapng reads what is written here (the tests have it do so); its writer takes ten times as
-long for each packet.
+python-pcapng reads what is written here (the tests have it do so).
 """
 
 from __future__ import annotations
