@@ -20,6 +20,8 @@ COMPLAINT_PAUSE = 60.0
 this program; all are counted."""
 SHOWN = 64
 """Bytes of such a message that are shown."""
+_NO_BOOK = TableBook()
+"""Stands where no book is open yet; nothing is counted there."""
 
 
 class Reader(Protocol):
@@ -121,7 +123,7 @@ class Chain:
         read, filters = self._reader.read, self._filters
         decode = ethernet.decode
         last: Location | None = None
-        book = TableBook()  # replaced at once: there is no location before the first message
+        book = _NO_BOOK  # replaced at once: there is no location before the first message
         counted = False
         message = b""
         try:
@@ -180,8 +182,9 @@ class Chain:
         if not drops:
             return
         by_table = shares(drops)
-        for share in by_table:
-            self._books.tables[share.key[1]].handed_on += share.packets
+        tables = self._books.tables
+        for key, number, repeated in by_table:
+            tables[key[1]].handed_on += repeated or number
         for sink in self._sinks:
             sink.put(drops, by_table)
 

@@ -211,15 +211,16 @@ class Sink(ABC):
         """
         if by_table is None:
             by_table = shares(drops)
-        handed_on = sum(share.packets for share in by_table)
+        handed_on = sum([repeated or number for _, number, repeated in by_table])
         filtered: Sequence[Share] = ()
         failed: Sequence[Share] = ()
         if self._chooses:
             drops, by_table, filtered, failed = self._filter(drops)
         with self._lock:
             self._handed_on += handed_on
-            self._count("filtered", filtered)
-            self._count("failed", failed)
+            if self._chooses:
+                self._count("filtered", filtered)
+                self._count("failed", failed)
             busy = self._coming + self._flying
             room, removed = self._queue.room_for(len(drops), busy)
             for batch in removed:
@@ -242,7 +243,8 @@ class Sink(ABC):
             items, by_table, failed = self._encode(drops, by_table)
         with self._lock:
             self._coming -= room
-            self._count("failed", failed)
+            if failed:
+                self._count("failed", failed)
             if items:
                 self._queue.put(Batch(items, by_table))
 
@@ -400,15 +402,23 @@ class Sink(ABC):
     def _count(self, outcome: str, by_table: Sequence[Share]) -> None:
         """With the lock held."""
         records = 0
-        for share in by_table:
-            book = self._books.get(share.key)
-            if book is None:
-                book = self._books[share.key] = SinkBook()
-            setattr(book, outcome, getattr(book, outcome) + share.packets)
-            if outcome == "written":
-                book.repeats += share.repeated
-            records += share.drops
+        packets: dict[TableKey, int] = {}
+        for key, number, repeated in by_table:
+            packets[key] = packets.get(key, 0) + (repeated or number)
+            records += number
+            if repeated and outcome == "written":
+                self._book(key).repeats += repeated
+        for key, number in packets.items():
+            book = self._book(key)
+            setattr(book, outcome, getattr(book, outcome) + number)
         setattr(self, outcome, getattr(self, outcome) + records)
+
+    def _book(self, key: TableKey) -> SinkBook:
+        """The book of a table, opened if need be; with the lock held."""
+        book = self._books.get(key)
+        if book is None:
+            book = self._books[key] = SinkBook()
+        return book
 
     def _run(self) -> None:
         while True:
@@ -482,6 +492,8 @@ class BatchSink(Sink):
         if not isinstance(written, int) or not 0 <= written <= len(items):
             self.mistake(f"write() said that {written!r} of {len(items)} drops were written")
             written = 0
+        if written == len(items):
+            return Outcome(by_table, failed)
         good, bad = divide(by_table, written)
         return Outcome(good, [*bad, *failed])
 
