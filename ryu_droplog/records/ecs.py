@@ -37,18 +37,6 @@ _ALLOWED = {"type": ["connection", "allowed"], "action": "permitted"}
 
 _T = TypeVar("_T")
 
-def encoder(context: EncoderContext) -> Encode:
-    """Elastic Common Schema, a JSON object a drop."""
-    maker = RecordMaker(context)
-    host = {"name": context.node}
-    observer: dict[str, Any] = {
-        "vendor": names.VENDOR,
-        "product": names.PRODUCT,
-        "type": "switch",
-        "version": __version__,
-        "hostname": context.node,
-    }
-    flows: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
 
 class _Parts(NamedTuple):
     """What a document is made of, beside its times and the record."""
@@ -113,7 +101,7 @@ class _Remembered(Generic[_T]):
 
 
 def encoder(context: EncoderContext) -> Encode:
-    """One JSON object a drop."""
+    """Elastic Common Schema, a JSON object a drop."""
     maker = RecordMaker(context)
 
     def write(parts: _Parts) -> tuple[bytes, bytes]:

@@ -143,7 +143,7 @@ class Connection:
 
 
 class Fluent(ForwardingSink):
-    """Drops to Fluentd, Fluent Bit and Vector: chunks as PackedForward, acknowledged where that is asked for.
+    """Drops to Fluentd, Fluent Bit and Vector, in chunks, acknowledged where it is asked for.
 
     It stays with a receiver until that fails.
     """

@@ -23,7 +23,7 @@ SECTIONS = (
     "memory",
     "idle",
 )
-ON_REQUEST = ("forward_syslog", "forward_otlp", "fleet")
+ON_REQUEST = ("forward_fluent", "forward_kafka", "forward_syslog", "forward_otlp", "fleet")
 """Sections that need the receivers of tools/prepare --test, and are measured only when named."""
 LIVE_SECONDS, STORM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 30.0
 QUICK_SECONDS = 3.0
@@ -55,6 +55,10 @@ def main() -> int:
             storm.run(report, quick, seconds or usual or STORM_SECONDS)
         if "memory" in arguments.only:
             memory.run(report, quick)
+        if "forward_fluent" in arguments.only:
+            from benchmarks import forward_fluent
+
+            forward_fluent.run(report, quick)
         if "forward_kafka" in arguments.only:
             from benchmarks import forward_kafka
 
