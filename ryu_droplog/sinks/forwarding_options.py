@@ -10,23 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from ryu_droplog.plugins.parts import ENCODERS
-from ryu_droplog.plugins.sink_options import SinkOptions
+from ryu_droplog.plugins.sink_options import Encoding, SinkOptions
 from ryu_droplog.schema.convert import STRICT
-from ryu_droplog.schema.expected import Expected
-from ryu_droplog.schema.fields import TIME, Directory, checked_by
+from ryu_droplog.schema.fields import TIME, Directory
 from ryu_droplog.schema.units import Duration, Number
 
 Delivery = Literal["at_most_once", "at_least_once"]
-
-
-def _check_encoding(name: str) -> None:
-    if name not in ENCODERS:
-        raise ValueError(f"one of {', '.join(ENCODERS.names())}")
-
-
-Encoding = Annotated[str, checked_by(_check_encoding), Expected("the name of an encoding")]
-"""A name in `plugins.parts.ENCODERS`."""
 
 
 class ForwardingOptions(SinkOptions):

@@ -8,10 +8,11 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from pydantic import Field, model_validator
 
 from ryu_droplog.plugins.extras import check_installed
+from ryu_droplog.plugins.sink_options import Encoding
 from ryu_droplog.schema.expected import Expected
 from ryu_droplog.schema.fields import TIME, Directory, checked_by
 from ryu_droplog.schema.units import Duration
-from ryu_droplog.sinks.forwarding_options import DeliveryOptions, Encoding
+from ryu_droplog.sinks.forwarding_options import DeliveryOptions
 from ryu_droplog.sinks.secrets import PasswordOptions, Secret, read_secret
 from ryu_droplog.sinks.tls import TlsOptions
 

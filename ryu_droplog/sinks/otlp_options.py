@@ -11,10 +11,11 @@ from pydantic import Field, model_validator
 from ryu_droplog.config.endpoint import parse_connect
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.plugins.extras import check_installed
+from ryu_droplog.plugins.sink_options import Encoding
 from ryu_droplog.schema.expected import Expected
 from ryu_droplog.schema.fields import TIME, Directory, checked_by
 from ryu_droplog.schema.units import Duration
-from ryu_droplog.sinks.forwarding_options import DeliveryOptions, Encoding
+from ryu_droplog.sinks.forwarding_options import DeliveryOptions
 from ryu_droplog.sinks.secrets import Variable, read_secret
 from ryu_droplog.sinks.tls import TlsOptions
 

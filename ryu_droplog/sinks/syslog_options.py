@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from ryu_droplog.plugins.sink_options import OptionsContext
+from ryu_droplog.plugins.sink_options import Encoding, OptionsContext
 from ryu_droplog.schema.expected import Expected, alternatives
 from ryu_droplog.schema.fields import checked_by
 from ryu_droplog.schema.units import Number
-from ryu_droplog.sinks.forwarding_options import Encoding, ForwardingOptions
+from ryu_droplog.sinks.forwarding_options import ForwardingOptions
 from ryu_droplog.sinks.receiver_address import ReceiverAddress, parse_address
 from ryu_droplog.sinks.syslog_facilities import FACILITIES, LONGEST, SMALLEST
 from ryu_droplog.sinks.tls import TlsOptions
