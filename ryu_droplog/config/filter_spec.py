@@ -16,7 +16,7 @@ from ryu_droplog.filters.numbers import only
 from ryu_droplog.packet import headers
 from ryu_droplog.plugins.filter_key import FilterError, FilterKey, Form, got, shown
 from ryu_droplog.plugins.parts import FILTERS
-from ryu_droplog.schema.yaml_file import nearest, show
+from ryu_droplog.schema.wording import nearest, show
 
 __all__ = ["DEFAULTS", "FilterError", "FilterSpec", "fields", "only", "parse_filter"]
 

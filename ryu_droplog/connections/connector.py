@@ -44,7 +44,7 @@ STOP_TIME = 7.0
 REASONS = 64
 """Reasons that a connector remembers to have told, for a bridge that is refused."""
 
-NewProgrammer = Callable[[Connection, Bridge, str], tuple[Reconciler, Callable[..., None]]]
+NewReconciler = Callable[[Connection, Bridge, str], tuple[Reconciler, Callable[..., None]]]
 """Makes what a connected bridge needs: its reconciler, and what takes its PacketIns."""
 
 
@@ -56,7 +56,7 @@ class Session:
         sock: socket.socket,
         peer: str,
         find: Callable[[str], Bridge | None],
-        begin: NewProgrammer,
+        begin: NewReconciler,
         claims: Claims,
         trust: Trust,
         handshake: Handshake | None = None,
@@ -145,12 +145,12 @@ class Session:
         if self._claim is None:
             name = port_name if bridge.name == ANY_BRIDGE else bridge.name
             self._claim = self._claims.take(
-                name, datapath_id, self.peer, self._trust, self._give_way
+                name, datapath_id, self.peer, self._trust, self._yield_bridge
             )
             self._name = name
         return bridge
 
-    def _give_way(self, reason: str) -> None:
+    def _yield_bridge(self, reason: str) -> None:
         """End at once: a connection that is trusted more has the bridge."""
         self.failure = reason
         self._stopping = True
@@ -215,7 +215,7 @@ class Connector:
         self,
         bridge: Bridge,
         endpoint: UnixEndpoint | TcpEndpoint,
-        begin: NewProgrammer,
+        begin: NewReconciler,
         claims: Claims,
     ) -> None:
         self._bridge = bridge
@@ -242,7 +242,7 @@ class Connector:
             began = time.monotonic()
             trouble = self._once()
             if self._stopping:
-                self._say_farewell()
+                self._log_end()
                 break
             lived = self._connected and self._failure is None
             if time.monotonic() - began > (STEADY if lived else LONGEST_PAUSE):
@@ -292,7 +292,7 @@ class Connector:
         else:
             self.trouble = Trouble(REFUSED if failure else CONNECTING, failure or ended)
 
-    def _say_farewell(self) -> None:
+    def _log_end(self) -> None:
         if self._failure and self._connected:  # where nothing was begun, nothing is left
             failure = without_name(self._bridge.name, self._failure)
             LOG.warning("%s: the bridge could not be cleaned: %s", self._bridge.name, failure)

@@ -19,7 +19,7 @@ from typing import Any
 from ryu_droplog.concurrency.threads import Group
 from ryu_droplog.config.endpoint import TcpEndpoint
 from ryu_droplog.config.settings import ANY_BRIDGE, Arrivals, Bridge
-from ryu_droplog.connections.connector import NewProgrammer, Session
+from ryu_droplog.connections.connector import NewReconciler, Session
 from ryu_droplog.connections.entries import waiting_entry
 from ryu_droplog.connections.handshakes import Handshakes
 from ryu_droplog.connections.peer_log import PeerLog
@@ -48,7 +48,7 @@ class Listener:
         listening: socket.socket,
         arrivals: Arrivals,
         bridges: Sequence[Bridge],
-        begin: NewProgrammer,
+        begin: NewReconciler,
         has_room: Callable[[str], bool],
         claims: Claims,
         clock: Callable[[], float] = time.monotonic,

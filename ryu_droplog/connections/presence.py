@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ryu_droplog.config.endpoint import Endpoint, UnixEndpoint
 from ryu_droplog.model.errors import why
-from ryu_droplog.schema.yaml_file import nearest
+from ryu_droplog.schema.wording import nearest
 from ryu_droplog.text.printable import escape
 
 NAMED = 10

@@ -17,7 +17,7 @@ from ryu_droplog.concurrency.threads import join, start
 from ryu_droplog.config.endpoint import ServiceEndpoint
 from ryu_droplog.config.settings import Bridge
 from ryu_droplog.connections import peer_owner
-from ryu_droplog.connections.connector import Connector, NewProgrammer, Session
+from ryu_droplog.connections.connector import Connector, NewReconciler, Session
 from ryu_droplog.connections.peer_owner import owner_of_peer
 from ryu_droplog.locks.bridge_claims import Claims, Trust
 from ryu_droplog.locks.run_directory import user
@@ -32,7 +32,7 @@ ACCEPT_TIME = 5.0
 HANDSHAKE_TIME = 3.0
 """Seconds that it then has for OpenFlow's handshake: it is on this host."""
 BACKLOG = 64
-STRANGERS_TIME = 60.0
+UNRECOGNISED_TIME = 60.0
 """Seconds between two lines about others who connect."""
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 300.0
@@ -49,7 +49,7 @@ class ServiceConnector(Connector):
         self,
         bridge: Bridge,
         endpoint: ServiceEndpoint,
-        begin: NewProgrammer,
+        begin: NewReconciler,
         claims: Claims,
         clean_up: CleanUpClient,
     ) -> None:
@@ -60,8 +60,8 @@ class ServiceConnector(Connector):
         self._socket = socket.create_server((_LOOPBACK, 0), backlog=BACKLOG)
         self._next: socket.socket | None = None
         """A connection of the switch's that came while another one was served."""
-        self._strangers = 0
-        self._strangers_said = -STRANGERS_TIME
+        self._unrecognised = 0
+        self._unrecognised_logged = -UNRECOGNISED_TIME
         target = f"tcp:{_LOOPBACK}:{self._socket.getsockname()[1]}"
         self._peer = f"our Controller row {target}"
         try:
@@ -77,7 +77,7 @@ class ServiceConnector(Connector):
             began = time.monotonic()
             trouble = self._by_row()
             if self._stopping:
-                self._say_farewell()
+                self._log_end()
                 break
             if time.monotonic() - began > LONGEST_PAUSE:
                 backoff.reset()
@@ -187,25 +187,27 @@ class ServiceConnector(Connector):
         try:
             owner = owner_of_peer(sock)
         except OSError as error:
-            self._say_stranger(f"whose it is cannot be read from {peer_owner.TABLE}: {why(error)}")
+            self._log_unrecognised(
+                f"whose it is cannot be read from {peer_owner.TABLE}: {why(error)}"
+            )
             return False
         owners = {0}
         with suppress(OSError):
             owners.add(os.stat(self._management).st_uid)
         if owner not in owners:
             whose = "nobody any more" if owner is None else user(owner)
-            self._say_stranger(f"it is of {whose}, and not of the switch")
+            self._log_unrecognised(f"it is of {whose}, and not of the switch")
         return owner in owners
 
-    def _say_stranger(self, reason: str) -> None:
-        self._strangers += 1
-        if time.monotonic() - self._strangers_said >= STRANGERS_TIME:
-            self._strangers_said = time.monotonic()
+    def _log_unrecognised(self, reason: str) -> None:
+        self._unrecognised += 1
+        if time.monotonic() - self._unrecognised_logged >= UNRECOGNISED_TIME:
+            self._unrecognised_logged = time.monotonic()
             LOG.warning(
                 "%s: a connection to our service port was closed: %s (%d so far)",
                 self._bridge.name,
                 reason,
-                self._strangers,
+                self._unrecognised,
             )
 
     def _keep(self, sock: socket.socket | None) -> None:

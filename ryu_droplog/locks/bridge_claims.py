@@ -57,13 +57,13 @@ class Claim:
         datapath_id: int,
         peer: str,
         trust: Trust,
-        give_way: Callable[[str], None],
+        yield_bridge: Callable[[str], None],
     ) -> None:
         self.bridge = bridge
         self.datapath_id = datapath_id
         self.peer = peer
         self.trust = trust
-        self.give_way = give_way
+        self.yield_bridge = yield_bridge
         self.lock: int | None = None
         """Descriptor of the locked file; None: there is none."""
 
@@ -105,15 +105,15 @@ class Claims:
         datapath_id: int,
         peer: str,
         trust: Trust = Trust.LOCAL,
-        give_way: Callable[[str], None] = lambda reason: None,
+        yield_bridge: Callable[[str], None] = lambda reason: None,
     ) -> Claim:
         """Claim a bridge for the connection to `peer`.
 
         Raises SwitchError when another process has it, or a connection that is trusted as much.
-        `give_way` is called with the reason, in another thread, when a connection that is trusted
-        more has taken the bridge over: it has to end the connection, and must not wait.
+        `yield_bridge` is called with the reason, in another thread, when a connection that is
+        trusted more has taken the bridge over: it has to end the connection, and must not wait.
         """
-        claim = Claim(bridge, datapath_id, peer, trust, give_way)
+        claim = Claim(bridge, datapath_id, peer, trust, yield_bridge)
         for _ in range(TRIES):
             try:
                 others = self._take(claim)
@@ -124,7 +124,7 @@ class Claims:
         else:
             raise SwitchError(f"{bridge}: {at_work(held_by)}")
         for other in others:
-            other.give_way(
+            other.yield_bridge(
                 f"{other.bridge} is disconnected in favour of {bridge}, reached through {peer}"
             )
         return claim
@@ -152,7 +152,7 @@ class Claims:
             process = self._reached_by(claim)
             if process:
                 self.release(claim)
-                claim.give_way(f"{claim.bridge}: {at_work(process)}")
+                claim.yield_bridge(f"{claim.bridge}: {at_work(process)}")
 
     def _take(self, claim: Claim) -> Sequence[Claim]:
         """Take what may be taken; gives back who had it."""

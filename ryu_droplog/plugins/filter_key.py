@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ryu_droplog.model.drop import Drop
-from ryu_droplog.schema.yaml_file import join, show
+from ryu_droplog.schema.wording import join, show
 
 Test: TypeAlias = Callable[[int, Drop], int]
 """Of a set of filters, those that accept a drop. A set of filters is an integer, whose bit n stands
