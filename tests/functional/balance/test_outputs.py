@@ -89,7 +89,7 @@ def test_standard_output_that_nobody_reads_fills_the_queue_and_no_more(
             assert 0 == program.end(signal.SIGTERM, patience=20)
             left = f"standard output: {queue} drops were not written in time"
             assert 1 == program.times(left)
-            assert f"{book['refused']} lost before a full queue" in program.said()
+            assert f"{book['refused']} refused by a full queue" in program.said()
     finally:
         os.close(reader)
         pipe.unlink()
