@@ -180,7 +180,8 @@ class RotatedFile:
         """Open what is at the path. Raises OSError; what was open before is closed then, too."""
         if self._head is None:
             self.close()
-            self._use(open_to_append(self._path))
+            self._descriptor = open_to_append(self._path)
+            self._use()
             return
         with self._archives.lock:
             descriptor, state = self._open_alone(self._head)
@@ -195,7 +196,8 @@ class RotatedFile:
                 self._new_archive = True
                 descriptor, state = self._open_alone(self._head)
             self.close()
-            self._use(descriptor)
+            self._descriptor = descriptor
+            self._use()
 
     def _open_alone(self, head: bytes) -> tuple[int, Literal["empty", "full", "locked"]]:
         """Open and lock what is at the path, and say what is in it; `head` counts as nothing."""
@@ -214,13 +216,13 @@ class RotatedFile:
             raise
         return descriptor, "full" if status.st_size else "empty"
 
-    def _use(self, descriptor: int) -> None:
-        status = os.fstat(descriptor)
-        self._descriptor = descriptor
+    def _use(self) -> None:
+        """Go on with the descriptor that was just opened."""
+        status = os.fstat(self._descriptor)
         self._identity = (status.st_dev, status.st_ino)
         self._begin(status)
         if self._head is None and stat.S_ISREG(status.st_mode):
-            _share(descriptor)
+            _share(self._descriptor)
         if self._new_archive and self._compressor is not None:
             self._compressor.wake()  # now that it is closed here
         self._new_archive = False
