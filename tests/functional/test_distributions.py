@@ -29,8 +29,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared() -> set[str]:
     """What a user reads, or begins with."""
     folders = (ROOT / "contrib", ROOT / "docs")
-    files = {f"{path.parent.name}/{path.name}" for folder in folders for path in folder.iterdir()}
-    return files | {"LICENSE", "README.md"}
+    files = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+    return {path.relative_to(ROOT).as_posix() for path in files} | {"LICENSE", "README.md"}
 
 
 def test_there_are_documents_to_speak_of() -> None:

@@ -41,6 +41,4 @@ def test_window_still_open_at_the_end_has_its_line(switch: PrivateSwitch, bridge
         assert 1 == len(program.lines())
         assert 0 == program.end()
         assert [False, True] == [line.endswith(" REPEATED=19") for line in program.lines()]
-        assert f"{bridge}: 20 drops: 20 in TABLE_0; 1 logged, 19 deduplicated" in (
-            program.said()
-        )
+        assert f"{bridge}: 20 drops: 20 in TABLE_0; 1 logged, 19 deduplicated" in (program.said())
