@@ -98,16 +98,12 @@ def port(entry: Entry) -> int:
 
 
 def without_repeats(entries: list[Entry]) -> tuple[list[int], int]:
-    """The ports that arrived, each chunk once by its id, and how many came in repeats."""
-    numbers = Counter(entry.chunk for entry in entries)
-    first: dict[str | None, list[int]] = {}
-    for entry in entries:
-        assert entry.size is not None
-        kept = first.setdefault(entry.chunk, [])
-        if len(kept) < entry.size:
-            kept.append(port(entry))
-    repeats = sum(numbers.values()) - sum(map(len, first.values()))
-    return sorted(number for ports in first.values() for number in ports), repeats
+    """The ports that arrived, each once in each chunk by its id, and how many came in repeats.
+
+    A server that is killed may have kept the beginning of a chunk, which then comes again whole.
+    """
+    by_chunk = Counter((entry.chunk, port(entry)) for entry in entries)
+    return sorted(number for _, number in by_chunk), by_chunk.total() - len(by_chunk)
 
 
 WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
