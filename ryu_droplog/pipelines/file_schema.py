@@ -35,10 +35,6 @@ _Text = Annotated[
     Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=500),
     Expected("at most 500 characters on one line"),
 ]
-_Tables = Annotated[
-    dict[Annotated[TableId, Expected(f"0 to {LAST_TABLE}, an integer")], "TableEntry"],
-    Expected("a mapping", key="table id"),
-]
 
 
 class TableEntry(BaseModel):
@@ -56,6 +52,12 @@ class TableEntry(BaseModel):
         default="",
         description="why the table is never touched, and what is dropped there is no loss",
     )
+
+
+_Tables = Annotated[
+    dict[Annotated[TableId, Expected(f"0 to {LAST_TABLE}, an integer")], TableEntry],
+    Expected("a mapping", key="table id"),
+]
 
 
 class PipelineFile(BaseModel):
