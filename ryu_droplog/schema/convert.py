@@ -81,8 +81,8 @@ def convert(
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
     mistakes = [_explain(problem, model, data, tuple(path)) for problem in problems]
-    lines = {mistake.place: document.line(mistake.place) or 0 for mistake in mistakes}
-    mistakes.sort(key=lambda mistake: lines[mistake.place])
+    lines = {each.place: document.line(each.place) or 0 for each in mistakes}
+    mistakes.sort(key=lambda each: lines[each.place])
     raise Mistakes(
         [
             mistake(
