@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 from netaddr import EUI
 
-from ryu_droplog.filters.masked import Masked, acceptance, masked
+from ryu_droplog.filters.masked import Masked, acceptance, masked, narrow
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet import headers
 from ryu_droplog.plugins.filter_key import FilterKey, Form, Test, indifferent
@@ -19,7 +19,10 @@ _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII | re.IGNORECASE)
 
 
 class MacKey(FilterKey):
-    """A MAC, or MAC and mask; a frame that ends before it has none."""
+    """A MAC, or MAC and mask, of the field of `Drop` with the key's name.
+
+    A frame that ends before it has none.
+    """
 
     chance = 0.05
     cost = 2.0
@@ -42,45 +45,18 @@ class MacKey(FilterKey):
         text = address.hex(":")
         return text if mask == WHOLE_MAC else f"{text}/{mask.hex(':')}"
 
-
-class _Source(MacKey):
     def test(self, wanted: Mapping[str, Sequence[Masked | None]]) -> Test:
-        starts, sets, tables = acceptance(wanted[self.name], headers.MAC_LENGTH)
+        accepted = acceptance(wanted[self.name], headers.MAC_LENGTH)
         absent = indifferent(wanted[self.name])
+        mac_of = attrgetter(self.name)
 
         def test(left: int, drop: Drop) -> int:
-            mac = drop.smac
-            if not mac:
-                return left & absent
-            left &= sets[bisect_right(starts, mac)]
-            for position, table in tables:
-                if not left:
-                    break
-                left &= table[mac[position]]
-            return left
-
-        return test
-
-
-class _Destination(MacKey):
-    def test(self, wanted: Mapping[str, Sequence[Masked | None]]) -> Test:
-        starts, sets, tables = acceptance(wanted[self.name], headers.MAC_LENGTH)
-        absent = indifferent(wanted[self.name])
-
-        def test(left: int, drop: Drop) -> int:
-            mac = drop.dmac
-            if not mac:
-                return left & absent
-            left &= sets[bisect_right(starts, mac)]
-            for position, table in tables:
-                if not left:
-                    break
-                left &= table[mac[position]]
-            return left
+            mac = mac_of(drop)
+            return narrow(left, accepted, mac) if mac else left & absent
 
         return test
 
 
 _FORM = "a MAC, or MAC and mask: `5a:08:66:00:00:00/ff:ff:ff:00:00:00`"
-SMAC = _Source("smac", f"source: {_FORM}")
-DMAC = _Destination("dmac", f"destination: {_FORM}")
+SMAC = MacKey("smac", f"source: {_FORM}")
+DMAC = MacKey("dmac", f"destination: {_FORM}")
