@@ -14,6 +14,8 @@ from ryu_droplog.config.capture_spec import TUN_DST, TUN_SRC, TUNNEL_ID, FlowSpe
 from ryu_droplog.model.drop import Drop, IPv4, IPv6, Tcp, Udp
 from ryu_droplog.packet.packet_in import oxm_fields
 
+FLOW_BASED = "drop-log-mode flow-based"
+"""Name, in the books, of what leaves out drops that no flow file asks for."""
 _FIELDS = (
     "src_mac",
     "dst_mac",
@@ -51,6 +53,10 @@ class CaptureFilter:
         self._lookups: list[tuple[Callable[[Sequence[object]], Any], set[Any]]] = [
             (itemgetter(*named), known) for named, known in wanted.items() if named
         ]
+
+    def match(self, drop: Drop) -> str | None:
+        """Why the drop is left out, as `chain.DropFilter` has it; None: it is captured."""
+        return None if self.fits(drop) else FLOW_BASED
 
     def fits(self, drop: Drop) -> bool:
         """Whether the headers of the drop, and its tunnel, are what any specification asks for.

@@ -20,6 +20,9 @@ from ryu_droplog.sources.receiver import Receiver
 
 LOG = logging.getLogger(__name__)
 
+CLOSE_TIME = 5.0
+"""Seconds that a part has for what still waits, when it is no longer needed."""
+
 
 class Parts(NamedTuple):
     """All that runs while some settings hold."""
@@ -47,13 +50,10 @@ def surely(step: Callable[[], object]) -> None:
         LOG.exception("going over to another configuration: one thing has failed")
 
 
-def discard(fresh: Sequence[Sink | Receiver], seconds: float) -> None:
-    """Close parts that never came into use; what they have taken meanwhile is written first.
-
-    Each may take so many seconds.
-    """
+def discard(fresh: Sequence[Sink | Receiver]) -> None:
+    """Close parts that never came into use; what they have taken meanwhile is written first."""
     for part in reversed(fresh):
-        surely(partial(part.close, seconds))
+        surely(partial(part.close, CLOSE_TIME))
         report = part.report() if isinstance(part, Receiver) else None
         if report:
             LOG.info("%s", report)

@@ -12,14 +12,11 @@ from ryu_droplog.config.settings import Settings
 from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.plugins.parts import SOURCES
-from ryu_droplog.runtime.parts import surely
+from ryu_droplog.runtime.parts import CLOSE_TIME, surely
 from ryu_droplog.sources.base import Route
 from ryu_droplog.sources.receiver import Receiver, ReceiverContext
 
 LOG = logging.getLogger(__name__)
-
-CLOSE_TIME = 5.0
-"""Seconds that a source has to hand on what still waits when it is no longer needed."""
 
 
 class Receivers:

@@ -12,12 +12,11 @@ from ryu_droplog.model.drop import Explain
 from ryu_droplog.plugins.parts import SINKS
 from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.context import NO_BRIDGES
+from ryu_droplog.runtime.parts import CLOSE_TIME
 from ryu_droplog.sinks.base import Sink, SinkContext
 from ryu_droplog.sinks.log_books import LogBooks
 from ryu_droplog.text.phrases import were
 
-CLOSE_TIME = 5.0
-"""Seconds that a sink has to write what still waits when it is no longer needed."""
 RETIRED = 10
 """Sinks that are no longer needed whose last notices are waited for."""
 

@@ -22,7 +22,6 @@ from ryu_droplog.connections.listener import Listener
 from ryu_droplog.connections.reach import CONNECTED, GONE, OFF, Reach
 from ryu_droplog.connections.service_connector import ServiceConnector
 from ryu_droplog.locks.bridge_claims import Claims
-from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError, DropLogError, why
 from ryu_droplog.openflow.connection import Connection
 from ryu_droplog.owners.explanations import Explanations
@@ -35,7 +34,7 @@ from ryu_droplog.reconcile.reconciler import Reconciler
 from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.context import node_name
 from ryu_droplog.runtime.books import BooksCheck, Reading, read
-from ryu_droplog.runtime.parts import Parts, discard, surely
+from ryu_droplog.runtime.parts import CLOSE_TIME, Parts, discard, surely
 from ryu_droplog.runtime.receivers import Receivers
 from ryu_droplog.runtime.sink_set import SinkSet
 from ryu_droplog.sinks.base import Sink
@@ -45,11 +44,6 @@ from ryu_droplog.sources.bridges import BridgeSources
 from ryu_droplog.sources.receiver import Receiver
 
 LOG = logging.getLogger(__name__)
-
-FLOW_BASED = "drop-log-mode flow-based"
-"""Name, in the books, of what leaves out drops that no flow file asks for."""
-CLOSE_TIME = 5.0
-"""Seconds that a sink has to write what still waits when it is no longer needed."""
 
 
 class Supervisor:
@@ -302,7 +296,7 @@ class Supervisor:
         """What is to run, with its threads, which wait at the gate; nothing of it is in use yet."""
         fresh: list[Sink | Receiver] = []
         undo.callback(self._sinks.forget, fresh)
-        undo.callback(discard, fresh, CLOSE_TIME)
+        undo.callback(discard, fresh)
         wanted = settings.sinks if settings.enable or self.sinks else ()
         sinks = self._sinks.prepare(wanted, fresh)
         route = self._route(settings, sinks)
@@ -461,20 +455,10 @@ class Supervisor:
         return read(self.sources(), self.sinks.values())
 
 
-class _Uncalled:
-    """Leaves out what no flow file asks for, where the switch could not say it."""
-
-    def __init__(self, capture: CaptureFilter) -> None:
-        self._fits = capture.fits
-
-    def match(self, drop: Drop) -> str | None:
-        return None if self._fits(drop) else FLOW_BASED
-
-
 def _filters(settings: Settings) -> list[DropFilter]:
     filters: list[DropFilter] = []
     if settings.flows is not None:
-        filters.append(_Uncalled(CaptureFilter(settings.flows)))
+        filters.append(CaptureFilter(settings.flows))
     if settings.prune:
         filters.append(FilterSet(settings.prune))
     return filters
