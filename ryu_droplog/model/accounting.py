@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, TypeVar
 
 from ryu_droplog.model.location import TableKey
@@ -117,6 +117,25 @@ class SourceBooks:
         """The book of a table, opened if need be."""
         self.names[number] = name
         return self.tables.setdefault(number, TableBook())
+
+    def reading(self, name: str, waiting: int, deduplicated: Counter[int]) -> SourceReading:
+        """All of it at one moment, for which nothing is counted meanwhile.
+
+        `waiting` and `deduplicated` are as in `SourceReading`, measured at the same moment.
+        """
+        return SourceReading(
+            name,
+            {number: replace(table) for number, table in list(self.tables.items())},
+            dict(self.names),
+            self.arrived,
+            self.refused,
+            self.missed,
+            self.unrecognised,
+            self.malformed,
+            self.failed,
+            waiting,
+            deduplicated,
+        )
 
 
 class SourceReading(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -78,20 +77,7 @@ class Source:
     def held(self) -> Iterator[SourceReading]:
         """The books at one moment; nothing goes on meanwhile."""
         with self.ingress_queue.held() as waiting:
-            books = self._books
-            yield SourceReading(
-                self.name,
-                {number: replace(table) for number, table in list(books.tables.items())},
-                dict(books.names),
-                books.arrived,
-                books.refused,
-                books.missed,
-                books.unrecognised,
-                books.malformed,
-                books.failed,
-                waiting,
-                self._chain.deduplicated(),
-            )
+            yield self._books.reading(self.name, waiting, self._chain.deduplicated())
 
     def _snapshot(self) -> dict[str, dict[str, Any]]:
         with self.held() as reading:
@@ -100,8 +86,8 @@ class Source:
 
 def without_drops() -> dict[str, Any]:
     """What `state` says of a source from which nothing ever came."""
-    reading = SourceReading("", {}, {}, 0, 0, 0, 0, 0, 0, 0, Counter())
-    return _state(SourceBooks(), report.snapshot(reading, {}, {}))
+    books = SourceBooks()
+    return _state(books, report.snapshot(books.reading("", 0, Counter()), {}, {}))
 
 
 def _state(books: SourceBooks, snapshot: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,19 +19,7 @@ def reading(
     deduplicated: Counter[int] = NO_WINDOWS,
 ) -> SourceReading:
     """The books of a source, as they are."""
-    return SourceReading(
-        name,
-        books.tables,
-        books.names,
-        books.arrived,
-        books.refused,
-        books.missed,
-        books.unrecognised,
-        books.malformed,
-        books.failed,
-        waiting,
-        deduplicated,
-    )
+    return books.reading(name, waiting, deduplicated)
 
 
 def rows(*tables: tuple[str, Mapping[str, int]], **others: int) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from drops import GENERATION, packet_in
 from frames import IPV4, ethernet, ipv4, syn, tcp
 from sinks import Kept
 
-from ryu_droplog.model.accounting import SourceBooks, SourceReading
+from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet import ethernet as ethernet_module
 from ryu_droplog.pipelines.loader import parse_pipeline
@@ -51,12 +51,8 @@ class Bed:
 
     def total(self) -> dict[str, Any]:
         """All tables together, as `status` tells them."""
-        books = self.books
-        reading = SourceReading(
-            "br-int", books.tables, books.names, books.arrived, books.refused, books.missed,
-            books.unrecognised, books.malformed, books.failed, 0, self.chain.deduplicated(),
-        )  # fmt: skip
-        return snapshot(reading, *self.log.of("br-int"))[ALL]
+        read = reading(self.books, "br-int", deduplicated=self.chain.deduplicated())
+        return snapshot(read, *self.log.of("br-int"))[ALL]
 
     def numbers(self, *columns: str) -> tuple[int, ...]:
         """These columns of all tables together."""
