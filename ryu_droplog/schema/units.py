@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,7 @@ def number(text: str) -> int:
     return int(match[1]) * _POWERS[match[2]]
 
 
-class Quantity:
+class Quantity(ABC):
     """Metadata of a `float` or `int` that may be written with a unit, in quotes or without."""
 
     low: str | int
@@ -40,13 +41,13 @@ class Quantity:
     pattern: str
 
     @property
+    @abstractmethod
     def text(self) -> str:
         """What a value in the range is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def value(self, given: str | int) -> float:
         """The number that is meant; raises ValueError."""
-        raise NotImplementedError
 
     def check(self, given: Any) -> Any:
         """The number, in the range; whatever is neither number nor text is left to pydantic."""

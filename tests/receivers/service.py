@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -78,7 +79,7 @@ def eventually(
         time.sleep(0.05)
 
 
-class Service:
+class Service(ABC):
     """A receiver that is a process; a subclass says by which command, and when it is ready."""
 
     name = "service"
@@ -91,22 +92,22 @@ class Service:
 
     # What a subclass says.
 
+    @abstractmethod
     def command(self) -> Sequence[str | Path]:
         """The program and its arguments. It must stay in the foreground."""
-        raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
         """Variables besides those of the test's own environment."""
         return {}
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Whether it takes what is sent to it."""
-        raise NotImplementedError
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027  not every one needs something
         """What must be there before the first start: folders, settings, another process."""
 
-    def clear(self) -> None:
+    def clear(self) -> None:  # noqa: B027  nor leaves something
         """What `prepare` made outside the folder."""
 
     # What a test does.
