@@ -132,15 +132,14 @@ def _keys(data: dict[Any, Any], document: Document, path: tuple[object, ...]) ->
     name = data.get("type")
     if not isinstance(name, str):
         return SinkKeys  # which says what is wrong
-    expected = f"one of {', '.join(SINKS.names())}"
     try:
         return keys_of(name)
-    except LookupError:
-        wrong = f"got {show(name)}{nearest(name, SINKS.names())}"
-        raise document.mistake([*path, "type"], wrong, expected) from None
     except Exception as error:  # another package may raise anything
+        names = SINKS.names()
         wrong = f"{show(name)} cannot be loaded: {error or type(error).__name__}"
-        raise document.mistake([*path, "type"], wrong, expected) from error
+        if isinstance(error, LookupError):
+            wrong = f"got {show(name)}{nearest(name, names)}"
+        raise document.mistake([*path, "type"], wrong, f"one of {', '.join(names)}") from error
 
 
 def _log(output: str | None, context: OptionsContext) -> SinkSpec:
