@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from private_ovs import CommandError, enter_private_namespaces
@@ -23,7 +24,8 @@ SECTIONS = (
     "memory",
     "idle",
 )
-ON_REQUEST = ("forward_fluent", "forward_kafka", "forward_syslog", "forward_otlp", "fleet")
+INTO_RECEIVERS = ("forward_fluent", "forward_kafka", "forward_syslog", "forward_otlp")
+ON_REQUEST = (*INTO_RECEIVERS, "fleet")
 """Sections that need the receivers of tools/prepare --test, and are measured only when named."""
 LIVE_SECONDS, STORM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 30.0
 QUICK_SECONDS = 3.0
@@ -55,22 +57,9 @@ def main() -> int:
             storm.run(report, quick, seconds or usual or STORM_SECONDS)
         if "memory" in arguments.only:
             memory.run(report, quick)
-        if "forward_fluent" in arguments.only:
-            from benchmarks import forward_fluent
-
-            forward_fluent.run(report, quick)
-        if "forward_kafka" in arguments.only:
-            from benchmarks import forward_kafka
-
-            forward_kafka.run(report, quick)
-        if "forward_syslog" in arguments.only:
-            from benchmarks import forward_syslog
-
-            forward_syslog.run(report, quick)
-        if "forward_otlp" in arguments.only:
-            from benchmarks import forward_otlp
-
-            forward_otlp.run(report, quick)
+        for name in INTO_RECEIVERS:
+            if name in arguments.only:
+                import_module(f"benchmarks.{name}").run(report, quick)
         if "idle" in arguments.only:
             memory.idle(report, seconds or usual or IDLE_SECONDS)
         if "fleet" in arguments.only:

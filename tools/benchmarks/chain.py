@@ -10,7 +10,7 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import frames, usual
@@ -20,7 +20,7 @@ from ryu_droplog.model import cookie
 from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.processing.chain import Chain
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.base import Sink, SinkContext
 from ryu_droplog.sinks.text import File
 from ryu_droplog.sources.packet_in import PacketInReader
 
@@ -49,6 +49,28 @@ def batches(messages: list[bytes], count: int) -> list[list[bytes]]:
     return [taken[start : start + BATCH] for start in range(0, count, BATCH)]
 
 
+def chain_into(sinks: Sequence[Sink], books: SourceBooks) -> Chain:
+    """A chain from the PacketIns of this benchmark, wired as the application does it."""
+    pipeline = load_pipelines(None)[PIPELINE]
+    reader = PacketInReader("br-bench", PREFIX, pipeline, GENERATION, books)
+    return Chain(reader, books, None, sinks)
+
+
+def processor_seconds(sink: Sink, work: Sequence[Sequence[bytes]]) -> float:
+    """Seconds of processor until the last drop is written. Raises RuntimeError if one is not."""
+    chain, count = chain_into([sink], SourceBooks()), sum(map(len, work))
+    sink.start()
+    begin = time.process_time()
+    for messages in work:
+        chain.take(messages, time.time(), time.monotonic())
+    left = sink.close(WRITE_TIME)
+    took = time.process_time() - begin
+    written = sink.reading().total().written
+    if left or written != count:
+        raise RuntimeError(f"{sink.name}: {written} of {count} drops were written, {left} left")
+    return took
+
+
 class ChainWay:
     """The program's own way, wired as the application does it."""
 
@@ -56,9 +78,7 @@ class ChainWay:
         spec = SinkSpec("lines", "file", options=File.Options(path=path, encode="opflex"))
         self.sink = File(spec, SinkContext(threading))
         self.books = SourceBooks()
-        pipeline = load_pipelines(None)[PIPELINE]
-        reader = PacketInReader("br-bench", PREFIX, pipeline, GENERATION, self.books)
-        self._chain = Chain(reader, self.books, None, [self.sink])
+        self._chain = chain_into([self.sink], self.books)
         self.sink.start()
 
     def take(self, messages: list[bytes]) -> None:

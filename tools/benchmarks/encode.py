@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Sequence
 
 from benchmarks import chain, frames
 from benchmarks.report import Figure, Report, Section
 from ryu_droplog.config.sink_spec import SinkSpec
-from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.model.drop import Drop
-from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.plugins.parts import ENCODERS
-from ryu_droplog.processing.chain import Chain
 from ryu_droplog.sinks.base import BatchSink, Sink, SinkContext
 from ryu_droplog.sinks.text import File
-from ryu_droplog.sources.packet_in import PacketInReader
 
 DROPS = 6_400
 ROUNDS = 7
@@ -89,17 +84,4 @@ def _microseconds(name: str, work: Sequence[Sequence[bytes]]) -> float:
         sink = File(SinkSpec(name, "file", options=options), context)
     else:
         sink = WritingSink(SinkSpec(name, "file", options=options), context)
-    books = SourceBooks()
-    pipeline = load_pipelines(None)[chain.PIPELINE]
-    reader = PacketInReader("br-bench", chain.PREFIX, pipeline, chain.GENERATION, books)
-    way = Chain(reader, books, None, [sink])
-    sink.start()
-    begin = time.process_time()
-    for messages in work:
-        way.take(messages, time.time(), time.monotonic())
-    left = sink.close(chain.WRITE_TIME)
-    took = time.process_time() - begin
-    written, count = sink.reading().total().written, sum(map(len, work))
-    if left or written != count:
-        raise RuntimeError(f"{name}: {written} of {count} drops were written, {left} were left")
-    return took / count * 1e6
+    return chain.processor_seconds(sink, work) / sum(map(len, work)) * 1e6

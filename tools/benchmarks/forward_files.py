@@ -7,26 +7,19 @@ the same with rotation stands; ipfix sends to a port whose datagrams nobody read
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM, socket
 from typing import Any
 
 from benchmarks import chain, frames
 from benchmarks.report import Figure, Report, Section
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
-from ryu_droplog.model.accounting import SourceBooks
-from ryu_droplog.pipelines.loader import load_pipelines
-from ryu_droplog.processing.chain import Chain
 from ryu_droplog.sinks.base import Sink, SinkContext
 from ryu_droplog.sinks.ipfix import Ipfix
 from ryu_droplog.sinks.pcapng import Pcapng
 from ryu_droplog.sinks.text import File
-from ryu_droplog.sources.packet_in import PacketInReader
 
 DROPS = 32_000
 ROUNDS = 7
@@ -90,21 +83,5 @@ def _measure(section: Section, kind: str, rounds: int) -> None:
 
 def _seconds(make: Make, port: int, work: list[list[bytes]]) -> float:
     """Seconds of processor until the last drop of all is written."""
-    folder = tempfile.mkdtemp(prefix="ryu-droplog-bench-", dir="/var/tmp")
-    try:
-        sink = make(folder, port)
-        books = SourceBooks()
-        pipeline = load_pipelines(None)[chain.PIPELINE]
-        reader = PacketInReader("br-bench", chain.PREFIX, pipeline, chain.GENERATION, books)
-        way = Chain(reader, books, None, [sink])
-        sink.start()
-        begin = time.process_time()
-        for messages in work:
-            way.take(messages, time.time(), time.monotonic())
-        left = sink.close(chain.WRITE_TIME)
-        took = time.process_time() - begin
-        if left or sink.written != DROPS:
-            raise RuntimeError(f"{sink.written} of {DROPS} drops were written, {left} were left")
-    finally:
-        shutil.rmtree(Path(folder))
-    return took
+    with tempfile.TemporaryDirectory(prefix="ryu-droplog-bench-", dir="/var/tmp") as folder:
+        return chain.processor_seconds(make(folder, port), work)

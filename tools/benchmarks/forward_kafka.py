@@ -57,7 +57,7 @@ def run(report: Report, quick: bool) -> None:
                 }
                 case = f"{name}, {compression}"
                 ways[f"{case}: library alone"] = lambda work, keys=keys: _library(work, keys)
-                ways[case] = lambda work, keys=keys: through(make("kafka", **keys), work)
+                ways[case] = lambda work, keys=keys: through(work, make("kafka", **keys))
         measure(section, ways, quick)
     section.note(
         "library alone: confluent-kafka with records that were made before; processor: of this"
@@ -67,7 +67,7 @@ def run(report: Report, quick: bool) -> None:
 
 def _library(work: Work, keys: dict[str, Any]) -> tuple[float, float]:
     kept = make("kafka", Kept, **keys)
-    through(kept, work)
+    through(work, kept)
     assert isinstance(kept, Kept)
     producer = Producer(configuration(KafkaOptions.model_validate(keys), None))
     producer.list_topics(TOPIC, timeout=FLUSH_TIME)

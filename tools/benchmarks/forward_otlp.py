@@ -49,13 +49,13 @@ def run(report: Report, quick: bool) -> None:
                 "receiver alone, http": lambda work: _http(http_port, work),
                 "receiver alone, grpc": lambda work: _grpc(grpc_port, work),
                 "http": lambda work: through(
-                    make("otlp", endpoint=by_http, compression="none"), work
+                    work, make("otlp", endpoint=by_http, compression="none")
                 ),
-                "http, gzip": lambda work: through(make("otlp", endpoint=by_http), work),
+                "http, gzip": lambda work: through(work, make("otlp", endpoint=by_http)),
                 "grpc": lambda work: through(
-                    make("otlp", endpoint=by_grpc, compression="none"), work
+                    work, make("otlp", endpoint=by_grpc, compression="none")
                 ),
-                "grpc, gzip": lambda work: through(make("otlp", endpoint=by_grpc), work),
+                "grpc, gzip": lambda work: through(work, make("otlp", endpoint=by_grpc)),
             },
             quick,
         )
@@ -67,7 +67,7 @@ def run(report: Report, quick: bool) -> None:
 
 def _requests(work: Work) -> list[bytes]:
     kept = make("otlp", Kept, endpoint=_NOWHERE)
-    through(kept, work)
+    through(work, kept)
     assert isinstance(kept, Kept)
     return kept.requests
 

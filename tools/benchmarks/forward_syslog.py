@@ -43,17 +43,17 @@ def run(report: Report, quick: bool) -> None:
             {
                 "rsyslog alone, opflex, tcp": lambda work: _alone(rsyslog.tcp_port, work),
                 "opflex, tcp": lambda work: through(
-                    make("syslog", to=rsyslog.tcp, encode="opflex"), work
+                    work, make("syslog", to=rsyslog.tcp, encode="opflex")
                 ),
                 "opflex, tls": lambda work: through(
-                    make("syslog", to=rsyslog.tls, encode="opflex", tls=tls), work
+                    work, make("syslog", to=rsyslog.tls, encode="opflex", tls=tls)
                 ),
-                "ecs, tcp": lambda work: through(make("syslog", to=rsyslog.tcp), work),
+                "ecs, tcp": lambda work: through(work, make("syslog", to=rsyslog.tcp)),
                 "cef, tcp": lambda work: through(
-                    make("syslog", to=rsyslog.tcp, encode="cef"), work
+                    work, make("syslog", to=rsyslog.tcp, encode="cef")
                 ),
                 "opflex, unix": lambda work: through(
-                    make("syslog", to=rsyslog.unix, format="rfc5424", encode="opflex"), work
+                    work, make("syslog", to=rsyslog.unix, format="rfc5424", encode="opflex")
                 ),
             },
             quick,
@@ -63,7 +63,7 @@ def run(report: Report, quick: bool) -> None:
 
 def _alone(port: int, work: Work) -> tuple[float, float]:
     kept = make("syslog", Kept, to="tcp:127.0.0.1:1", encode="opflex")
-    through(kept, work)
+    through(work, kept)
     assert isinstance(kept, Kept)
     begin, processor = time.monotonic(), time.process_time()
     with socket.create_connection(("127.0.0.1", port)) as client:

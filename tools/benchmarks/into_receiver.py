@@ -7,22 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks import chain
 from benchmarks.report import Figure, Section
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.model.accounting import SourceBooks
-from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.plugins.parts import SINKS
-from ryu_droplog.processing.chain import Chain
 from ryu_droplog.sinks.base import Sink, SinkContext
-from ryu_droplog.sources.packet_in import PacketInReader
 
 DROPS, QUICK_DROPS = 40_000, 10_000
 ROUNDS = 3
 AHEAD = 50_000
 """Drops that wait for the sink at most: the chain is held back, so that nothing is refused."""
+PAUSE = 0.01
+"""Seconds between two looks at how far the sinks are."""
 
 Work = Sequence[Sequence[bytes]]
 Way = Callable[[Work], tuple[float, float]]
@@ -44,28 +42,33 @@ def make(type: str, kind: Callable[..., Sink] | None = None, **keys: object) -> 
     return made
 
 
-def through(sink: Sink, work: Work) -> tuple[float, float]:
-    """Seconds, and seconds of processor, from the first PacketIn to the last drop written."""
-    books, count = SourceBooks(), sum(map(len, work))
-    pipeline = load_pipelines(None)[chain.PIPELINE]
-    reader: Any = PacketInReader("br-bench", chain.PREFIX, pipeline, chain.GENERATION, books)
-    way = Chain(reader, books, None, [sink])
-    sink.start()
+def through(work: Work, *sinks: Sink) -> tuple[float, float]:
+    """Seconds, and seconds of processor, from the first PacketIn to the last drop written.
+
+    Raises RuntimeError where a sink has not written all.
+    """
+    count = sum(map(len, work))
+    way = chain.chain_into(sinks, SourceBooks())
+    for sink in sinks:
+        sink.start()
     begin, processor = time.monotonic(), time.process_time()
     for messages in work:
         way.take(list(messages), time.time(), time.monotonic())
-        while sink.waiting > AHEAD:
-            time.sleep(0.001)
-    left = sink.close(chain.WRITE_TIME)
+        while any(sink.waiting > AHEAD for sink in sinks):
+            time.sleep(PAUSE)
+    while any(sink.written + sink.lost < count for sink in sinks):  # a spool outlives its sink
+        time.sleep(PAUSE)
     took = time.monotonic() - begin, time.process_time() - processor
-    written = sink.reading().total().written
-    if left or written != count:
-        raise RuntimeError(f"{written} of {count} drops were written: {list(sink.notices)}")
+    for sink in sinks:
+        left = sink.close(chain.WRITE_TIME)
+        if left or sink.written != count:
+            told = list(sink.notices)
+            raise RuntimeError(f"{sink.name}: {sink.written} of {count} drops were written: {told}")
     return took
 
 
-def measure(section: Section, ways: Mapping[str, Way], quick: bool) -> None:
-    """A row for each way, one round of each after the other."""
+def measure(section: Section, ways: Mapping[str, Way], quick: bool, beside: str = "") -> None:
+    """A row for each way, one round of each after the other; with its ratio to `beside`."""
     count, rounds = (QUICK_DROPS, 1) if quick else (DROPS, ROUNDS)
     work = chain.batches(chain.packet_ins("mixed"), count)
     rates: dict[str, list[float]] = {name: [] for name in ways}
@@ -76,6 +79,11 @@ def measure(section: Section, ways: Mapping[str, Way], quick: bool) -> None:
             rates[name].append(count / seconds)
             costs[name].append(processor / count * 1e6)
     for name in ways:
-        section.add(
-            name, rate=Figure.of(rates[name], "drops/s"), processor=Figure.of(costs[name], "µs")
-        )
+        figures = {
+            "rate": Figure.of(rates[name], "drops/s"),
+            "processor": Figure.of(costs[name], "µs"),
+        }
+        if beside:
+            ratios = [a / b for a, b in zip(costs[name], costs[beside], strict=True)]
+            figures["ratio"] = Figure.of(ratios, "times")
+        section.add(name, **figures)
