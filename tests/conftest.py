@@ -134,6 +134,13 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sinks that forward try again at once, or nearly."""
+    monkeypatch.setattr("ryu_droplog.sinks.forwarding.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("ryu_droplog.sinks.forwarding.LONGEST_PAUSE", 0.05)
+
+
 @pytest.fixture(scope="module")
 def switch(request: pytest.FixtureRequest) -> Iterator[PrivateSwitch]:
     """A running private Open vSwitch without bridges, one for each module."""

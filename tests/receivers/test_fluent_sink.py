@@ -6,16 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from .fluent import Entry, FluentServer
-from .service import PATIENCE
+from .service import PATIENCE, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 HUBS = ["native", "eventlet"]
@@ -79,13 +77,6 @@ def done(process: subprocess.Popen[str]) -> dict[str, int]:
     assert ("done", 0) == (kind, process.returncode)
     names = ("written", "failed", "resent", "recovered", "left", "unexplained")
     return dict(zip(names, map(int, numbers), strict=True))
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return look()
 
 
 def arrived(server: FluentServer) -> int:
@@ -176,7 +167,7 @@ def test_nothing_is_missing_after_receivers_crashes_under_load(
             options["spool"] = {"directory": str(tmp_path)}
         process = sender(options, 1, count, 100)
         for share in (10, 5, 3):
-            assert wait_until(lambda share=share: arrived(server) > count // share)
+            assert eventually(lambda share=share: arrived(server) > count // share, "a share")
             server.restart()
         told = done(process)
         entries = server.entries()
@@ -234,7 +225,7 @@ def test_next_server_takes_over_when_one_crashes_under_load() -> None:
             "delivery": "at_least_once",
         }
         process = sender(options, 1, count, 50)
-        assert wait_until(lambda: arrived(first) > count // 4)
+        assert eventually(lambda: arrived(first) > count // 4, "a quarter")
         first.kill()
         told = done(process)
         ports, _ = without_repeats(first.entries() + second.entries())
@@ -248,7 +239,7 @@ def test_what_a_crash_may_have_cost_is_counted_and_not_sent_again_at_most_once()
         options = {"servers": [server.address], "require_ack": True, "ack_timeout": "5s"}
         process = sender(options, 1, count, 50)
         for share in (10, 5, 3):
-            assert wait_until(lambda share=share: arrived(server) > count // share)
+            assert eventually(lambda share=share: arrived(server) > count // share, "a share")
             server.restart()
         told = done(process)
         entries = server.entries()

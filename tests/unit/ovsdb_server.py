@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from private_ovs import run, takes_connections
+from waiting import PATIENCE, eventually
 
 from ryu_droplog.ovsdb.client import Client
 from ryu_droplog.ovsdb.jsonrpc import until
@@ -19,7 +19,6 @@ SCHEMAS = {
     "Open_vSwitch": Path("/usr/share/openvswitch/vswitch.ovsschema"),
     DATABASE: Path("/usr/share/ovn/ovn-sb.ovsschema"),
 }
-PATIENCE = 20.0
 
 
 class OvsdbServer:
@@ -84,13 +83,3 @@ def ovsdb_server(folder: Path, database: str, socket: str = "db.sock") -> Iterat
         yield server
     finally:
         server.stop()
-
-
-def eventually(condition: Any) -> bool:
-    """Whether it holds some time; waits for `PATIENCE` seconds at most."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

@@ -6,12 +6,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-PATIENCE = 20.0
-"""Seconds in which a thing that is waited for must have come."""
+from waiting import PATIENCE
 
 HELLO = struct.pack("!BBHI", 4, 0, 8, 0)
 BARRIER = struct.pack("!BBHI", 4, 20, 8, 1)
@@ -33,16 +32,6 @@ def hello(version: int, *versions: int) -> bytes:
         return struct.pack("!BBHI", version, 0, 8, 0)
     bitmap = sum(1 << number for number in versions)
     return struct.pack("!BBHIHHI", version, 0, 16, 0, 1, 8, bitmap)
-
-
-def eventually(look: Callable[[], object], patience: float = PATIENCE) -> bool:
-    """Whether `look` becomes true in time."""
-    deadline = time.monotonic() + patience
-    while not look():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 class Switch:

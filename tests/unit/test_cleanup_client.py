@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from switches import BARRIER_REPLY, HELLO, MESSAGES, PATIENCE, Switch, eventually, hello
+from switches import BARRIER_REPLY, HELLO, MESSAGES, Switch, hello
+from waiting import PATIENCE, eventually
 
 from ryu_droplog.cleanup import cleanup_client
 from ryu_droplog.cleanup.cleanup_client import CleanUpClient

@@ -22,12 +22,11 @@ from switches import (
     ECHO,
     HELLO,
     MESSAGES,
-    PATIENCE,
     Switch,
     error,
-    eventually,
     hello,
 )
+from waiting import PATIENCE, eventually
 
 from ryu_droplog.cleanup import cleanup_process
 from ryu_droplog.cleanup.cleanup_process import Footprint

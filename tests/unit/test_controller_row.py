@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
-from ovsdb_server import OvsdbServer, eventually, ovsdb_server
+from ovsdb_server import OvsdbServer, ovsdb_server
+from waiting import eventually
 
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.ovsdb.client import Map, References, Select, references

@@ -9,17 +9,19 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from frames import syn
 from test_extending import DOCS, block, install, run, section
+from waiting import eventually
 
 PATIENCE = 30.0
+wait_until = partial(eventually, patience=PATIENCE)
 
 CHAIN = """
 import json, sys, threading, time
@@ -113,13 +115,6 @@ ryu_droplog.sinks =
     blocking = acme_hostile.sinks:Blocking
     lying = acme_hostile.sinks:Lying
 """
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return look()
 
 
 def blocks(text: str, language: str) -> list[str]:

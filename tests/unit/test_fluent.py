@@ -12,8 +12,8 @@ import json
 import os
 import re
 import socket
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from forward_server import (
 )
 from forwarding import numbered
 from sinks import context
+from waiting import eventually
 
 from ryu_droplog.config import loader
 from ryu_droplog.config.describe import describe
@@ -40,26 +41,19 @@ from ryu_droplog.config.places import unwritable
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.pipelines.loader import load_pipelines
-from ryu_droplog.sinks import fluent, fluent_protocol, forwarding, stream
+from ryu_droplog.sinks import fluent, fluent_protocol, stream
 from ryu_droplog.sinks.fluent import Fluent, FluentOptions
 
 PATIENCE = 20.0
+wait_until = partial(eventually, patience=PATIENCE)
+pytestmark = pytest.mark.usefixtures("short_pauses")
 KEY, WORD = "key-of-receiver", "word-of-user"
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forwarding, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(forwarding, "LONGEST_PAUSE", 0.05)
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY_OF_TEST", KEY)
     monkeypatch.setenv("WORD_OF_TEST", WORD)
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 def sink_to(*addresses: str, drops: int = 100_000, **options: Any) -> Fluent:

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from forwarding import Failing, Sending, numbered
+from waiting import eventually
 
-from ryu_droplog.sinks import forwarding
 from ryu_droplog.sinks.delivery import NotAcknowledged, NotSent, PartlyRejected, Rejected
 
 PATIENCE = 20.0
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forwarding, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(forwarding, "LONGEST_PAUSE", 0.05)
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
+wait_until = partial(eventually, patience=PATIENCE)
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
 def written(sink: Sending, count: int) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from datagrams import INT, drop_log, header, number
 from frames import IPV4, ethernet, ipv4, syn, udp
 from living import ends
 from sinks import Kept, file_sink
+from waiting import eventually
 
 from ryu_droplog.config.endpoint import UdpEndpoint
 from ryu_droplog.config.loader import parse
@@ -34,14 +36,8 @@ from ryu_droplog.sources.geneve_socket import GeneveSocket
 
 NOWHERE = Route(None, [], [], LogBooks())
 PATIENCE = 10.0
+wait_until = partial(eventually, patience=PATIENCE)
 SENDERS = senders(load_pipelines(None), {})
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 def free_port(host: str = "127.0.0.1") -> int:

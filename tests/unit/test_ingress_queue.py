@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+from waiting import eventually
 
 from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.processing.ingress_queue import IngressQueue
@@ -64,13 +65,6 @@ def begin(books: SourceBooks) -> Iterator[Callable[..., IngressQueue]]:
 
 def numbered(first: int, count: int) -> list[bytes]:
     return [str(number).encode() for number in range(first, first + count)]
-
-
-def eventually(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 def test_batches_go_through_in_order_with_their_times(begin: Callable[..., IngressQueue]) -> None:

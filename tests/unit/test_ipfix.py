@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from drops import location
 from frames import ARP, IPV4, IPV6, arp, ethernet, ipv4, ipv6, udp
 from record_drops import HOSTILE, METADATA, TIME, dropped, place
 from sinks import spec
+from waiting import eventually
 
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet.ethernet import decode
@@ -27,6 +28,7 @@ from ryu_droplog.sinks.base import SinkContext
 from ryu_droplog.sinks.ipfix import Ipfix
 
 PATIENCE = 60.0
+wait_until = partial(eventually, patience=PATIENCE)
 UNIT = Path(__file__).parent
 PORT, COUNT, STATUS, TABLE, REASON = 11, 2, 89, 96, 335
 
@@ -103,13 +105,6 @@ def sink(to: str, **options: Any) -> Ipfix:
     made = Ipfix(spec(Ipfix, "flows", to=to, **options), SinkContext(threading))
     made.start()
     return made
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 class Udp:

@@ -6,7 +6,8 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from frames import ARP, IPV4, IPV6, QTAG, arp, ethernet, icmp, ipv4, ipv6, syn, 
 from living import ends
 from sinks import Kept, context, spec
 from sinks import packet_events as packet_events_to
+from waiting import eventually
 
 from ryu_droplog.config.sink_spec import QueueSpec
 from ryu_droplog.model.drop import Drop
@@ -27,6 +29,7 @@ from ryu_droplog.sinks.packet_events import ARRAY, PacketEvents, packet_event
 
 NOW = 1708415956.845663
 PATIENCE = 10.0
+wait_until = partial(eventually, patience=PATIENCE)
 HELD = 30
 WHERE = location(4, bridge="br-access", name="SEC_GROUP_IN_TABLE", prefix="Acc-")
 EXAMPLE = (
@@ -37,13 +40,6 @@ EXAMPLE = (
 )
 V4 = ("10.0.0.1", "10.0.0.2")
 V6 = ("fe80::1", "ff02::2")
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 def numbered(number: int, where: Location = WHERE) -> Drop:

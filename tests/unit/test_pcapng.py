@@ -7,8 +7,9 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pcapng import FileScanner
 from pcapng.blocks import EnhancedPacket, InterfaceDescription, SectionHeader
 from record_drops import oxm
 from sinks import spec
+from waiting import eventually
 
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet.ethernet import decode
@@ -27,6 +29,7 @@ from ryu_droplog.sinks.base import SinkContext
 from ryu_droplog.sinks.pcapng import Pcapng
 
 PATIENCE = 60.0
+wait_until = partial(eventually, patience=PATIENCE)
 
 
 def drop(number: int, port: int = 1) -> Drop:
@@ -48,13 +51,6 @@ def put(made: Pcapng, *drops: Drop) -> None:
     """Have them written, or fail."""
     made.put(drops)
     assert wait_until(lambda: made.waiting == 0)
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 def blocks(path: Path) -> list[Any]:

@@ -10,8 +10,8 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 from drops import location
 from frames import IPV4, ethernet, ipv4, udp
 from sinks import context, file_sink, spec
+from waiting import eventually
 
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet.ethernet import decode
@@ -31,6 +32,7 @@ from ryu_droplog.sinks.text import File
 
 UNIT = Path(__file__).parent
 PATIENCE = 60.0
+wait_until = partial(eventually, patience=PATIENCE)
 LINE = 200
 """Bytes of a line, its end too, of a `drop`."""
 
@@ -52,13 +54,6 @@ def put(sink: File, *numbers: int) -> None:
     """Write drops, each batch alone."""
     sink.put([drop(number) for number in numbers])
     assert wait_until(lambda: sink.waiting == 0)
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 def numbers(path: Path) -> list[int]:

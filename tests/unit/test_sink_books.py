@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 from drops import drop, location
 from frames import IPV4, ethernet, ipv4, udp
 from sinks import Kept, context
+from waiting import eventually
 
 from ryu_droplog.config.filter_spec import parse_filter
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
@@ -19,6 +20,7 @@ from ryu_droplog.plugins.sink_options import SinkOptions
 from ryu_droplog.sinks.base import DropSink
 
 PATIENCE = 10.0
+wait_until = partial(eventually, patience=PATIENCE)
 HERE, THERE = location(4), location(7)
 
 
@@ -28,13 +30,6 @@ def numbered(number: int, repeated: int = 0) -> Drop:
     made = drop(packet, THERE if number % 3 == 0 else HERE)
     made.repeated = repeated
     return made
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 class Every7th(DropSink):

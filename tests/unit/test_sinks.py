@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from drops import location
 from frames import IPV4, ethernet, ipv4, udp
 from living import ends
 from sinks import Kept, file_sink, standard_output, syslog_sink
+from waiting import eventually
 
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError
@@ -32,6 +34,7 @@ from ryu_droplog.sinks.text import File
 
 WHERE = location(4, name="SEC_GROUP_IN_TABLE", prefix="Acc-")
 PATIENCE = 5.0
+wait_until = partial(eventually, patience=PATIENCE)
 
 
 def drop(number: int = 0, where: Location = WHERE) -> Drop:
@@ -46,13 +49,6 @@ def ports(text: str) -> list[int]:
         int(port)
         for port in re.findall(r"^\[.*\] \S+ MISS  .* SPT=(\d+) DPT=53 LEN=8$", text, re.M)
     ]
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 def settle(sink: Sink) -> tuple[int, int]:

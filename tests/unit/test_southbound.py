@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ovsdb_server import OvsdbServer, eventually, ovsdb_server
+from ovsdb_server import OvsdbServer, ovsdb_server
+from waiting import eventually
 
 from ryu_droplog.openflow.flow_stats import Effect, Flow
 from ryu_droplog.ovsdb import southbound as module

@@ -10,33 +10,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from forwarding import Failing, Sending, numbered
+from waiting import eventually
 
 from ryu_droplog.model.location import NO_TABLE
 from ryu_droplog.processing.shares import Share
-from ryu_droplog.sinks import forwarding
 from ryu_droplog.sinks.delivery import NotSent
 from ryu_droplog.sinks.spool import ROW_COST, Spool, SpoolInUse, pack
 
 PATIENCE = 30.0
+wait_until = partial(eventually, patience=PATIENCE)
+pytestmark = pytest.mark.usefixtures("short_pauses")
 FOREVER = [NotSent("nobody there")] * 1_000_000
 SHARES = [Share(("br-int", 4), 2), Share(("br-int", 7), 1, 5)]
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forwarding, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(forwarding, "LONGEST_PAUSE", 0.05)
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
 
 
 def spool_at(path: Path, limit: int = 10**9, age: float = 1e6, now: float = 1000.0) -> Spool:

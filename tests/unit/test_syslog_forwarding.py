@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import re
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forwarding import numbered
 from sinks import context, spec
+from waiting import eventually
 
-from ryu_droplog.sinks import forwarding
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sinks.syslog import Syslog
 
 PATIENCE = 30.0
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forwarding, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(forwarding, "LONGEST_PAUSE", 0.05)
-
-
-def wait_until(look: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while not look() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return look()
+wait_until = partial(eventually, patience=PATIENCE)
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
 @contextmanager
