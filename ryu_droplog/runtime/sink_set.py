@@ -13,7 +13,8 @@ from ryu_droplog.plugins.parts import SINKS
 from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.context import NO_BRIDGES
 from ryu_droplog.runtime.parts import CLOSE_TIME
-from ryu_droplog.sinks.base import Sink, SinkContext
+from ryu_droplog.sinks.base import Sink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.log_books import LogBooks
 from ryu_droplog.text.phrases import were
 

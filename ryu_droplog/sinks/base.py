@@ -13,26 +13,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
-from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.accounting import SinkBook, SinkReading
-from ryu_droplog.model.drop import Drop, Explain
+from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.location import TableKey
-from ryu_droplog.plugins.parts import ENCODERS, PACKERS
 from ryu_droplog.processing.filter import FilterSet
 from ryu_droplog.processing.shares import Share, divide, shares
-from ryu_droplog.records.bridges import BridgeDirectory
-from ryu_droplog.records.context import (
-    NO_BRIDGES,
-    Encode,
-    EncoderContext,
-    EncoderFactory,
-    LineStyle,
-    Payload,
-    explain_nothing,
-)
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.queue import Batch, BatchQueue, packets
 from ryu_droplog.text.phrases import timestamp, were
 
@@ -44,47 +33,6 @@ NOTICES = 100
 """Notices that wait to be read at most; the oldest go first."""
 MISTAKE_PAUSE = 60.0
 """Seconds between two tracebacks of mistakes in one sink; all are counted."""
-
-
-class SinkContext(NamedTuple):
-    """What the program gives to each sink."""
-
-    threads: ModuleType
-    """The `threading` module as it was before eventlet changed it: a sink's thread is a real one
-    under either hub of os-ken, so that a slow disk never holds up who reads from the switch."""
-    explain: Explain = explain_nothing
-    """What the bridge's owner noted of a drop."""
-    node: str = ""
-    """Name of this machine."""
-    bridges: BridgeDirectory = NO_BRIDGES
-    """Names of ports, and datapath ids."""
-
-    def encoder(
-        self, encoding: str, payload: Payload = "headers", line_style: LineStyle = "redirected"
-    ) -> Encode:
-        """What makes a line of bytes of a drop, by the name of the encoding (`ENCODERS`).
-
-        Each call makes a new one, with caches of its own, for one thread at a time. Raises
-        LookupError where no encoding is called so.
-        """
-        factory: EncoderFactory = ENCODERS.get(encoding)
-        return factory(self.encoder_context(payload, line_style))
-
-    def encoder_context(
-        self, payload: Payload = "headers", line_style: LineStyle = "redirected"
-    ) -> EncoderContext:
-        """What an encoding needs to know beside the drop."""
-        return EncoderContext(self.node, self.explain, self.bridges, payload, line_style)
-
-    def packer(self, encoding: str, payload: Payload = "headers") -> Encode | None:
-        """What makes the object of an encoding in msgpack; None: it is made of the line.
-
-        Raises UnicodeEncodeError where the object cannot be had in msgpack.
-        """
-        if encoding not in PACKERS:
-            return None
-        factory: EncoderFactory = PACKERS.get(encoding)
-        return factory(EncoderContext(self.node, self.explain, self.bridges, payload))
 
 
 class Failure(NamedTuple):

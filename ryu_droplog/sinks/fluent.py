@@ -16,7 +16,7 @@ from ryu_droplog.model.errors import why
 from ryu_droplog.schema.expected import Expected
 from ryu_droplog.schema.fields import TIME, Directory, checked_by
 from ryu_droplog.schema.units import Duration
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.delivery import Chunk, NotAcknowledged, NotSent
 from ryu_droplog.sinks.fluent_protocol import (
     Answers,

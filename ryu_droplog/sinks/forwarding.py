@@ -31,7 +31,8 @@ from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError, DropLogError, why
 from ryu_droplog.processing.shares import Share, divide
-from ryu_droplog.sinks.base import Outcome, Sink, SinkContext
+from ryu_droplog.sinks.base import Outcome, Sink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.delivery import (
     Chunk,
     Fate,

@@ -25,7 +25,8 @@ from ryu_droplog.schema.expected import Expected
 from ryu_droplog.schema.fields import checked_by
 from ryu_droplog.schema.units import Duration
 from ryu_droplog.sinks import ipfix_records
-from ryu_droplog.sinks.base import BatchSink, SinkContext
+from ryu_droplog.sinks.base import BatchSink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.ipfix_records import MESSAGE, SET, VERSION, Record
 
 PORT = 4739

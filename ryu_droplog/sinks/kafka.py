@@ -8,7 +8,7 @@ from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.records.signature import Signatures
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.delivery import Chunk, NotAcknowledged, PartlyRejected, Rejected
 from ryu_droplog.sinks.forwarding import ForwardingSink
 from ryu_droplog.sinks.kafka_options import KafkaOptions

@@ -12,7 +12,8 @@ from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.processing.shares import Share
 from ryu_droplog.records.signature import Signatures
-from ryu_droplog.sinks.base import Outcome, SinkContext
+from ryu_droplog.sinks.base import Outcome
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.delivery import Chunk
 from ryu_droplog.sinks.forwarding import ForwardingSink
 from ryu_droplog.sinks.notification_client import NotificationClient

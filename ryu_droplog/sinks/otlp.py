@@ -8,7 +8,7 @@ from typing import Protocol
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import ConfigError
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.delivery import Chunk
 from ryu_droplog.sinks.forwarding import ForwardingSink
 from ryu_droplog.sinks.otlp_options import OtlpOptions

@@ -25,7 +25,8 @@ from ryu_droplog.plugins.sink_options import SinkOptions
 from ryu_droplog.schema.fields import checked_by
 from ryu_droplog.schema.socket_path import check_socket_path
 from ryu_droplog.sinks import line
-from ryu_droplog.sinks.base import BatchSink, SinkContext
+from ryu_droplog.sinks.base import BatchSink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.line import DROP_REASON_TEXT, IPV4_TEXT, IPV6_TEXT, MAC_TEXT
 
 ARRAY = 10

@@ -20,7 +20,8 @@ from ryu_droplog.packet.packet_in import context as switch_context
 from ryu_droplog.plugins.sink_options import LogPath, SinkOptions
 from ryu_droplog.records.keys import Keys
 from ryu_droplog.sinks import pcapng_blocks as blocks
-from ryu_droplog.sinks.base import LINGER, BatchSink, SinkContext
+from ryu_droplog.sinks.base import LINGER, BatchSink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.formats import additions
 from ryu_droplog.sinks.line import DROP_REASON_TEXT
 from ryu_droplog.sinks.rotation import RotatedFile, RotateKeys, Target

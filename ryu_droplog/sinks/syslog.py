@@ -18,7 +18,8 @@ from typing import Any
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import why
-from ryu_droplog.sinks.base import BatchSink, Sink, SinkContext
+from ryu_droplog.sinks.base import BatchSink, Sink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.formats import text_format
 from ryu_droplog.sinks.syslog_options import SyslogOptions
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.errors import why
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.delivery import Chunk, NotSent
 from ryu_droplog.sinks.forwarding import ForwardingSink
 from ryu_droplog.sinks.receiver_address import ReceiverAddress

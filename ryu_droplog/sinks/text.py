@@ -22,7 +22,8 @@ from ryu_droplog.plugins.sink_options import (
     SinkOptions,
 )
 from ryu_droplog.sinks.appending import ends_in_mid_line
-from ryu_droplog.sinks.base import LINGER, BatchSink, SinkContext
+from ryu_droplog.sinks.base import LINGER, BatchSink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.formats import Encoding as TextEncoding
 from ryu_droplog.sinks.formats import text_format
 from ryu_droplog.sinks.rotation import RotatedFile, RotateKeys, Target

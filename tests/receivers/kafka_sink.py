@@ -18,7 +18,7 @@ from frames import IPV4, ethernet, ipv4, udp
 
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.model.drop import Drop
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.kafka import Kafka
 
 from .service import PATIENCE, eventually

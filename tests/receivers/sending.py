@@ -14,7 +14,8 @@ from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.location import Location
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.plugins.parts import SINKS
-from ryu_droplog.sinks.base import Sink, SinkContext
+from ryu_droplog.sinks.base import Sink
+from ryu_droplog.sinks.context import SinkContext
 
 from .service import PATIENCE, eventually
 

@@ -26,7 +26,7 @@ hubs.ready()
 from forwarding import numbered
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.sinks import forwarding
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.fluent import Fluent, FluentOptions
 
 forwarding.LONGEST_PAUSE = 0.5

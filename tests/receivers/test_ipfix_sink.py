@@ -19,7 +19,7 @@ from sinks import spec
 
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.records.bridges import BridgeDirectory
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.ipfix import Ipfix
 
 from . import wireshark

@@ -192,7 +192,7 @@ hubs.ready()
 from os_ken.lib import hub
 from drops import drop
 from ryu_droplog.config.sink_spec import SinkSpec
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.kafka import Kafka
 options = Kafka.Options.model_validate({{"brokers": [sys.argv[1]], "topic": "t"}})
 sink = Kafka(SinkSpec("bus", "kafka", options=options), SinkContext(hubs.real_threading()))

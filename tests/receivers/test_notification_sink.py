@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.notification import Notification
 
 from .kafka import MockBroker, TansuBroker
@@ -173,7 +173,7 @@ hubs.ready()
 from os_ken.lib import hub
 from drops import drop
 from ryu_droplog.config.sink_spec import SinkSpec
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.notification import Notification
 options = Notification.Options.model_validate({{"url_file": sys.argv[1], "window": 1.0}})
 spec = SinkSpec("bus", "notification", options=options)

@@ -23,7 +23,7 @@ from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.context import EncoderContext
 from ryu_droplog.records.maker import RecordMaker
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.pcapng import Pcapng
 
 from . import wireshark

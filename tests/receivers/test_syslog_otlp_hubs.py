@@ -27,7 +27,7 @@ hubs.ready()
 from os_ken.lib import hub
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.plugins.parts import SINKS
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from tests.receivers.sending import drops
 
 kind, options, awaited, count = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], 3000

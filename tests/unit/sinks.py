@@ -10,7 +10,9 @@ from typing import Any
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.plugins.sink_options import SinkOptions
-from ryu_droplog.sinks.base import BatchSink, Sink, SinkContext, explain_nothing
+from ryu_droplog.records.context import explain_nothing
+from ryu_droplog.sinks.base import BatchSink, Sink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.packet_events import PacketEvents
 from ryu_droplog.sinks.syslog import Syslog
 from ryu_droplog.sinks.text import File, StandardOutput

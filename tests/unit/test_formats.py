@@ -19,8 +19,8 @@ from sinks import file_sink
 
 from ryu_droplog.model.drop import Drop, Explain
 from ryu_droplog.model.location import DropFlow
+from ryu_droplog.records.context import explain_nothing
 from ryu_droplog.sinks import formats, line
-from ryu_droplog.sinks.base import explain_nothing
 from ryu_droplog.sinks.formats import Encoding, additions, as_json, text_format
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs/formats.md").read_text(encoding="utf-8")

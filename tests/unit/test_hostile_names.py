@@ -46,7 +46,7 @@ from ryu_droplog.owners.opflex_names import POLICY_FILE, OpflexNames, PolicyName
 from ryu_droplog.packet.packet_in import DropRecord
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.reconcile.planner import Snapshot, plan
-from ryu_droplog.sinks.base import explain_nothing
+from ryu_droplog.records.context import explain_nothing
 from ryu_droplog.sinks.formats import as_json, text_format
 from ryu_droplog.sinks.packet_events import packet_event
 from ryu_droplog.sources.locations import Locations

@@ -24,7 +24,7 @@ from waiting import eventually
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.records.bridges import BridgeDirectory
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.ipfix import Ipfix
 
 PATIENCE = 60.0
@@ -314,7 +314,7 @@ from ryu_droplog.concurrency import hubs
 hubs.ready()
 from sinks import spec
 from record_drops import dropped
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.ipfix import Ipfix
 from ryu_droplog.sinks.pcapng import Pcapng
 threads = hubs.real_threading()

@@ -25,7 +25,7 @@ from waiting import eventually
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.records.bridges import BridgeDirectory
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.pcapng import Pcapng
 
 PATIENCE = 60.0

@@ -11,8 +11,7 @@ from frames import ARP, IPV6, arp, ethernet, ipv6, udp
 from record_drops import FLOW, HOSTILE, dropped, place
 
 from ryu_droplog.model.drop import Drop
-from ryu_droplog.records.context import Encode
-from ryu_droplog.sinks.base import explain_nothing
+from ryu_droplog.records.context import Encode, explain_nothing
 from ryu_droplog.sinks.syslog_facilities import FACILITIES, LONGEST, SMALLEST
 from ryu_droplog.sinks.syslog_message import (
     SD_ID,

@@ -20,7 +20,8 @@ from ryu_droplog.model import cookie
 from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.processing.chain import Chain
-from ryu_droplog.sinks.base import Sink, SinkContext
+from ryu_droplog.sinks.base import Sink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.text import File
 from ryu_droplog.sources.packet_in import PacketInReader
 

@@ -16,7 +16,8 @@ from benchmarks.report import Figure, Report, Section
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.plugins.parts import ENCODERS
-from ryu_droplog.sinks.base import BatchSink, Sink, SinkContext
+from ryu_droplog.sinks.base import BatchSink, Sink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.text import File
 
 DROPS = 6_400

@@ -16,7 +16,8 @@ from typing import Any
 from benchmarks import chain, frames
 from benchmarks.report import Figure, Report, Section
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
-from ryu_droplog.sinks.base import Sink, SinkContext
+from ryu_droplog.sinks.base import Sink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.ipfix import Ipfix
 from ryu_droplog.sinks.pcapng import Pcapng
 from ryu_droplog.sinks.text import File

@@ -24,7 +24,8 @@ from benchmarks.into_receiver import Work, make, measure, through, use_receivers
 from benchmarks.report import Report
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.sinks import fluent_protocol
-from ryu_droplog.sinks.base import Sink, SinkContext
+from ryu_droplog.sinks.base import Sink
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.delivery import Chunk
 from ryu_droplog.sinks.fluent import Fluent
 

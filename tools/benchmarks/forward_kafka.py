@@ -17,7 +17,7 @@ from confluent_kafka import Producer
 from benchmarks.into_receiver import Work, make, measure, through, use_receivers
 from benchmarks.report import Report
 from ryu_droplog.config.sink_spec import SinkSpec
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.delivery import Chunk
 from ryu_droplog.sinks.kafka import Kafka
 from ryu_droplog.sinks.kafka_options import KafkaOptions

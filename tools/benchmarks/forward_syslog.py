@@ -13,7 +13,7 @@ import time
 from benchmarks.into_receiver import Work, make, measure, through, use_receivers
 from benchmarks.report import Report
 from ryu_droplog.config.sink_spec import SinkSpec
-from ryu_droplog.sinks.base import SinkContext
+from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.delivery import Chunk
 from ryu_droplog.sinks.syslog_forwarding import ForwardedSyslog
 from ryu_droplog.sinks.syslog_message import octet_counted

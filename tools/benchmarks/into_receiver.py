@@ -13,7 +13,8 @@ from benchmarks.report import Figure, Section
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.plugins.parts import SINKS
-from ryu_droplog.sinks.base import Sink, SinkContext
+from ryu_droplog.sinks.base import Sink
+from ryu_droplog.sinks.context import SinkContext
 
 DROPS, QUICK_DROPS = 40_000, 10_000
 ROUNDS = 3
