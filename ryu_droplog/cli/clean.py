@@ -10,9 +10,8 @@ from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.exits import NO_BRIDGE, Exit
 from ryu_droplog.cli.visiting import (
     bridge_option,
-    bridges_to_visit,
     conclude,
-    errors_in_one_line,
+    read_visits,
     ready_hub,
     visit_bridge,
 )
@@ -39,18 +38,16 @@ def clean(path: str | None, name: str | None, force: bool) -> None:
     status is then 1.
     """
     ready_hub()
-    from ryu_droplog.config import loader
     from ryu_droplog.model.cookie import generation_text
     from ryu_droplog.reconcile.clean import Cleaning
 
     def say(text: str) -> None:
         click.echo(text, err=True)
 
-    with errors_in_one_line():
-        directory = loader.load(path).run_directory
+    settings, _, bridges = read_visits(path, name)
     outcomes: list[Exit] = []
-    for bridge, _ in bridges_to_visit(path, name):
-        cleaning = Cleaning(bridge.name, directory, say, force=force)
+    for bridge in bridges:
+        cleaning = Cleaning(bridge.name, settings.run_directory, say, force=force)
         cleaned = visit_bridge(bridge, cleaning, outcomes, cleaning.updates)
         if cleaned is None:
             continue

@@ -12,11 +12,10 @@ from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.exits import NO_BRIDGE, Exit
 from ryu_droplog.cli.visiting import (
     bridge_option,
-    bridges_to_visit,
     conclude,
-    errors_in_one_line,
     outcome_of,
     reach_bridge,
+    read_visits,
     ready_hub,
 )
 from ryu_droplog.model.errors import DropLogError
@@ -37,18 +36,14 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     watched, would be watched, drops elsewhere, owner forwards all, left alone, cannot be watched.
     """
     ready_hub()
-    from ryu_droplog.config import loader
     from ryu_droplog.doctor import page
     from ryu_droplog.doctor.checkup import check
     from ryu_droplog.doctor.examine import examine
-    from ryu_droplog.pipelines.loader import load_pipelines
 
-    with errors_in_one_line():
-        settings = loader.load(path)
-        pipelines = load_pipelines(settings.pipeline_directory)
+    settings, pipelines, bridges = read_visits(path, name)
     pages, objects = [], []
     outcomes: list[Exit] = []
-    for bridge, _ in bridges_to_visit(path, name):
+    for bridge in bridges:
         task = partial(
             check,
             bridge=bridge,

@@ -12,9 +12,8 @@ from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.exits import NO_BRIDGE, Exit
 from ryu_droplog.cli.visiting import (
     bridge_option,
-    bridges_to_visit,
     conclude,
-    errors_in_one_line,
+    read_visits,
     ready_hub,
     visit_bridge,
 )
@@ -31,17 +30,15 @@ _VERDICTS = {"table-miss": "table-miss", "shadow": "flow above", "left alone": "
 def plan(path: str | None, name: str | None) -> None:
     """Show what `run` would add to each bridge, table by table; changes nothing."""
     ready_hub()
-    from ryu_droplog.config import loader
     from ryu_droplog.openflow.oxm_match import text as match_text
     from ryu_droplog.owners.detection import choose_pipeline, recognise
-    from ryu_droplog.pipelines.loader import AUTO, load_pipelines
+    from ryu_droplog.pipelines.loader import AUTO
     from ryu_droplog.reconcile.planner import plan as make_plan
     from ryu_droplog.runtime.one_shot import look, names_of_flows
 
-    with errors_in_one_line():
-        pipelines = load_pipelines(loader.load(path).pipeline_directory)
+    _, pipelines, bridges = read_visits(path, name)
     outcomes: list[Exit] = []
-    for bridge, _ in bridges_to_visit(path, name):
+    for bridge in bridges:
         snapshot = visit_bridge(bridge, partial(look, bridge=bridge), outcomes)
         if snapshot is None:
             continue

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -15,7 +15,7 @@ from ryu_droplog.model.errors import DropLogError, Unreachable
 from ryu_droplog.text.phrases import without_name
 
 if TYPE_CHECKING:
-    from ryu_droplog.config.settings import Bridge
+    from ryu_droplog.config.settings import Bridge, Settings
     from ryu_droplog.pipelines.loader import Pipeline
 
 bridge_option = click.option(
@@ -26,8 +26,21 @@ bridge_option = click.option(
 )
 
 
-def bridges_to_visit(path: str | None, name: str | None) -> list[tuple[Bridge, Pipeline]]:
-    """The bridges to visit: those of the configuration, or the one that is asked for."""
+class Visits(NamedTuple):
+    """What a command that visits bridges goes by."""
+
+    settings: Settings
+    pipelines: dict[str, Pipeline]
+    """By name: the ones that come with the program, and those of `pipeline_directory`."""
+    bridges: list[Bridge]
+    """Those to visit: the ones of the configuration, or the one that is asked for."""
+
+
+def read_visits(path: str | None, name: str | None) -> Visits:
+    """Read the configuration, and the pipelines; ends the program where one is wrong.
+
+    `path` is its file, `name` the bridge that is asked for.
+    """
     from ryu_droplog.config import loader
     from ryu_droplog.config.settings import ANY_BRIDGE
     from ryu_droplog.pipelines.loader import load_pipelines
@@ -41,7 +54,7 @@ def bridges_to_visit(path: str | None, name: str | None) -> list[tuple[Bridge, P
             bridges = [bridge for bridge in bridges if bridge.name == name]
             asked_for = json.dumps({"bridges": [{"name": name}]})
             bridges = bridges or list(loader.parse(asked_for, "--bridge").bridges)
-    return [(bridge, pipelines[bridge.pipeline]) for bridge in bridges]
+    return Visits(settings, pipelines, bridges)
 
 
 def ready_hub() -> None:
