@@ -19,6 +19,26 @@ from .bed import BRIDGE, CONFIG, SHORT_LEASE, ready
 pytestmark = pytest.mark.ovs
 
 
+def second_life_is_counted(switch: PrivateSwitch, bridge: str, program: Program) -> None:
+    """After 500 drops of the first life: each drop of both is counted, and logged."""
+    assert ready(switch, bridge)
+    send(switch, 700, 2000)
+    assert 700 == settled(switch, bridge)
+    book = books.all_in(program, bridge, 1200)
+    assert (1200, 1200, 0) == (book["dropped"], book["logged"], book["lost_in_switch"])
+    assert 0 == program.end()
+
+
+def load_is_logged(switch: PrivateSwitch, bridge: str, program: Program) -> None:
+    """After a load over two lives: all lines are in the books, and no more than was sent."""
+    settled(switch, bridge)
+    assert 0 == eventually(0, lambda: total(program, bridge)["waiting"])
+    book = total(program, bridge)
+    assert book["logged"] == len(program.lines())
+    assert 500 < book["logged"] <= book["dropped"] <= 2500
+    assert 0 == program.end()
+
+
 def test_visitor_of_the_bridge_while_it_is_planned_keeps_no_table_from_being_watched(
     switch: PrivateSwitch, bridge: str
 ) -> None:
@@ -44,12 +64,7 @@ def test_flow_swept_away_is_counted_over_both_its_lives(switch: PrivateSwitch, b
         assert 500 == settled(switch, bridge)
         switch.ofctl("del-flows", bridge)
         assert 1 == eventually(1, lambda: program.times("was removed"))
-        assert ready(switch, bridge)
-        send(switch, 700, 2000)
-        assert 700 == settled(switch, bridge)
-        book = books.all_in(program, bridge, 1200)
-        assert (1200, 1200, 0) == (book["dropped"], book["logged"], book["lost_in_switch"])
-        assert 0 == program.end()
+        second_life_is_counted(switch, bridge, program)
 
 
 def test_meter_removed_with_its_flow_is_counted_over_both_its_lives(
@@ -84,12 +99,7 @@ def test_flow_swept_away_in_the_middle_of_a_load_loses_no_drop_that_came(
             switch.ofctl("del-flows", bridge)
             first = total(program, bridge)["received"]
             assert when(lambda: len(program.lines()) > first + 200)
-        settled(switch, bridge)
-        assert 0 == eventually(0, lambda: total(program, bridge)["waiting"])
-        book = total(program, bridge)
-        assert book["logged"] == len(program.lines())
-        assert 500 < book["logged"] <= book["dropped"] <= 2500
-        assert 0 == program.end()
+        load_is_logged(switch, bridge, program)
 
 
 def test_flow_removed_between_an_answer_and_its_barrier_is_counted_once(
@@ -137,12 +147,7 @@ def test_switch_restarted_is_counted_over_both_its_lives(
         send(switch, 500, 2000)
         assert 500 == eventually(500, lambda: total(program, bridge)["counted"])
         switch.restart_vswitchd()
-        assert ready(switch, bridge)
-        send(switch, 700, 2000)
-        assert 700 == settled(switch, bridge)
-        book = books.all_in(program, bridge, 1200)
-        assert (1200, 1200, 0) == (book["dropped"], book["logged"], book["lost_in_switch"])
-        assert 0 == program.end()
+        second_life_is_counted(switch, bridge, program)
 
 
 def test_switch_restarted_in_the_middle_of_a_load_loses_no_drop_that_came(
@@ -158,9 +163,4 @@ def test_switch_restarted_in_the_middle_of_a_load_loses_no_drop_that_came(
             first = total(program, bridge)["received"]
             switch.start_vswitchd()
             assert when(lambda: len(program.lines()) > first + 200)
-        settled(switch, bridge)
-        assert 0 == eventually(0, lambda: total(program, bridge)["waiting"])
-        book = total(program, bridge)
-        assert book["logged"] == len(program.lines())
-        assert 500 < book["logged"] <= book["dropped"] <= 2500
-        assert 0 == program.end()
+        load_is_logged(switch, bridge, program)
