@@ -16,8 +16,6 @@ Numbers: TypeAlias = tuple[tuple[int, int], ...]
 
 MAX_NUMBERS = 1000
 """Numbers and ranges that a list of a filter has at most."""
-HIGHEST = 0xFFFF
-"""No number of a filter is above."""
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
 _RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
