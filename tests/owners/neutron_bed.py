@@ -161,13 +161,14 @@ class NeutronBed:
         self._await("done")
 
     def settle(self) -> None:
-        """Wait until the flows stay as they are for three seconds."""
+        """Wait until both VMs have their flows, and all stay as they are for three seconds."""
         before: list[str] = []
         calm = time.monotonic()
         deadline = calm + PATIENCE
         while time.monotonic() - calm < 3 and time.monotonic() < deadline:
             flows = self.switch.flows("br-int")
-            if flows != before:
+            both = all(any(f"nw_src={ip}" in flow for flow in flows) for ip in (IP_A, IP_B))
+            if flows != before or not both:
                 before, calm = flows, time.monotonic()
             time.sleep(0.5)
 

@@ -103,6 +103,8 @@ class OvnBed:
             run("ip", "-n", name, "route", "add", "default", "via", gateway)
             switch.vsctl("set", "Interface", name, f"external_ids:iface-id={name}")
         switch.guest("vmx", "br-int")
+        for name in MACS:
+            self.nbctl(f"--timeout=60 wait-until Logical_Switch_Port {name} up=true")
         self.sync()
 
     def _daemon(self, name: str, *command: str) -> None:

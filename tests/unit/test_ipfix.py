@@ -21,6 +21,7 @@ from record_drops import HOSTILE, METADATA, TIME, dropped, place
 from sinks import spec
 from waiting import eventually
 
+from ryu_droplog.concurrency import hubs
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.records.bridges import BridgeDirectory
@@ -332,7 +333,7 @@ for sink in sinks:
 """
 
 
-@pytest.mark.parametrize("hub", ["native", "eventlet"])
+@pytest.mark.parametrize("hub", hubs.available())
 def test_sinks_write_in_real_threads_under_either_hub(hub: str, tmp_path: Path) -> None:
     stream = Tcp()
     with Udp() as datagrams:

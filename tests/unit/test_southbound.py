@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from os_ken.lib import hub
 from ovsdb_server import OvsdbServer, ovsdb_server
 from waiting import eventually
 
@@ -34,6 +35,15 @@ def server(tmp_path: Path) -> Iterator[OvsdbServer]:
         ids = [["system-id", "host"], ["ovn-remote", "tcp:x"], ["ovn-remote-host", remote]]
         local.insert("Open_vSwitch", external_ids=["map", ids])
         yield southbound
+
+
+@pytest.fixture(autouse=True)
+def threads_of_the_native_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is followed in a thread; this process has the standard library's sockets.
+
+    A thread of eventlet, the only hub of os-ken 3.1.1, would wait at them for all others.
+    """
+    monkeypatch.setattr(hub, "HUB_TYPE", "native")
 
 
 @pytest.fixture
