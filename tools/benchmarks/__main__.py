@@ -24,7 +24,13 @@ SECTIONS = (
     "memory",
     "idle",
 )
-INTO_RECEIVERS = ("forward_fluent", "forward_kafka", "forward_syslog", "forward_otlp")
+INTO_RECEIVERS = (
+    "forward_fluent",
+    "forward_kafka",
+    "forward_syslog",
+    "forward_otlp",
+    "forward_all",
+)
 ON_REQUEST = (*INTO_RECEIVERS, "fleet")
 """Sections that need the receivers of tools/prepare --test, and are measured only when named."""
 LIVE_SECONDS, STORM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 30.0
