@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chain
+from benchmarks import chain, frames
 from benchmarks.into_receiver import AHEAD, PAUSE, QUICK_DROPS, Work, use_receivers
 from benchmarks.report import Figure, Report
 from ryu_droplog.model.accounting import SourceBooks
@@ -38,7 +38,7 @@ def run(report: Report, quick: bool) -> None:
         return
     all_sinks: Any = import_module("receivers.all_sinks")
     count, rounds = (QUICK_DROPS, 1) if quick else (DROPS, ROUNDS)
-    work = chain.batches(chain.packet_ins("mixed"), count)
+    work = chain.batches(chain.reported(frames.traffic("mixed", count)), count)
     rates: dict[bool, list[float]] = {False: [], True: []}
     costs: dict[bool, list[float]] = {False: [], True: []}
     with (
