@@ -49,6 +49,7 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
             bridge=bridge,
             run_directory=settings.run_directory,
             pipelines=pipelines,
+            socket_room=settings.socket_room,
         )
         try:
             checkup = reach_bridge(bridge, task)

@@ -362,6 +362,12 @@ class ConfigurationFile(BaseModel):
         description="where switches may connect; null: nowhere",
         examples=["127.0.0.1:6653"],
     )
+    socket_room: Annotated[int, Number(0, 256_000_000)] = Field(
+        default=8 * 1024 * 1024,
+        description="bytes that the switch's end of a management socket is to hold, where the"
+        " program has the rights to enlarge it; 0: it stays as it is",
+        examples=["16M"],
+    )
     meter: MeterKeys | None = Field(
         default=None, description="holds back a flood of drops, one meter for each table"
     )

@@ -168,6 +168,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     lease: Lease
     throttle: Deduplication | None = None
     """None: repeats are not folded."""
+    socket_room: int = 8 * 1024 * 1024
+    """Bytes that the switch's end of a management connection is to hold; 0: it stays as it is."""
     report_interval: int = 60
     """Seconds between two reports of the books in the program's log; 0: none."""
     receive: Mapping[str, Any] = MappingProxyType({})

@@ -13,7 +13,6 @@ import math
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -21,6 +20,7 @@ from ryu_droplog.concurrency.background_question import BackgroundQuestion
 from ryu_droplog.config.endpoint import Endpoint, ServiceEndpoint, UnixEndpoint
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.ovsdb.client import Client, NoValue, References, Select, references
+from ryu_droplog.ovsdb.control_socket import find
 from ryu_droplog.ovsdb.jsonrpc import PATIENCE, call, until
 
 LOG = logging.getLogger(__name__)
@@ -98,8 +98,7 @@ class MissQuestion:
         return [controller for controller in found if controller.type != "service"]
 
     def _packet_in_is_called_for(self, deadline: float) -> bool:
-        pid = int(Path(self._rundir, "ovs-vswitchd.pid").read_text(encoding="ascii"))
-        control = f"{self._rundir}/ovs-vswitchd.{pid}.ctl"
+        control = find(self._rundir).socket
         trace = [self._bridge, _NOBODYS]
         return _CALLED_FOR in str(call(control, "ofproto/trace", trace, deadline=deadline))
 
