@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ryu_droplog.explain.explanation import Explanation, whose
+from ryu_droplog.explain.fix import Fix
 from ryu_droplog.explain.nearest import Near
 from ryu_droplog.explain.trace import Step
 from ryu_droplog.explain.way import Agreement, Way
@@ -18,17 +19,18 @@ from ryu_droplog.openflow.flow_stats import Flow
 from ryu_droplog.openflow.oxm_match import text as match_text
 from ryu_droplog.records.json_text import to_json
 from ryu_droplog.records.record import End, Record
+from ryu_droplog.text.phrases import count
 from ryu_droplog.text.printable import plain, plain_data, printable
 
 MEASURED, INFERRED = "measured", "inferred"
 
 
-def as_text(explanation: Explanation, *, long: bool) -> str:
+def as_text(explanation: Explanation, fix: Fix | None, *, long: bool) -> str:
     """Several lines; with `long` the whole trace behind them."""
-    return plain("\n".join(_lines(explanation, long)))
+    return plain("\n".join(_lines(explanation, fix, long)))
 
 
-def as_json(explanation: Explanation, *, long: bool) -> dict[str, Any]:
+def as_json(explanation: Explanation, fix: Fix | None, *, long: bool) -> dict[str, Any]:
     """The same as data; docs/explain.md has its keys."""
     record = explanation.given.record
     way, taken, remedy = explanation.way, explanation.taken, explanation.remedy
@@ -42,13 +44,14 @@ def as_json(explanation: Explanation, *, long: bool) -> dict[str, Any]:
         "nearest_table": explanation.near_table,
         "nearest_is": _near_are(explanation),
         "remedy": {"command": remedy.command, "text": remedy.text} if remedy else None,
+        "fix": _fix_data(fix, long) if fix else None,
         "not_known": list(explanation.troubles),
     }
     data: dict[str, Any] = plain_data(told)
     return data
 
 
-def _lines(explanation: Explanation, long: bool) -> Iterator[str]:
+def _lines(explanation: Explanation, fix: Fix | None, long: bool) -> Iterator[str]:
     record = explanation.given.record
     mark = MEASURED if explanation.given.measured else INFERRED
     yield f"packet   {_packet(record)} ({mark})"
@@ -73,11 +76,52 @@ def _lines(explanation: Explanation, long: bool) -> Iterator[str]:
         if remedy.command:
             yield f"         {_one_line(remedy.command, 4096)}"
         yield f"         {_one_line(remedy.text)}"
+    if fix is not None:
+        yield from _fix_lines(fix)
     for text in explanation.troubles:
         yield f"not known  {_one_line(text)}"
     if long and explanation.way is not None:
         yield ""
         yield explanation.way.trace.text.rstrip()
+    if long and fix is not None:
+        yield f"\nin the copy, with the flow:\n{fix.trace.text.rstrip()}"
+
+
+def _fix_lines(fix: Fix) -> Iterator[str]:
+    result = "lets the packet through" if fix.after else "does NOT let the packet through"
+    yield f"fix      in a copy of the bridge, {_one_line(fix.flow)} {result} (measured)"
+    if fix.before:
+        yield "         it is let through without that flow, too: flows have changed since the drop"
+    if fix.by_learning:
+        yield "         inferred: NORMAL knows no VLANs of ports and no MACs in the copy"
+    for other, passes in fix.others:
+        if passes:
+            mark = MEASURED if other.measured else INFERRED
+            yield f"         it would let through as well: {_packet(other.record)} ({mark})"
+    if fix.others:
+        number = sum(passes for _, passes in fix.others)
+        yield f"         {number} of {count(len(fix.others), 'other drop')} would be let through"
+    for text in dict.fromkeys(fix.not_tried):
+        yield f"         not tried: {_one_line(text)}"
+
+
+def _fix_data(fix: Fix, long: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "flow": fix.flow,
+        "lets_through": fix.after,
+        "without_it": fix.before,
+        "normal": fix.by_learning,
+        "others": [
+            {
+                "packet": _packet(other.record),
+                "packet_is": MEASURED if other.measured else INFERRED,
+                "lets_through": passes,
+            }
+            for other, passes in fix.others
+        ],
+        "not_tried": list(fix.not_tried),
+    }
+    return {**told, "trace": fix.trace.text.split("\n")} if long else told
 
 
 def _place(record: Record) -> str:

@@ -64,48 +64,65 @@ def whole_frame(record: Record) -> bytes:
     return frame.data.ljust(min(frame.length, 65535), b"\0")
 
 
-def find_way(given: Given, tracer: Tracer, first_matches: Iterable[bytes]) -> Way:
+def find_way(given: Given, tracer: Tracer, first_matches: Iterable[bytes], bridge: str = "") -> Way:
     """Trace the packet.
 
-    `first_matches` are the matches of table 0, raw. Raises SwitchError where it cannot be traced.
+    `first_matches` are the matches of table 0, raw; `bridge` is the one that is asked, empty: that
+    of the record. Raises SwitchError where it cannot be traced.
     """
     record, frame = given.record, whole_frame(given.record)
     if record.port is None:
         raise SwitchError("the port where the packet came in is not known")
+    bridge = bridge or record.bridge
     ct_state, flow = _ct_state(record), entry_flow(record)
     inferred = list(_assumed(given, ct_state))
-    trace = tracer.trace(record.bridge, flow, frame, ct_state)
-    best = Way(trace, _agreement(record, trace), False, tuple(inferred), flow, frame, ct_state)
+    trace = tracer.trace(bridge, flow, frame, ct_state)
+    best = Way(
+        trace, _agreement(record, trace, bridge), False, tuple(inferred), flow, frame, ct_state
+    )
     if best.agreement is Agreement.SAME or (
         best.agreement is Agreement.TABLE and not given.measured
     ):
         return best
     for tag in _tags(record, first_matches):
         tagged = _with_tag(frame, tag)
-        trace = tracer.trace(record.bridge, flow, tagged, ct_state)
-        if _agreement(record, trace) is Agreement.SAME:
+        trace = tracer.trace(bridge, flow, tagged, ct_state)
+        if _agreement(record, trace, bridge) is Agreement.SAME:
             text = (
                 f"it came in with VLAN {tag}: so it gets to the same table with the same registers"
             )
             return Way(trace, Agreement.SAME, False, (*inferred, text), flow, tagged, ct_state)
     if best.agreement is Agreement.TABLE or not given.measured:
         return best
-    return from_the_table(record, tracer)
+    if best.trace.lets_through:
+        text = "it came in as it was recorded: flows have changed since, and it passes now"
+        return best._replace(inferred=(*inferred, text))
+    return from_the_table(record, tracer, bridge)
 
 
-def from_the_table(record: Record, tracer: Tracer) -> Way:
+def from_the_table(record: Record, tracer: Tracer, bridge: str) -> Way:
     """Trace from the table that dropped it, with all that was recorded. Raises SwitchError."""
     ct_state = _ct_state(record)
     flow = entry_flow(record) + _tracked(record)
-    actions = [*_loads(record), f"resubmit(,{record.table.id})"]
     frame = whole_frame(record)
-    trace = tracer.trace_actions(record.bridge, flow, frame, actions)
-    agreement = _agreement(record, trace)
+    trace = tracer.trace_actions(bridge, flow, frame, _actions(record))
+    agreement = _agreement(record, trace, bridge)
     inferred = (
         "from table 0 the recorded packet now goes another way: earlier tables had rewritten it, or"
         " flows have changed since",
     )
     return Way(trace, agreement, True, inferred, flow, frame, ct_state)
+
+
+def traced_again(way: Way, record: Record, tracer: Tracer, bridge: str) -> Trace:
+    """The same packet, traced on this bridge. Raises SwitchError."""
+    if way.from_table:
+        return tracer.trace_actions(bridge, way.flow, way.frame, _actions(record))
+    return tracer.trace(bridge, way.flow, way.frame, way.ct_state)
+
+
+def _actions(record: Record) -> list[str]:
+    return [*_loads(record), f"resubmit(,{record.table.id})"]
 
 
 def entry_flow(record: Record) -> str:
@@ -158,8 +175,8 @@ def _loads(record: Record) -> Iterator[str]:
             yield f"set_field:{value:#x}->reg{int(name.removeprefix('reg'))}"
 
 
-def _agreement(record: Record, trace: Trace) -> Agreement:
-    found = trace.pass_with(record.bridge, record.table.id)
+def _agreement(record: Record, trace: Trace, bridge: str) -> Agreement:
+    found = trace.pass_with(bridge, record.table.id)
     if found is None:
         return Agreement.ELSEWHERE
     if record.context is None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -90,6 +93,8 @@ def scene(switch: PrivateSwitch) -> Iterator[Scene]:
     switch.add_bridge(BRIDGE)
     switch.guest("wa", BRIDGE)
     switch.guest("wb", BRIDGE)
+    switch.ofctl("add-meter", BRIDGE, "meter=3,pktps,burst,bands=type=drop,rate=9,burst_size=5")
+    switch.ofctl("add-group", BRIDGE, "group_id=7,type=all,bucket=output:wa,bucket=output:wb")
     add_flows(switch, BRIDGE, *FLOWS)
     with Program(switch, CONFIG % {"folder": switch.folder}) as program:
         assert 20 in eventually([0, 10, 20], lambda: watched(switch, BRIDGE))
@@ -272,3 +277,63 @@ def test_documented_example_is_what_it_says(scene: Scene) -> None:
     example = document.partition("```\npacket")[2].partition("```")[0]
     times = re.compile(r"dropped  \S+ on")
     assert times.sub("dropped", said).rstrip() == times.sub("dropped", f"packet{example}").rstrip()
+
+
+FIX = "table=20,priority=80,tcp,tp_dst=80,actions=meter:3,group:7"
+
+
+def left_behind() -> tuple[list[str], list[str]]:
+    """Folders of copies, and daemons that run in them."""
+    folders = [str(path) for path in Path(tempfile.gettempdir()).glob("ryu-droplog-trial-*")]
+    daemons = [
+        path.name
+        for path in Path("/proc").glob("[0-9]*")
+        if b"ryu-droplog-trial-" in read_quietly(path / "cmdline")
+    ]
+    return folders, daemons
+
+
+def read_quietly(path: Path) -> bytes:
+    """What is in it; nothing where its process has ended."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_flow_is_tried_in_a_copy_and_the_bridge_stays_as_it_was(scene: Scene) -> None:
+    """It lets the packet through, and another drop, too; a third it does not."""
+    scene.line("records", 1111), scene.line("records", 2222)
+    other = json.loads(scene.line("records", 2222))
+    other["packet"]["tcp"]["destination_port"] = 81
+    frame = bytearray(base64.b64decode(other["frame"]["data"]))
+    frame[37] = 81
+    other["frame"]["data"] = base64.b64encode(frame).decode()
+    text = "\n".join((json.dumps(other), scene.line("records", 2222), scene.line("records", 1111)))
+    before = foreign_flows(scene.switch, BRIDGE)
+    began = time.monotonic()
+    done = scene.explain("--fix", FIX, "-o", "json", text=text)
+    took = time.monotonic() - began
+    assert (0, "") == (done.returncode, done.stderr)
+    fix = json.loads(done.stdout)["fix"]
+    assert (True, False, []) == (fix["lets_through"], fix["without_it"], fix["not_tried"])
+    assert [False, True] == [one["lets_through"] for one in fix["others"]]
+    assert before == foreign_flows(scene.switch, BRIDGE)
+    assert ([], []) == left_behind()
+    print(f"explain --fix: {took:.2f} s")
+    assert took < 3.0
+
+
+def test_flow_that_does_not_help_is_said(scene: Scene) -> None:
+    line = scene.line("records", 1111)
+    done = scene.explain("--fix", FIX.replace("tp_dst=80", "tp_dst=81"), text=line)
+    assert 1 == done.returncode
+    assert "does NOT let the packet through (measured)" in done.stdout
+
+
+@pytest.mark.parametrize("flow", ["nonsense", "--help", "actions=output:2,frob", "table=20\nx"])
+def test_what_is_no_flow_is_refused(scene: Scene, flow: str) -> None:
+    done = scene.explain(f"--fix={flow}", text=scene.line("records", 1111))
+    assert 2 == done.returncode
+    assert done.stderr.startswith("ryu-droplog: ovs-ofctl: ")
+    assert ([], []) == left_behind()
