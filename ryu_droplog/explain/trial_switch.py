@@ -7,6 +7,7 @@ Open vSwitch is restarted; ports get the numbers that they have, and no more of 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -78,10 +79,12 @@ class TrialSwitch:
         self._stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
         folder = self._folder
         self._env = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": os.environ.get("PATH", os.defpath),
             **{f"OVS_{name}DIR": folder for name in ("RUN", "DB", "LOG", "SYSCONF")},
         }
-        schema = next((p for d in _SCHEMAS if (p := Path(d, "vswitch.ovsschema")).exists()), None)
+        own = os.environ.get("OVS_PKGDATADIR")  # as Open vSwitch's own tools
+        folders = (own, *_SCHEMAS) if own else _SCHEMAS
+        schema = next((p for d in folders if (p := Path(d, "vswitch.ovsschema")).exists()), None)
         if schema is None:
             raise SwitchError("no switch to try it in: vswitch.ovsschema is not there")
         database, socket = f"{folder}/conf.db", f"unix:{folder}/db.sock"
