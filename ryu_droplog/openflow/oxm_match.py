@@ -267,6 +267,25 @@ def text(match: bytes) -> str:
     return ",".join(parts)
 
 
+def field_text(field: FieldId, value: int, mask: int, size: int) -> tuple[str, str]:
+    """What `ovs-ofctl dump-flows` calls one field, and how it shows this value of it.
+
+    `size` is the length of the field in bytes. Two fields that `text` shows together have names of
+    their own here: `dl_type`, `nw_proto`, `dl_vlan`.
+    """
+    if field == _ETHERTYPE:
+        return "dl_type", f"0x{value:04x}"
+    if field == _PROTOCOL:
+        return "nw_proto", str(value)
+    if field == _VLAN:
+        exact = value & _VLAN_PRESENT and mask & 0x1FFF == 0x1FFF
+        return "dl_vlan", str(value & 0xFFF) if exact else f"0x{value:04x}/0x{mask & 0x1FFF:04x}"
+    if field not in _NAMES:
+        return f"oxm_{field[0]:#x}_{field[1]}", _hexadecimal(value, mask, size)
+    name, spell = _NAMES[field]
+    return name, _spelt(spell, value, mask, size)
+
+
 def _spelt(spell: Callable[[int, int, int], str], value: int, mask: int, size: int) -> str:
     try:
         return spell(value, mask, size)
