@@ -10,11 +10,12 @@ from typing import NamedTuple
 from ryu_droplog.explain.packet_fields import ZERO_UNLESS_NOTED, PacketFields
 from ryu_droplog.openflow.flow_stats import Flow, is_ours
 from ryu_droplog.openflow.oxm_match import FieldId, field_text, fields
+from ryu_droplog.packet import headers
 
 MOST = 5
 """Flows that are shown."""
 
-_BASIC, _NXM_1 = 0x8000, 0x0001
+_BASIC, _NXM_1 = headers.OXM_CLASS_BASIC, headers.OXM_CLASS_NXM_1
 _CONJ_ID = (_NXM_1, 37)
 _ETHERTYPE, _PROTOCOL = (_BASIC, 5), (_BASIC, 10)
 _HEAVY: frozenset[FieldId] = frozenset(

@@ -7,16 +7,17 @@ earlier tables had rewritten is rewritten here, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import ip_address
 
 from ryu_droplog.openflow.oxm_match import FieldId
+from ryu_droplog.packet import headers
 from ryu_droplog.packet.deep.layers import Packet
 from ryu_droplog.records.record import Conntrack, Context, Record, Tunnel
 
-_BASIC, _NXM_0, _NXM_1 = 0x8000, 0x0000, 0x0001
-_CT_STATES = ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
-_TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "NS")
+_BASIC = headers.OXM_CLASS_BASIC
+_NXM_0, _NXM_1 = headers.OXM_CLASS_NXM_0, headers.OXM_CLASS_NXM_1
+_TCP_FLAGS = headers.TCP_FLAG_NAMES[::-1]
 _VLAN_PRESENT = 0x1000
 _FRAGMENT, _LATER = 1, 2
 
@@ -50,7 +51,7 @@ def noted_of_text(flow: str) -> PacketFields:
     fields: PacketFields = {}
     for name, value in re.findall(r"(?:^|,)([a-z_0-9]+)=([^,]*)", flow):
         if name == "ct_state":
-            fields[_NXM_1, 105] = _bits(value.split("|"), _CT_STATES)
+            fields[_NXM_1, 105] = _bits(value.split("|"), headers.CT_STATE_NAMES)
         elif name in _BY_NAME and re.fullmatch(r"0x[0-9a-f]+|\d+", value):
             fields[_BY_NAME[name]] = int(value, 0)
     return fields
@@ -162,7 +163,7 @@ def _of_tunnel(tunnel: Tunnel) -> Iterator[tuple[FieldId, int]]:
 
 
 def _of_conntrack(conntrack: Conntrack) -> Iterator[tuple[FieldId, int]]:
-    yield (_NXM_1, 105), _bits(conntrack.state, _CT_STATES)
+    yield (_NXM_1, 105), _bits(conntrack.state, headers.CT_STATE_NAMES)
     if conntrack.zone is not None:
         yield (_NXM_1, 106), conntrack.zone
     if conntrack.mark is not None:
@@ -171,8 +172,7 @@ def _of_conntrack(conntrack: Conntrack) -> Iterator[tuple[FieldId, int]]:
         yield (_NXM_1, 108), int(conntrack.label, 0)
 
 
-def _bits(names: object, order: tuple[str, ...]) -> int:
-    assert isinstance(names, list | tuple)
+def _bits(names: Collection[str], order: tuple[str, ...]) -> int:
     return sum(1 << bit for bit, name in enumerate(order) if name in names)
 
 

@@ -21,7 +21,7 @@ from ryu_droplog.openflow.oxm_match import FieldId, fields
 from ryu_droplog.packet import headers
 from ryu_droplog.records.record import Record
 
-_BASIC, _NXM_1 = 0x8000, 0x0001
+_BASIC, _NXM_1 = headers.OXM_CLASS_BASIC, headers.OXM_CLASS_NXM_1
 _IN_PORT, _VLAN = (_BASIC, 0), (_BASIC, 6)
 _STATE_FIELDS: frozenset[FieldId] = frozenset(
     [(_NXM_1, number) for number in range(16)] + [(_BASIC, 2)]
