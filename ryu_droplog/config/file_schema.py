@@ -14,6 +14,7 @@ from ryu_droplog.config.endpoint import parse_bridge_endpoint, parse_listen, uni
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
     LONGEST_LEASE,
+    SOCKET_ROOM,
     Arrivals,
     Events,
     Lease,
@@ -363,7 +364,7 @@ class ConfigurationFile(BaseModel):
         examples=["127.0.0.1:6653"],
     )
     socket_room: Annotated[int, Number(0, 256_000_000)] = Field(
-        default=8 * 1024 * 1024,
+        default=SOCKET_ROOM,
         description="bytes that the switch's end of a management socket is to hold, where the"
         " program has the rights to enlarge it; 0: it stays as it is",
         examples=["16M"],
