@@ -11,7 +11,13 @@ import click
 
 from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.exits import Exit
-from ryu_droplog.cli.visiting import bridge_option, errors_in_one_line, read_visits, ready_hub
+from ryu_droplog.cli.visiting import (
+    bridge_named,
+    bridge_option,
+    errors_in_one_line,
+    read_visits,
+    ready_hub,
+)
 from ryu_droplog.model.errors import why
 
 OTHERS = 20
@@ -66,8 +72,8 @@ def explain(
     ryu-droplog explain drops.json --fix 'table=82,priority=75,tcp,tp_dst=80,actions=output:3'
 
     Exit status: 0 all that is asked was found out, 1 some of it was not, or the flow of --fix does
-    not let the packet through, 2 there is no drop in
-    what was given, or the configuration or the command line is wrong.
+    not let the packet through, 2 there is no drop in what was given, or the configuration or the
+    command line is wrong.
     """
     ready_hub()
     from ryu_droplog.explain import page
@@ -77,14 +83,12 @@ def explain(
 
     with errors_in_one_line():
         lines = [line.encode("utf-8", "surrogateescape")] if line is not None else _last(path)
-        _, pipelines, bridges = read_visits(config_path, name)
+        settings, pipelines, bridges = read_visits(config_path, name)
         only = name or (bridges[0].name if len(bridges) == 1 else "")
         given = read_given(lines[-1], pipelines, only)
         if not given.record.bridge:
             raise click.UsageError("the line does not say its bridge: say which one, with --bridge")
-        bridge = next((one for one in bridges if one.name == given.record.bridge), None)
-        if bridge is None:
-            bridge = read_visits(config_path, given.record.bridge).bridges[0]
+        bridge = bridge_named(given.record.bridge, settings.bridges)
         found = find_out(given, bridge, pipelines)
         fix: Fix | None = None
         if flow is not None:

@@ -8,10 +8,9 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from ryu_droplog.model.errors import SwitchError
-from ryu_droplog.openflow import messages
-from ryu_droplog.openflow.connection import Connection, error_text
-from ryu_droplog.openflow.flow_stats import Flow, parse_flow_stats
-from ryu_droplog.openflow.requests import port_names
+from ryu_droplog.openflow.connection import Connection
+from ryu_droplog.openflow.flow_stats import Flow
+from ryu_droplog.openflow.requests import dump, port_names
 from ryu_droplog.ovsdb.client import Client, Map, Select
 from ryu_droplog.text.printable import printable
 
@@ -33,16 +32,9 @@ class BridgeLook(NamedTuple):
 
 def look_at(connection: Connection, table_id: int) -> BridgeLook:
     """Read it; changes nothing. Raises SwitchError."""
-    flows = _flows(connection, table_id)
-    first = flows if table_id == 0 else _flows(connection, 0)
+    flows = dump(connection, table_id=table_id, answer_time=FLOWS_TIME)
+    first = flows if table_id == 0 else dump(connection, table_id=0, answer_time=FLOWS_TIME)
     return BridgeLook(flows, [flow.match for flow in first], port_names(connection))
-
-
-def _flows(connection: Connection, table_id: int) -> list[Flow]:
-    [answer] = connection.exchange([messages.dump_flows(connection, table_id)], FLOWS_TIME)
-    if answer.error:
-        raise SwitchError(f"the switch does not tell its flows: {error_text(answer.error)}")
-    return [flow for body in answer.bodies for flow in parse_flow_stats(body)]
 
 
 class _Interface(Struct):

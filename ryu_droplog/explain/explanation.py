@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint, rundir_of
+from ryu_droplog.config.endpoint import rundir_of
 from ryu_droplog.config.settings import Bridge
 from ryu_droplog.explain.bridge_look import BridgeLook, look_at, port_ids
 from ryu_droplog.explain.given import Given
@@ -14,14 +14,14 @@ from ryu_droplog.explain.nearest import Near, matching, nearest
 from ryu_droplog.explain.packet_fields import NOTED, PacketFields, noted_of_text, packet_fields
 from ryu_droplog.explain.trace import Tracer
 from ryu_droplog.explain.way import Agreement, Way, find_way
-from ryu_droplog.model.errors import SwitchError, Unreachable
+from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.openflow.flow_stats import Flow
 from ryu_droplog.openflow.oxm_match import FieldId
 from ryu_droplog.owners.base import Remedy
 from ryu_droplog.owners.detection import owner_of
 from ryu_droplog.pipelines.loader import AUTO, Pipeline
 from ryu_droplog.records.record import Record
-from ryu_droplog.runtime.one_shot import visit
+from ryu_droplog.runtime.one_shot import reach_bridge
 
 TABLES_BEFORE = 3
 """Tables before the one that drops that are looked at, where all of its own flows drop."""
@@ -41,8 +41,6 @@ class Explanation(NamedTuple):
     near_table: int
     """The table of those: the one that dropped the packet, or where all flows of that one drop, the
     last before it on the way that has others."""
-    fields_measured: bool
-    """Whether the packet's fields in that table were recorded; else a trace told them."""
     remedy: Remedy | None
     pipelines: dict[str, Pipeline]
     troubles: tuple[str, ...]
@@ -90,7 +88,6 @@ def explain(given: Given, bridge: Bridge, pipelines: dict[str, Pipeline]) -> Exp
         taken,
         near,
         near_table,
-        given.measured,
         remedy,
         pipelines,
         tuple(troubles),
@@ -123,12 +120,7 @@ def _fields_there(given: Given, way: Way | None) -> tuple[PacketFields, frozense
 
 
 def _look(bridge: Bridge, table_id: int) -> BridgeLook:
-    endpoint = bridge.endpoint
-    if isinstance(endpoint, Accepted):
-        raise Unreachable("it cannot be reached from here: it connects to the program")
-    if isinstance(endpoint, ServiceEndpoint):
-        endpoint = endpoint.management
-    return visit(endpoint, partial(look_at, table_id=table_id))
+    return reach_bridge(bridge, partial(look_at, table_id=table_id))
 
 
 def _tried(troubles: list[str], what: str, ask: Callable[[], Any]) -> Any:

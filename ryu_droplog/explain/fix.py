@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ryu_droplog.config.endpoint import Endpoint, ServiceEndpoint, UnixEndpoint
+from ryu_droplog.config.endpoint import Endpoint, UnixEndpoint, visited
 from ryu_droplog.explain.given import Given
-from ryu_droplog.explain.trace import Trace, Tracer
+from ryu_droplog.explain.trace import Trace
 from ryu_droplog.explain.trial_switch import BRIDGE, TrialSwitch
 from ryu_droplog.explain.way import Way, find_way, traced_again
 from ryu_droplog.model.errors import SwitchError
@@ -48,8 +48,7 @@ def try_fix(
 
     `way` is that of the drop on the bridge, `ports` the bridge's port numbers.
     """
-    if isinstance(endpoint, ServiceEndpoint):
-        endpoint = endpoint.management
+    endpoint = visited(endpoint)
     if not isinstance(endpoint, UnixEndpoint):
         raise SwitchError("the bridge is not on this host: it cannot be copied")
     failures: list[str] = []
@@ -66,12 +65,11 @@ def try_fix(
         switch.add(flow)
         after = traced_again(way, given.record, tracer, BRIDGE)
         told = [
-            (other, not its.trace.lets_through and passes(its, other, tracer))
+            (
+                other,
+                not its.trace.lets_through
+                and traced_again(its, other.record, tracer, BRIDGE).lets_through,
+            )
             for other, its in ways
         ]
     return Fix(flow, before.lets_through, after.lets_through, after, tuple(told), tuple(failures))
-
-
-def passes(way: Way, given: Given, tracer: Tracer) -> bool:
-    """Whether the copy lets the packet of this way through."""
-    return traced_again(way, given.record, tracer, BRIDGE).lets_through

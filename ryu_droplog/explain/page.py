@@ -236,7 +236,7 @@ def _flow(flow: Flow) -> str:
 
 
 def _fields_are(explanation: Explanation) -> str:
-    return MEASURED if explanation.fields_measured else INFERRED
+    return MEASURED if explanation.given.measured else INFERRED
 
 
 def _near_are(explanation: Explanation) -> str:

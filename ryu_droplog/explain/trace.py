@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ryu_droplog.model import cookie
 from ryu_droplog.model.errors import SwitchError
+from ryu_droplog.ovsdb.control_socket import find
 from ryu_droplog.ovsdb.jsonrpc import call, until
 from ryu_droplog.text.printable import plain
 
@@ -153,11 +153,7 @@ class Tracer:
 
     def __init__(self, rundir: str) -> None:
         """`rundir` is its run directory. Raises SwitchError where none runs there."""
-        try:
-            pid = int(Path(rundir, "ovs-vswitchd.pid").read_text(encoding="ascii"))
-        except (OSError, ValueError) as error:
-            raise SwitchError(f"{rundir}: no ovs-vswitchd to ask for a trace ({error})") from None
-        self._control = f"{rundir}/ovs-vswitchd.{pid}.ctl"
+        self._control = find(rundir).socket
 
     def trace(self, bridge: str, flow: str, frame: bytes, ct_state: str = "") -> Trace:
         """What happens to the frame from table 0 on.

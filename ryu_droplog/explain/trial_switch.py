@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -117,8 +117,7 @@ class TrialSwitch:
         except SwitchError:
             return None
 
-    def _wait(self, ready: object) -> None:
-        assert callable(ready)
+    def _wait(self, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_TIME
         while not ready():
             if time.monotonic() > deadline:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from ryu_droplog.concurrency.background_question import BackgroundQuestion
-from ryu_droplog.config.endpoint import Endpoint, ServiceEndpoint, UnixEndpoint
+from ryu_droplog.config.endpoint import Endpoint, rundir_of
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.ovsdb.client import Client, NoValue, References, Select, references
 from ryu_droplog.ovsdb.control_socket import find
@@ -151,8 +150,5 @@ class MissAnswer:
 
 def miss_question(bridge: str, endpoint: Endpoint) -> Callable[[], bool]:
     """The question about a bridge that is reached so; of one that is elsewhere, nobody can tell."""
-    if isinstance(endpoint, ServiceEndpoint):
-        endpoint = endpoint.management
-    if isinstance(endpoint, UnixEndpoint):
-        return MissQuestion(os.path.dirname(endpoint.path), bridge)
-    return lambda: False
+    rundir = rundir_of(endpoint)
+    return MissQuestion(rundir, bridge) if rundir else lambda: False
