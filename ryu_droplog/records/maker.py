@@ -77,7 +77,7 @@ class RecordMaker:
             signature,
             problem,
             walk.packet,
-            self.frame(drop.frame, headers_end),
+            Frame(len(drop.frame), self.payload(drop.frame, headers_end)),
             context.bridges.datapath_id(place.source),
             location.pipeline,
             location.cause,
@@ -103,9 +103,9 @@ class RecordMaker:
             self._observed = rfc3339(self._context.clock())
         return self._time, self._observed
 
-    def frame(self, frame: bytes, headers_end: int) -> Frame:
+    def payload(self, frame: bytes, headers_end: int) -> bytes:
         """The bytes of a packet that may leave the program."""
-        return Frame(len(frame), frame if self._full else frame[:headers_end])
+        return frame if self._full else frame[:headers_end]
 
     def _place(self, location: Location) -> _Place:
         if len(self._places) >= LOCATION_CACHE_SIZE:

@@ -73,7 +73,6 @@ class FlowDocuments:
         self._encode = encode
         self._explain = context.explain
         self._bridges = context.bridges
-        self._full = context.payload == "full"
         self._maker = RecordMaker(context)
         self._templates: dict[tuple[Any, ...], Template | None] = {}
         self._read_at: float | None = None
@@ -109,7 +108,7 @@ class FlowDocuments:
         if drop.time != self._read_at:
             self._read_at = drop.time
             self._time, self._observed = map(self._encode, self._maker.times(drop.time))
-        data = b2a_base64(frame if self._full else frame[: template.headers_end], newline=False)
+        data = b2a_base64(self._maker.payload(frame, template.headers_end), newline=False)
         values = (
             self._time,
             self._observed,
