@@ -92,6 +92,8 @@ def _values(settings: Settings, receivers: Sequence[str]) -> Iterator[tuple[str,
         yield f"receive.{name}", _optional(settings.receive.get(name))
     for key in ("rate", "burst", "required"):
         yield f"meter.{key}", _Value(show(getattr(settings.meter, key)))
+    for key in ("enable", "per_table", "per_bridge"):
+        yield f"storm.{key}", _Value(show(getattr(settings.storm, key)))
     for key in ("duration", "renew"):
         yield f"lease.{key}", _Value(show(getattr(settings.lease, key)))
     yield "throttle", _Value(_throttle(settings.throttle))
