@@ -54,6 +54,11 @@ class Signature(NamedTuple):
     later: bool = False
     """Whether it is a fragment other than the first."""
 
+    @property
+    def by_mac(self) -> bool:
+        """Whether its ends are MACs."""
+        return len(self.source) == headers.MAC_LENGTH
+
 
 def in_port(metadata: bytes) -> int:
     """The ingress port in the OXM fields of a PacketIn's match; 0 where there is none."""

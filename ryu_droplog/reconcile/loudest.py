@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from ryu_droplog.packet.signature import Signature
 from ryu_droplog.processing.loud_flows import LoudFlow, Loudness
 from ryu_droplog.processing.summaries import Sample
 
@@ -21,6 +22,12 @@ logged beside them is then doubled at least. Where most drops are of flows that 
 in a scan, nothing steps aside."""
 
 
+SCATTERED = 48
+"""Signatures by MAC of one ingress port and EtherType that are seen in `LOOKS` looks, above which
+none of them steps aside. Open vSwitch tells addresses and ports apart by prefixes, a few datapath
+flows in all, but of MACs each that comes would get a datapath flow and an upcall of its own."""
+
+
 class Choice(NamedTuple):
     """A loud flow that is to step aside."""
 
@@ -28,6 +35,15 @@ class Choice(NamedTuple):
     sample: Sample
     share: float
     """Of the table's drops, 0 to 1."""
+
+
+def is_scattered(looks: Iterable[Loudness], signature: Signature) -> bool:
+    """Whether a summary flow with that signature would make the switch tell many MACs apart."""
+    if not signature.by_mac:
+        return False
+    seen = {flow.signature for look in looks for flow, _, _ in look.flows}
+    kind = signature.in_port, signature.ethertype
+    return sum((other.in_port, other.ethertype) == kind for other in seen) > SCATTERED
 
 
 def enough(rate: int) -> int:

@@ -31,7 +31,7 @@ from ryu_droplog.reconcile.events import (
     FlowsChanged,
     MetersRead,
 )
-from ryu_droplog.reconcile.loudest import Choice, loudest
+from ryu_droplog.reconcile.loudest import Choice, is_scattered, loudest
 from ryu_droplog.reconcile.storm_types import (
     Below,
     Figures,
@@ -180,10 +180,11 @@ class StormControl:
         if not busy:
             for table_id in event.figures.keys() - self.tables:
                 self._table(table_id).credit.rest(event.figures[table_id])
-        if busy is not self._watching:
-            self._watching = busy
-            yield Watch(busy)
-            if not busy:
+        watching = busy or any(flow.flow.signature.by_mac for flow in self._flows.values())
+        if watching is not self._watching:
+            self._watching = watching
+            yield Watch(watching)
+            if not watching:
                 for table in self._tables.values():
                     table.looks.clear()
         yield from self._readings(busy, now)
@@ -226,6 +227,8 @@ class StormControl:
         def allowed(flow: LoudFlow) -> bool:
             key = by_cookie.get(flow.cookie)
             if key is None or (key, flow.signature) in aside:
+                return False
+            if is_scattered(table.looks, flow.signature):
                 return False
             return now >= self._pauses.get((key, flow.signature), (0.0, 0.0))[0]
 
@@ -292,8 +295,13 @@ class StormControl:
                 continue
             below, entry = self._below.get(flow.below), flow.entry
             here = tables.get(entry.table_id, 0)
+            useless = flow.read - flow.loud >= QUIET and not flow.counted
+            scattered = is_scattered(self._table(entry.table_id).looks, flow.flow.signature)
+            if useless or scattered:  # useless: the switch reads these packets in another way
+                self._pause(flow, now)
             if (
-                below is None
+                scattered
+                or below is None
                 or below.priority + 1 != entry.priority
                 or below.actions
                 or below.match != flow.within
@@ -302,8 +310,6 @@ class StormControl:
                 or here >= storm.per_table
                 or left <= 0
             ):
-                if flow.read - flow.loud >= QUIET and not flow.counted:
-                    self._pause(flow, now)  # the switch reads these packets in another way
                 yield flow
             else:
                 tables[entry.table_id] = here + 1

@@ -92,7 +92,9 @@ def bed() -> Bed:
 
 
 def test_loudest_flow_comes_first_whatever_its_source_ports_are(bed: Bed) -> None:
-    bed.take(*(segment(number) for number in range(10)), *(segment(1, 443) for _ in range(4)))
+    frames = [*(segment(number) for number in range(10)), *(segment(1, 443) for _ in range(4))]
+    for frame in frames:
+        bed.take(frame)
     loudness = bed.stage.take_loudness()[4]
     assert 14 == loudness.total
     assert [(80, 10), (443, 4)] == [
@@ -120,7 +122,7 @@ def test_packet_without_a_signature_is_one_of_all(bed: Bed) -> None:
 
 def test_so_many_of_a_batch_are_looked_at_and_all_go_on(bed: Bed) -> None:
     bed.take(*(segment(number) for number in range(1000)))
-    assert LOOKS - 1 <= bed.stage.take_loudness()[4].total <= LOOKS
+    assert LOOKS == bed.stage.take_loudness()[4].total
     assert (1000,) == bed.numbers("received")
 
 
@@ -132,8 +134,8 @@ def test_looks_take_every_part_of_a_batch_in_turn() -> None:
         bed.take(*(segment(1, 80 + number % 2) for number in range(64)))
         for flow, least, _ in bed.stage.take_loudness()[4].flows:
             seen[flow.signature.port] += least
-    assert 1500 < seen[80] < 3300
     assert 300 * LOOKS == seen.total()
+    assert seen.total() / 3 < seen[80] < seen.total() * 2 / 3
 
 
 def test_nothing_is_looked_at_unless_it_is_asked_for(bed: Bed) -> None:

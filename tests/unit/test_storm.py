@@ -37,6 +37,7 @@ from ryu_droplog.reconcile.events import (
     FlowsChanged,
     MetersRead,
 )
+from ryu_droplog.reconcile.loudest import SCATTERED
 from ryu_droplog.reconcile.storm import (
     CALM,
     COUNTS,
@@ -237,6 +238,38 @@ def test_much_louder_flow_takes_the_room_of_the_quietest() -> None:
     driver.storm(loud({3: 250}))
     sources = [e.match for e in driver.control.held if e.match == narrowed(b"", signature(3))]
     assert 1 == len(sources)
+
+
+def by_mac(number: int, in_port: int = 1) -> Signature:
+    return Signature(in_port, 0x0806, bytes([2, 0, 0, 0, 0, number]), b"\xff" * 6)
+
+
+def looked_at(signatures: dict[Signature, int]) -> Loudness:
+    flows = [(LoudFlow(below().cookie, one), n, SAMPLE) for one, n in signatures.items()]
+    return Loudness(sum(signatures.values()), flows)
+
+
+def test_flow_without_ip_steps_aside_unless_many_macs_come_with_it(driver: Driver) -> None:
+    many = {by_mac(number): 1 for number in range(2, 2 + SCATTERED)}
+    assert [] == of_kind(driver.storm(looked_at({by_mac(1): 500, **many}), 4), AddFlows)
+    elsewhere = {by_mac(number, in_port=2): 1 for number in range(2, 2 + SCATTERED)}
+    driver.storm(looked_at({by_mac(1): 500, **elsewhere}), 4)
+    driver.storm(looked_at({by_mac(1): 500, **elsewhere}), 4)
+    [entry] = driver.control.held
+    assert narrowed(b"", by_mac(1)) == entry.match
+
+
+def test_flow_without_ip_comes_back_when_many_macs_come(driver: Driver) -> None:
+    """They are looked for as long as it is aside, however few packets come."""
+    driver.storm(looked_at({by_mac(1): 500}))
+    held = driver.control.held
+    assert 1 == len(held)
+    driver.now += 1
+    driver.read(packets=1000)
+    assert [] == of_kind(driver.look(), Watch)
+    many = {by_mac(number): 1 for number in range(1, 2 + SCATTERED)}
+    assert held == deleted(driver.look(looked_at(many)))
+    assert [] == of_kind(driver.storm(looked_at({by_mac(1): 500}), 3), AddFlows)
 
 
 # What makes a summary flow go

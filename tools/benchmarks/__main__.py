@@ -10,7 +10,7 @@ from pathlib import Path
 
 from private_ovs import CommandError, enter_private_namespaces
 
-from benchmarks import chain, encode, forward_files, live, memory, prune, receive, storm
+from benchmarks import chain, encode, flood, forward_files, live, memory, prune, receive, storm
 from benchmarks.report import Report
 
 SECTIONS = (
@@ -55,6 +55,7 @@ def main() -> int:
             live.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "storm" in arguments.only:
             storm.run(report, quick, seconds or usual or STORM_SECONDS)
+            flood.run(report)
         if "memory" in arguments.only:
             memory.run(report, quick)
         for name in INTO_RECEIVERS:

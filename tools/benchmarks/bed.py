@@ -76,22 +76,39 @@ class Bed:
 
     # The program, and what it is compared with
 
-    def config(self, connect: str | None, meter: str | None, bridges: Sequence[str]) -> Path:
-        """Write a droplog.yaml; `connect` and `meter` as they stand there, None: the default."""
+    def config(
+        self,
+        connect: str | None,
+        meter: str | None,
+        bridges: Sequence[str],
+        storm: bool | None = None,
+    ) -> Path:
+        """Write a droplog.yaml; `connect` and `meter` as they stand there, None: the default.
+
+        `storm`: whether loud flows step aside; None says nothing of it.
+        """
         path = self.switch.folder / "droplog.yaml"
-        data = {
+        data: dict[str, object] = {
             "drop_log_config": {"opflex_redirect_drop_logs": self.log.name},
             "log_directory": str(self.log.parent),
             "run_directory": str(self.switch.folder / "droplog"),
             "bridges": [{"name": name, "connect": connect} for name in bridges],
             "meter": {"rate": 1_000_000, "burst": 1_000_000} if meter is None else {},
         }
+        if storm is not None:
+            data["storm"] = {"enable": storm}
         path.write_text(json.dumps(data))  # which is YAML, too
         return path
 
     def knows(self, connect: str) -> bool:
         """Whether the program knows this way of connecting."""
-        config = self.config(connect, None, [BRIDGE])
+        return self._accepts(self.config(connect, None, [BRIDGE]))
+
+    def steps_aside(self) -> bool:
+        """Whether the program knows `storm`."""
+        return self._accepts(self.config(None, None, [BRIDGE], storm=True))
+
+    def _accepts(self, config: Path) -> bool:
         command = (str(_BIN / "ryu-droplog"), "check-config", str(config))
         return subprocess.run(command, env=self.switch.env, capture_output=True).returncode == 0
 
@@ -101,13 +118,14 @@ class Bed:
         connect: str | None = None,
         meter: str | None = None,
         bridges: Sequence[str] = (BRIDGE,),
+        storm: bool | None = None,
     ) -> Iterator[int]:
         """Run `ryu-droplog run` until the end of the block; gives its process id.
 
         `meter`: None is out of the way, "default" the program's own. Raises CommandError when the
         program does not get its flows onto the bridges.
         """
-        config = self.config(connect, meter, bridges)
+        config = self.config(connect, meter, bridges, storm)
         command = (str(_BIN / "ryu-droplog"), "run", "--config", str(config))
         with self._running(command, {}) as process:
             self._wait(process, lambda: all(self.count(name) is not None for name in bridges))
