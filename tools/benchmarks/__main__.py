@@ -10,7 +10,18 @@ from pathlib import Path
 
 from private_ovs import CommandError, enter_private_namespaces
 
-from benchmarks import chain, encode, forward_files, live, memory, prune, receive, room, storm
+from benchmarks import (
+    chain,
+    encode,
+    flood,
+    forward_files,
+    live,
+    memory,
+    prune,
+    receive,
+    room,
+    storm,
+)
 from benchmarks.report import Report
 
 SECTIONS = (
@@ -62,6 +73,7 @@ def main() -> int:
             live.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "storm" in arguments.only:
             storm.run(report, quick, seconds or usual or STORM_SECONDS)
+            flood.run(report, arguments.beside)
         if "room" in arguments.only:
             span = seconds or usual or ROOM_SECONDS
             room.run(report, quick, span, arguments.rounds, arguments.beside)

@@ -1,0 +1,125 @@
+"""One loud flow beside rare drops of the same table: how many of these are logged, and the cost.
+
+Floods from random sources beside it: whether they make the switch's datapath thrash.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from private_ovs import in_netns, stop_process
+
+from benchmarks import frames, sender
+from benchmarks.bed import BRIDGE, SCRIPTS, SENDER, Bed, bed
+from benchmarks.report import Figure, Report, Section
+
+RATE = 20_000
+"""Packets a second of the flood."""
+RARE_RATE = 24
+"""Other drops a second, of the same table."""
+RARE = 100
+"""How many of these, from `HEAD_START` on."""
+HEAD_START = 2.0
+"""Seconds for which the flood may hide them."""
+RANDOM_FRAMES, SEED = 20_000, 12
+"""How many different ones a random flood has, of all kinds."""
+LOOK = 0.25
+"""Seconds between two looks at the datapath's flows."""
+_RARE_GUEST = "rare"
+_FIRST_RARE = 5000
+_RARE_LINE = re.compile(r"SRC=10\.2\.19\.")
+"""Of frames with numbers from `_FIRST_RARE` on."""
+_MISSES = re.compile(r"missed:(\d+)")
+_DATAPATH_FLOWS = re.compile(r"flows: (\d+)")
+
+
+class _Way(NamedTuple):
+    """A program to be measured."""
+
+    name: str
+    scripts: Path
+    """The folder with its command."""
+    keys: Mapping[str, object]
+
+
+def run(report: Report, beside: Path | None) -> None:
+    """Measure each kind of flood both ways; `beside` is the folder of an older revision's tree."""
+    section = report.section(
+        "flood", f"a flood of {RATE:,}/s and {RARE_RATE} other drops a second of the same table"
+    )
+    before = (
+        _Way("older revision", beside / ".venv/bin", {})
+        if beside is not None
+        else _Way("without storm", SCRIPTS, {"storm": {"enable": False}})
+    )
+    with bed() as ready:
+        ready.switch.guest(_RARE_GUEST, BRIDGE)
+        for name, share in (
+            ("one flow", 0.0),
+            ("nine tenths one flow, the rest random", 0.1),
+            ("random addresses and ports", 1.0),
+        ):
+            for way in (before, _Way("stepping aside", SCRIPTS, {})):
+                _round(ready, section, name, share, way)
+    section.note(
+        f"rare: logged of {RARE} that came from {HEAD_START:g} s after the flood's begin on"
+    )
+    section.note("misses: upcalls for packets without a datapath flow; switch: of ovs-vswitchd")
+
+
+def _round(ready: Bed, section: Section, name: str, share: float, way: _Way) -> None:
+    rare_time = RARE / RARE_RATE
+    scattered = frames.distinct(RANDOM_FRAMES, SEED)
+    rare = [frames.tcp(_FIRST_RARE + number) for number in range(RARE)]
+    program = ready.program(meter="default", keys=way.keys, scripts=way.scripts)
+    with program as pid, ExitStack() as floods:
+        for sent, rate in (([frames.tcp(0)], RATE * (1 - share)), (scattered, RATE * share)):
+            if rate:
+                count = int(rate * (HEAD_START + rare_time + 1))
+                floods.enter_context(_sending(ready, SENDER, sent, count, rate))
+        time.sleep(HEAD_START)
+        before, missed = ready.books(pid), _number(ready, _MISSES)
+        flows, began = [0], time.monotonic()
+        with _sending(ready, _RARE_GUEST, rare, RARE, RARE_RATE) as sending:
+            while sending.poll() is None:
+                time.sleep(LOOK)
+                flows.append(_number(ready, _DATAPATH_FLOWS))
+        took = time.monotonic() - began
+        after, missed = ready.books(pid), _number(ready, _MISSES) - missed
+        ready.settle()
+        logged = len(_RARE_LINE.findall(ready.log.read_text()))
+    section.add(
+        f"{name}, {way.name}",
+        rare=Figure(logged, "logged"),
+        datapath_flows=Figure(max(flows), "at most"),
+        misses=Figure(missed / took, "a second"),
+        switch=Figure((after.switch - before.switch) / took * 100, "% of a core"),
+        program=Figure((after.program - before.program) / took * 100, "% of a core"),
+    )
+
+
+@contextmanager
+def _sending(
+    ready: Bed, guest: str, sent: Sequence[bytes], count: int, rate: float
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Send so many frames, `rate` a second, until the end of the block at the latest."""
+    path = ready.switch.folder / f"frames-{guest}-{len(sent)}"
+    path.write_bytes(sender.pack(list(sent)))
+    words = (sys.executable, "-S", sender.__file__, "eth0", str(count), str(rate), str(path))
+    process = ready.switch.start(None, *in_netns(guest, *words))
+    try:
+        yield process
+    finally:
+        stop_process(process)
+
+
+def _number(ready: Bed, pattern: re.Pattern[str]) -> int:
+    found = pattern.search(ready.switch.appctl("dpctl/show"))
+    return int(found[1]) if found else 0
