@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from private_ovs import in_netns, stop_process
 
 from benchmarks import frames, sender
 from benchmarks.bed import BRIDGE, SCRIPTS, SENDER, Bed, bed
-from benchmarks.report import Figure, Report, Section
+from benchmarks.report import Figure, Report
 
 RATE = 20_000
 """Packets a second of the flood."""
@@ -30,6 +30,13 @@ HEAD_START = 2.0
 """Seconds for which the flood may hide them."""
 RANDOM_FRAMES, SEED = 20_000, 12
 """How many different ones a random flood has, of all kinds."""
+KINDS = (
+    ("one flow", 0.0),
+    ("nine tenths one flow", 0.1),
+    ("random", 1.0),
+)
+"""The floods, and which part of each has random addresses and ports."""
+ROUNDS = 3
 LOOK = 0.25
 """Seconds between two looks at the datapath's flows."""
 _RARE_GUEST = "rare"
@@ -40,41 +47,55 @@ _MISSES = re.compile(r"missed:(\d+)")
 _DATAPATH_FLOWS = re.compile(r"flows: (\d+)")
 
 
-class _Way(NamedTuple):
-    """A program to be measured."""
+@dataclass
+class _Way:
+    """A program to be measured in one kind of flood, and what came of it, round by round."""
 
     name: str
     scripts: Path
     """The folder with its command."""
     keys: Mapping[str, object]
+    rare: list[int] = field(default_factory=list)
+    flows: list[int] = field(default_factory=list)
+    misses: list[float] = field(default_factory=list)
+    switch: list[float] = field(default_factory=list)
+    program: list[float] = field(default_factory=list)
 
 
-def run(report: Report, beside: Path | None) -> None:
-    """Measure each kind of flood both ways; `beside` is the folder of an older revision's tree."""
+def run(report: Report, rounds: int | None, beside: Path | None) -> None:
+    """Measure both ways in turns, A B B A; `beside` is the folder of an older revision's tree."""
     section = report.section(
         "flood", f"a flood of {RATE:,}/s and {RARE_RATE} other drops a second of the same table"
     )
-    before = (
-        _Way("older revision", beside / ".venv/bin", {})
-        if beside is not None
-        else _Way("without storm", SCRIPTS, {"storm": {"enable": False}})
-    )
     with bed() as ready:
         ready.switch.guest(_RARE_GUEST, BRIDGE)
-        for name, share in (
-            ("one flow", 0.0),
-            ("nine tenths one flow, the rest random", 0.1),
-            ("random addresses and ports", 1.0),
-        ):
-            for way in (before, _Way("stepping aside", SCRIPTS, {})):
-                _round(ready, section, name, share, way)
+        for kind, share in KINDS:
+            before = (
+                _Way("older revision", beside / ".venv/bin", {})
+                if beside is not None
+                else _Way("storm off", SCRIPTS, {"storm": {"enable": False}})
+            )
+            pair = [before, _Way("stepping aside", SCRIPTS, {})]
+            for _ in range(rounds or ROUNDS):
+                for way in pair:
+                    _round(ready, share, way)
+                pair.reverse()
+            for way in sorted(pair, key=lambda way: way is not before):
+                section.add(
+                    f"{kind}, {way.name}",
+                    rare=Figure.of(way.rare, "logged"),
+                    datapath_flows=Figure.of(way.flows, "at most"),
+                    misses=Figure.of(way.misses, "a second"),
+                    switch=Figure.of(way.switch, "% of a core"),
+                    program=Figure.of(way.program, "% of a core"),
+                )
     section.note(
         f"rare: logged of {RARE} that came from {HEAD_START:g} s after the flood's begin on"
     )
     section.note("misses: upcalls for packets without a datapath flow; switch: of ovs-vswitchd")
 
 
-def _round(ready: Bed, section: Section, name: str, share: float, way: _Way) -> None:
+def _round(ready: Bed, share: float, way: _Way) -> None:
     rare_time = RARE / RARE_RATE
     scattered = frames.distinct(RANDOM_FRAMES, SEED)
     rare = [frames.tcp(_FIRST_RARE + number) for number in range(RARE)]
@@ -94,15 +115,11 @@ def _round(ready: Bed, section: Section, name: str, share: float, way: _Way) -> 
         took = time.monotonic() - began
         after, missed = ready.books(pid), _number(ready, _MISSES) - missed
         ready.settle()
-        logged = len(_RARE_LINE.findall(ready.log.read_text()))
-    section.add(
-        f"{name}, {way.name}",
-        rare=Figure(logged, "logged"),
-        datapath_flows=Figure(max(flows), "at most"),
-        misses=Figure(missed / took, "a second"),
-        switch=Figure((after.switch - before.switch) / took * 100, "% of a core"),
-        program=Figure((after.program - before.program) / took * 100, "% of a core"),
-    )
+        way.rare.append(len(_RARE_LINE.findall(ready.log.read_text())))
+        way.flows.append(max(flows))
+        way.misses.append(missed / took)
+        way.switch.append((after.switch - before.switch) / took * 100)
+        way.program.append((after.program - before.program) / took * 100)
 
 
 @contextmanager
