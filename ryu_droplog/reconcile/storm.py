@@ -8,9 +8,7 @@ clock or log here. It outlives connections.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ryu_droplog.config.settings import Settings
@@ -21,7 +19,7 @@ from ryu_droplog.openflow.oxm_match import overlap
 from ryu_droplog.openflow.oxm_match import text as match_text
 from ryu_droplog.openflow.requests import first_meter
 from ryu_droplog.openflow.summary_match import narrowed
-from ryu_droplog.processing.loud_flows import LoudFlow, Loudness
+from ryu_droplog.processing.loud_flows import LoudFlow
 from ryu_droplog.reconcile.commands import AddFlows, DeleteFlows, FlowEntry, ReadMeters, WakeAt
 from ryu_droplog.reconcile.desired_state import FlowKey
 from ryu_droplog.reconcile.events import (
@@ -32,6 +30,8 @@ from ryu_droplog.reconcile.events import (
     MetersRead,
 )
 from ryu_droplog.reconcile.loudest import Choice, is_scattered, loudest
+from ryu_droplog.reconcile.storm_pauses import Pauses
+from ryu_droplog.reconcile.storm_table import StormTable
 from ryu_droplog.reconcile.storm_types import (
     Below,
     Figures,
@@ -46,7 +46,6 @@ from ryu_droplog.reconcile.storm_types import (
     Tell,
     Watch,
 )
-from ryu_droplog.reconcile.summary_credit import TableCredit
 from ryu_droplog.reconcile.summary_flow import SummaryFlow
 
 LOOK, LOOK_IN_STORM = 0.5, 0.25
@@ -56,10 +55,6 @@ READ = 1.0
 NEAR = 0.5
 """Share of its meter's rate that a bridge's PacketIns reach before a meter is asked whether it
 drops."""
-READINGS = 2
-"""Readings in a row in which a meter has dropped packets: a short burst is no storm."""
-LOOKS = 4
-"""Looks that are remembered."""
 QUIET = 5.0
 """Seconds after which a loud flow that is quiet comes back."""
 QUIET_SHARE = 50
@@ -70,34 +65,12 @@ LONGEST_END = 60.0
 """Seconds that the last count of a summary flow is waited for."""
 LOUDER = 2
 """A loud flow without room takes that of one with less than one part in so many of its packets."""
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
-"""Seconds until a loud flow whose place was refused or taken is tried again; doubles each time."""
-CALM = 120.0
-"""Seconds as a summary flow after which its next pause is the first one again."""
 OTHERS_READ = 64
 """Flows of a table that are read beside its summary flows; those of more are as last renewed."""
-PAUSES = 4096
-"""Pauses that are remembered."""
 
 _PRIORITY_MAX = 65535
 COUNTS, METERS = "counts of a storm", "meters of a storm"
 """Tags of what is read."""
-
-
-@dataclass
-class _Table:
-    """What is known of one table."""
-
-    credit: TableCredit = field(default_factory=TableCredit)
-    looks: deque[Loudness] = field(default_factory=lambda: deque(maxlen=LOOKS))
-    metered: int | None = None
-    """As its meter was read last; None: it was not."""
-    dropping: int = 0
-    """Readings in a row in which its meter had dropped more."""
-    flood: float = 0.0
-    """Packets a second that came to the meter between the last two readings."""
-    asked: float = 0.0
-    """When its meter was read last."""
 
 
 class StormControl:
@@ -107,11 +80,11 @@ class StormControl:
         """`generation` is the run's."""
         self._generation = generation
         self._settings = settings
-        self._tables: dict[int, _Table] = {}
+        self._tables: dict[int, StormTable] = {}
         self._flows: dict[int, SummaryFlow] = {}
         """By cookie; those that are gone and whose last count is to come among them."""
-        self._pauses: dict[tuple[FlowKey, object], tuple[float, float]] = {}
-        """By flow below and signature: when it may be tried again, and the pause after that."""
+        self._pauses = Pauses()
+        """By flow below and signature."""
         self._below: Mapping[FlowKey, Below] = {}
         self._added = 0
         self._arrived = 0
@@ -208,14 +181,11 @@ class StormControl:
         base, rate = first_meter(self._generation), self._settings.meter.rate
         for meter_id, drops in event.drops.items():
             table = self._table(meter_id - base)
-            more = drops - (table.metered or 0)
-            table.flood = rate + more / (now - table.asked) if now > table.asked else 0.0
-            table.metered, table.asked = drops, now
-            table.dropping = table.dropping + 1 if more > 0 else 0
-            if table.dropping >= READINGS and self._settings.storm.enable:
+            table.read_meter(drops, rate, now)
+            if table.in_storm and self._settings.storm.enable:
                 yield from self._choose(meter_id - base, table, now)
 
-    def _choose(self, table_id: int, table: _Table, now: float) -> Iterator[StormCommand]:
+    def _choose(self, table_id: int, table: StormTable, now: float) -> Iterator[StormCommand]:
         """Let the loudest flows of a table step aside."""
         storm, rate = self._settings.storm, self._settings.meter.rate
         there = [flow for flow in self._flows.values() if not flow.gone]
@@ -230,7 +200,7 @@ class StormControl:
                 return False
             if is_scattered(table.looks, flow.signature):
                 return False
-            return now >= self._pauses.get((key, flow.signature), (0.0, 0.0))[0]
+            return self._pauses.over((key, flow.signature), now)
 
         if most <= 0:
             yield from self._make_room(table_id, table, allowed, now)
@@ -246,7 +216,7 @@ class StormControl:
             yield AddFlows(tuple(entry.cookie for entry in added), added)
 
     def _make_room(
-        self, table_id: int, table: _Table, allowed: Callable[[LoudFlow], bool], now: float
+        self, table_id: int, table: StormTable, allowed: Callable[[LoudFlow], bool], now: float
     ) -> Iterator[StormCommand]:
         """Let the quietest loud flow come back where a much louder one has no room."""
         louder = loudest(table.looks, self._settings.meter.rate, 1, allowed)
@@ -396,8 +366,7 @@ class StormControl:
             if not flow.gone:
                 flow.gone, flow.forgotten = True, now + LONGEST_END
         for table in self._tables.values():
-            table.metered, table.dropping = None, 0
-            table.looks.clear()
+            table.forget_meter()
         self._below, self._looked = {}, None
         if self._watching:
             self._watching = False
@@ -411,14 +380,8 @@ class StormControl:
             yield DeleteFlows([flow.entry for flow in gone])
 
     def _pause(self, flow: SummaryFlow, now: float) -> None:
-        """Its place was refused or taken: try it again later, and later each time."""
-        key = flow.below, flow.flow.signature
-        pause = self._pauses.get(key, (0.0, FIRST_PAUSE))[1]
-        if now - flow.since > CALM:
-            pause = FIRST_PAUSE
-        if len(self._pauses) >= PAUSES:
-            self._pauses.clear()
-        self._pauses[key] = now + pause, min(2 * pause, LONGEST_PAUSE)
+        """Its place was refused or taken: try it again later."""
+        self._pauses.begin((flow.below, flow.flow.signature), now, now - flow.since)
 
     # The books
 
@@ -441,5 +404,5 @@ class StormControl:
     def _count(self, flow: SummaryFlow, packets: int, now: float) -> None:
         self._table(flow.entry.table_id).credit.count(flow.count(packets, now))
 
-    def _table(self, table_id: int) -> _Table:
-        return self._tables.setdefault(table_id, _Table())
+    def _table(self, table_id: int) -> StormTable:
+        return self._tables.setdefault(table_id, StormTable())

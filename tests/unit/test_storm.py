@@ -39,15 +39,14 @@ from ryu_droplog.reconcile.events import (
 )
 from ryu_droplog.reconcile.loudest import SCATTERED
 from ryu_droplog.reconcile.storm import (
-    CALM,
     COUNTS,
-    FIRST_PAUSE,
     LINGER,
     LOOK,
     LOOK_IN_STORM,
     QUIET,
     StormControl,
 )
+from ryu_droplog.reconcile.storm_pauses import CALM, FIRST_PAUSE
 from ryu_droplog.reconcile.storm_types import (
     Figures,
     Finished,

@@ -28,14 +28,14 @@ RARE = 100
 """How many of these, from `HEAD_START` on."""
 HEAD_START = 2.0
 """Seconds for which the flood may hide them."""
-RANDOM_FRAMES, SEED = 20_000, 12
-"""How many different ones a random flood has, of all kinds."""
+SEED = 12
+"""Of random frames."""
 KINDS = (
     ("one flow", 0.0),
     ("nine tenths one flow", 0.1),
     ("random", 1.0),
 )
-"""The floods, and which part of each has random addresses and ports."""
+"""The floods, and which part of each has addresses and ports at random, none twice."""
 ROUNDS = 3
 LOOK = 0.25
 """Seconds between two looks at the datapath's flows."""
@@ -96,14 +96,15 @@ def run(report: Report, rounds: int | None, beside: Path | None) -> None:
 
 
 def _round(ready: Bed, share: float, way: _Way) -> None:
-    rare_time = RARE / RARE_RATE
-    scattered = frames.distinct(RANDOM_FRAMES, SEED)
+    flood_time = HEAD_START + RARE / RARE_RATE + 1
+    # None is sent twice: each is new to the datapath.
+    scattered = frames.distinct(int(RATE * share * flood_time), SEED)
     rare = [frames.tcp(_FIRST_RARE + number) for number in range(RARE)]
     program = ready.program(meter="default", keys=way.keys, scripts=way.scripts)
     with program as pid, ExitStack() as floods:
         for sent, rate in (([frames.tcp(0)], RATE * (1 - share)), (scattered, RATE * share)):
             if rate:
-                count = int(rate * (HEAD_START + rare_time + 1))
+                count = int(rate * flood_time)
                 floods.enter_context(_sending(ready, SENDER, sent, count, rate))
         time.sleep(HEAD_START)
         before, missed = ready.books(pid), _number(ready, _MISSES)
