@@ -144,6 +144,7 @@ class Chain:
                 book.received += 1
                 counted = True
                 drop = decode(raw, read_at, location, metadata)
+                drop.received = now
                 if drop.truncated:
                     books.truncated += 1
                 if not location.named:

@@ -10,7 +10,18 @@ from pathlib import Path
 
 from private_ovs import CommandError, enter_private_namespaces
 
-from benchmarks import chain, encode, forward_files, live, memory, prune, receive, room, storm
+from benchmarks import (
+    chain,
+    encode,
+    forward_files,
+    identity,
+    live,
+    memory,
+    prune,
+    receive,
+    room,
+    storm,
+)
 from benchmarks.report import Report
 
 SECTIONS = (
@@ -18,6 +29,7 @@ SECTIONS = (
     "encode",
     "forward_files",
     "prune",
+    "identity",
     "receive",
     "live",
     "storm",
@@ -56,6 +68,8 @@ def main() -> int:
             forward_files.run(report, quick)
         if "prune" in arguments.only:
             prune.run(report, quick)
+        if "identity" in arguments.only:
+            identity.run(report, quick)
         if "receive" in arguments.only:
             receive.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "live" in arguments.only:
