@@ -54,6 +54,7 @@ class IdentitySource:
         self.trouble = ""
         """Why it knows nothing, or nothing new; empty: it does."""
         self._ended = context.threads.Event()
+        self._telling = context.threads.Lock()
         self._said = ""
         """The trouble that was logged last."""
         self._mistaken = False
@@ -69,8 +70,9 @@ class IdentitySource:
 
         Each statement has a key of its own, by which it is found again.
         """
-        if not self._ended.is_set():
-            self.context.knowledge.tell(self.name, statements, domains)
+        with self._telling:
+            if not self._ended.is_set():
+                self.context.knowledge.tell(self.name, statements, domains)
 
     def start(self) -> None:
         """Begin to look, in a thread of its own."""
@@ -88,8 +90,9 @@ class IdentitySource:
 
     def close(self) -> None:
         """Look no more, and have nothing hold that it has told; never waits."""
-        self._ended.set()
-        self.context.knowledge.tell(self.name, {})
+        with self._telling:
+            self._ended.set()
+            self.context.knowledge.tell(self.name, {})
 
     def state(self) -> dict[str, Any]:
         """For `status`."""

@@ -58,7 +58,7 @@ class Ovsdb(IdentitySource):
     def __init__(self, place: Any, context: SourceContext) -> None:
         super().__init__(place, context)
         self._databases = [_Database(rundir) for rundir in context.rundirs]
-        self._telling = context.threads.Lock()
+        self._gathering = context.threads.Lock()
 
     def look(self) -> None:
         """Follow each database that is not followed."""
@@ -114,7 +114,7 @@ class Ovsdb(IdentitySource):
                     known.pop(uuid, None)
                 else:
                     known[uuid] = row
-        with self._telling:
+        with self._gathering:
             database.rows = rows
             statements: dict[Any, Statement] = {}
             domains: dict[str, int] = {}

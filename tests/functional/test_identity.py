@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from private_ovs import PrivateSwitch, send_frame
 
 from .packets import IPV4, ethernet, ipv4, tcp
-from .program import Program, eventually, watched
+from .program import BIN, Program, eventually, watched
 
 pytestmark = pytest.mark.ovs
 
@@ -285,6 +286,42 @@ def test_status_says_who_knows_how_many(scene: Scene) -> None:
     assert {"ends": 1, "trouble": ""} == identity["names"]
     assert {"ends": 1, "trouble": ""} == identity["libvirt"]
     assert len(MACS) + 2 == identity["ovsdb"]["ends"]  # and the bridges' own ports
+
+
+def test_source_that_the_configuration_leaves_out_says_nothing_any_more(scene: Scene) -> None:
+    path = scene.program.config
+    text = path.read_text()
+    assert "libvirt" in scene.ends("nova", "antr")[0]["known_from"]
+    path.write_text(text.replace(f"libvirt: {scene.folder}/libvirt", "libvirt: null"))
+    try:
+        without = ["ovsdb"]
+        assert eventually(without, lambda: scene.ends("nova", "antr")[0]["known_from"]) == without
+        assert "libvirt" not in scene.program.status()["identity"]
+        assert eventually(1, lambda: scene.program.times("identity.libvirt:")) == 1
+    finally:
+        path.write_text(text)
+    both = ["libvirt", "ovsdb"]
+    assert eventually(both, lambda: scene.ends("nova", "antr")[0]["known_from"]) == both
+
+
+def test_doctor_says_who_knows_how_many_ends(scene: Scene) -> None:
+    """What the running program says, and of a program that does not run what a look finds."""
+    config = scene.folder / "doctor.yaml"
+    for run_directory in (scene.program.run_directory, f"{scene.folder}/elsewhere"):
+        text = scene.program.config.read_text()
+        config.write_text(text.replace(scene.program.run_directory, run_directory))
+        command = (str(BIN / "ryu-droplog"), "doctor", "--config", str(config), "--bridge", "br-id")
+        done = subprocess.run(
+            (*command, "--json"), env=scene.program.env, capture_output=True, text=True, timeout=60
+        )
+        [report] = json.loads(done.stdout)
+        ends = {name: state["ends"] for name, state in report["identity"].items()}
+        wanted = {"names": 1, "opflex": 0, "southbound": 0, "libvirt": 1, "ovsdb": len(MACS) + 2}
+        assert wanted == ends
+    done = subprocess.run(
+        command, env=scene.program.env, capture_output=True, text=True, timeout=60
+    )
+    assert f"libvirt 1 end, ovsdb {len(MACS) + 2} ends\n" in done.stdout
 
 
 def identities(scene: Scene) -> dict[str, Any]:
