@@ -66,59 +66,77 @@ TABLES: Mapping[str, type[Struct]] = {
 
 
 class Rows:
-    """All rows of one database, by UUID."""
+    """All rows of one database, by UUID; what has not changed is not made again."""
 
     def __init__(self) -> None:
-        self.interfaces: dict[str, InterfaceRow] = {}
-        self.ports: dict[str, PortRow] = {}
-        self.bridges: dict[str, BridgeRow] = {}
+        self._interfaces: dict[str, InterfaceRow] = {}
+        self._ports: dict[str, PortRow] = {}
+        self._bridges: dict[str, BridgeRow] = {}
+        self._parts: dict[str, list[str]] = {}
+        """By bridge its ports, by port its interfaces."""
+        self._made: dict[str, tuple[tuple[str, str], PortRow, Statement]] = {}
+        """By interface, for as long as its row is the same: name and datapath id of its bridge,
+        its port, and the statement that was made of these."""
 
-    def table(self, name: str) -> dict[str, Struct]:
-        """The rows of a table, one of `TABLES`."""
-        tables = {"Interface": self.interfaces, "Port": self.ports, "Bridge": self.bridges}
-        return tables[name]  # type: ignore[return-value]
+    def take(self, uuid: str, row: Struct | None) -> None:
+        """Take a row in place of the one with that UUID, which is none of another table; None: it
+        is gone. Raises SwitchError where a column has something else than rows.
+        """
+        for table in (self._interfaces, self._ports, self._bridges, self._parts, self._made):
+            table.pop(uuid, None)
+        if isinstance(row, InterfaceRow):
+            self._interfaces[uuid] = row
+        elif isinstance(row, PortRow):
+            self._ports[uuid], self._parts[uuid] = row, references(row.interfaces)
+        elif isinstance(row, BridgeRow):
+            self._bridges[uuid], self._parts[uuid] = row, references(row.ports)
 
-    def statements(self) -> Iterator[tuple[str, Statement]]:
+    def statements(self) -> dict[str, Statement]:
         """What is said of each interface that has a port, by the UUID of its row."""
-        for bridge in self.bridges.values():
-            for port_id in references(bridge.ports):
-                port = self.ports.get(port_id)
-                for interface_id in references(port.interfaces) if port is not None else ():
-                    interface = self.interfaces.get(interface_id)
-                    if port is not None and interface is not None:
-                        yield interface_id, _statement(bridge, port, interface)
+        found = {}
+        for bridge_id, bridge in self._bridges.items():
+            where = bridge.name, _datapath_id(bridge)
+            for port, interface_id, interface in self._plugged(bridge_id):
+                made = self._made.get(interface_id)
+                if made is None or made[0] != where or made[1] is not port:
+                    statement = _statement(*where, port, interface)
+                    made = self._made[interface_id] = where, port, statement
+                found[interface_id] = made[2]
+        return found
 
     def domains(self) -> dict[str, int]:
         """Bridges by name and by datapath id; those that patch ports connect have one number."""
-        bridge_of = {
-            interface.name: uuid
-            for uuid, bridge in self.bridges.items()
-            for interface in self._interfaces(bridge)
-        }
-        numbers = {uuid: number for number, uuid in enumerate(self.bridges)}
-        for uuid, bridge in self.bridges.items():
-            for interface in self._interfaces(bridge):
-                peer = dict(interface.options[1]).get("peer") if interface.type == "patch" else None
-                other = bridge_of.get(peer or "")
-                if other is not None and numbers[other] != numbers[uuid]:
-                    kept, lost = numbers[uuid], numbers[other]
-                    numbers = {k: kept if n == lost else n for k, n in numbers.items()}
+        patches: dict[str, tuple[str, str]] = {}
+        """By name, the bridge where it is and the name of its peer."""
+        for uuid in self._bridges:
+            for _, _, interface in self._plugged(uuid):
+                if interface.type == "patch":
+                    patches[interface.name] = uuid, dict(interface.options[1]).get("peer", "")
+        numbers = {uuid: number for number, uuid in enumerate(self._bridges)}
+        for uuid, peer in patches.values():
+            other = patches.get(peer, (uuid, ""))[0]
+            kept, lost = numbers[uuid], numbers[other]
+            if kept != lost:
+                numbers = {k: kept if n == lost else n for k, n in numbers.items()}
         found = {}
-        for uuid, bridge in self.bridges.items():
+        for uuid, bridge in self._bridges.items():
             for name in (bridge.name, _datapath_id(bridge)):
                 if name:
                     found[name] = numbers[uuid]
         return found
 
-    def _interfaces(self, bridge: BridgeRow) -> Iterator[InterfaceRow]:
-        for port_id in references(bridge.ports):
-            port = self.ports.get(port_id)
-            for uuid in references(port.interfaces) if port is not None else ():
-                if uuid in self.interfaces:
-                    yield self.interfaces[uuid]
+    def _plugged(self, bridge_id: str) -> Iterator[tuple[PortRow, str, InterfaceRow]]:
+        """The interfaces of a bridge, each with its port and its UUID."""
+        for port_id in self._parts[bridge_id]:
+            port = self._ports.get(port_id)
+            if port is not None:
+                for uuid in self._parts[port_id]:
+                    interface = self._interfaces.get(uuid)
+                    if interface is not None:
+                        yield port, uuid, interface
 
 
-def _statement(bridge: BridgeRow, port: PortRow, interface: InterfaceRow) -> Statement:
+def _statement(bridge: str, datapath_id: str, port: PortRow, interface: InterfaceRow) -> Statement:
     ids = dict(port.external_ids[1]) | dict(interface.external_ids[1])
     iface_id = values.name(ids.get("iface-id"))
     pod = ids.get("pod_name") or ids.get("pod-name")
@@ -132,8 +150,8 @@ def _statement(bridge: BridgeRow, port: PortRow, interface: InterfaceRow) -> Sta
     texts = ",".join(filter(None, (ids.get("ip"), ids.get("ip-address"), ids.get("ip_addresses"))))
     return Statement(
         said_by=NAME,
-        bridge=bridge.name,
-        datapath_id=_datapath_id(bridge),
+        bridge=bridge,
+        datapath_id=datapath_id,
         in_port=interface.ofport
         if isinstance(interface.ofport, int) and interface.ofport > 0
         else 0,

@@ -24,7 +24,7 @@ LATE = 2.0
 """Seconds after a packet in which it may become known whose it was (`identify_late`)."""
 LOOKS = 100
 """Changes in that time that are looked at."""
-FLOW_CACHE_SIZE = 16_384
+FLOW_CACHE_SIZE = 8_192
 """Flows whose ends are remembered at most, of each time between two changes."""
 BRIDGES = 256
 """Bridges whose ends are remembered at most, as long."""

@@ -21,7 +21,7 @@ from ryu_droplog.identity.statement import Key, Statement
 
 HISTORY = 20_000
 """Statements that hold no more, and times of changes, that are remembered at most."""
-EPOCHS = 16
+EPOCHS = 8
 """Spans of time between two changes whose answers are remembered."""
 ENDS = 100_000
 """Statements that one source may make; those beyond are not known."""
@@ -82,7 +82,11 @@ class Knowledge:
         with self._changing:
             said = self._by_source.setdefault(source, {})
             new = dict(islice(statements.items(), ENDS))
-            over = [key for key, held in said.items() if new.get(key) != held.statement]
+            over = [
+                key
+                for key, held in said.items()
+                if (now_said := new.get(key)) is not held.statement and now_said != held.statement
+            ]
             begun = {key: value for key, value in new.items() if key not in said}
             begun |= {key: new[key] for key in over if key in new}
             if not over and not begun and self._domains.get(source) == domains:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds until a database that cannot be read is tried again."""
+PACE = 0.1
+"""Seconds between two changes at least that are told at once; what comes meanwhile is told by the
+next look, so that a host whose ports all come at once costs little."""
 SIZE = 32 * 1024 * 1024
 """Bytes of all rows, or of a change: some ten thousand interfaces."""
 
@@ -59,13 +62,18 @@ class Ovsdb(IdentitySource):
         super().__init__(place, context)
         self._databases = [_Database(rundir) for rundir in context.rundirs]
         self._gathering = context.threads.Lock()
+        self._changed = False
+        self._told = -PACE
 
     def look(self) -> None:
-        """Follow each database that is not followed."""
-        for database in self._databases:
+        """Follow each database that is not followed, and tell what has not been told yet."""
+        for database in self._databases if not self._ended.is_set() else ():
             follower = database.follower
             if follower is None or follower.ended:
                 self._follow(database)
+        with self._gathering:
+            if self._changed:
+                self._gather()
         self.trouble = "; ".join(filter(None, (each.trouble for each in self._databases)))
 
     def close(self) -> None:
@@ -107,21 +115,23 @@ class Ovsdb(IdentitySource):
         self, database: _Database, rows: Rows, changes: Mapping[str, Sequence[Change]]
     ) -> None:
         """Take changes of these rows: of a new connection, the first are all that is there."""
-        for table, changed in changes.items():
-            known = rows.table(table)
-            for uuid, row in changed:
-                if row is None:
-                    known.pop(uuid, None)
-                else:
-                    known[uuid] = row
         with self._gathering:
+            for changed in changes.values():
+                for uuid, row in changed:
+                    rows.take(uuid, row)
             database.rows = rows
-            statements: dict[Any, Statement] = {}
-            domains: dict[str, int] = {}
-            for number, each in enumerate(self._databases):
-                said = each.rows.statements()
-                statements |= {(number, uuid): statement for uuid, statement in said}
-                beyond = len(domains)
-                known_bridges = each.rows.domains()
-                domains |= {name: beyond + part for name, part in known_bridges.items()}
-            self.tell(statements, domains)
+            self._changed = True
+            if time.monotonic() >= self._told + PACE:
+                self._gather()
+
+    def _gather(self) -> None:
+        """Tell what all databases say."""
+        self._changed, self._told = False, time.monotonic()
+        statements: dict[Any, Statement] = {}
+        domains: dict[str, int] = {}
+        for number, each in enumerate(self._databases):
+            said = each.rows.statements()
+            statements |= {(number, uuid): statement for uuid, statement in said.items()}
+            beyond = len(domains)
+            domains |= {name: beyond + part for name, part in each.rows.domains().items()}
+        self.tell(statements, domains)

@@ -53,7 +53,8 @@ class Followed:
         self.source.attempt()
 
     def at(self, bridge: str, port: int) -> Statement | None:
-        """What is said of a port now."""
+        """What is said of a port now, once it was looked again."""
+        self.source.attempt()
         found = self.knowledge.at((IN_PORT, (bridge, port)), float("1e18"))
         return found[0].statement if found else None
 
@@ -153,15 +154,17 @@ def interface(name: str, ofport: int = 1, type: str = "", **more: Any) -> Interf
 def rows(bridges: dict[str, list[InterfaceRow]]) -> Rows:
     """Bridges, with a port for each interface."""
     made = Rows()
+    number = 0
     for name, interfaces in bridges.items():
         keys = []
         for row in interfaces:
-            uuid = UUIDS[len(made.interfaces)]
-            made.interfaces[uuid] = row
+            uuid, port = UUIDS[number], f"{UUIDS[number][:-1]}1"
+            number += 1
+            made.take(uuid, row)
             no_ids = ("map", [])
-            made.ports[uuid] = PortRow(row.name, ("set", []), ("uuid", uuid), no_ids, no_ids)
-            keys.append(["uuid", uuid])
-        made.bridges[name] = BridgeRow(name, ("set", []), ("set", keys))
+            made.take(port, PortRow(row.name, ("set", []), ("uuid", uuid), no_ids, no_ids))
+            keys.append(["uuid", port])
+        made.take(name, BridgeRow(name, ("set", []), ("set", keys)))
     return made
 
 
@@ -183,16 +186,43 @@ def test_bridges_that_patch_ports_connect_are_one() -> None:
 
 def test_ports_of_neutrons_routers_forward() -> None:
     made = rows({"br": [interface("qr-1", iface_id="x"), interface("qr-2"), interface("tap")]})
-    assert [True, False, False] == [said.forwards for _, said in made.statements()]
+    assert [True, False, False] == [said.forwards for said in made.statements().values()]
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_rows_come_fit_for_a_line(name: str) -> None:
     ids = dict.fromkeys(("iface_id", "vm_uuid", "attached_mac", "pod_name", "ip"), name)
-    [(_, said)] = rows({"br": [interface(name, 70_000, name, **ids)]}).statements()
+    [said] = rows({"br": [interface(name, 70_000, name, **ids)]}).statements().values()
     for text in (*said.ports, said.logical_port, said.vm_id, said.pod):
         assert text.isprintable()
         assert len(text) <= 258
+
+
+def test_what_has_not_changed_is_not_made_again() -> None:
+    made = rows({"br": [interface("a"), interface("b")]})
+    before = made.statements()
+    made.take(UUIDS[1], interface("c"))
+    after = made.statements()
+    assert before[UUIDS[0]] is after[UUIDS[0]]
+    assert ("c",) == after[UUIDS[1]].ports
+    made.take("br", None)
+    assert {} == made.statements()
+
+
+def test_changes_that_come_at_once_are_told_together(
+    server: OvsdbServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuid = insert(server, "tap1", 1)
+    followed = Followed(tmp_path)
+    monkeypatch.setattr(ovsdb, "PACE", 3600.0)
+    for ofport in range(2, 10):
+        server.change("Interface", uuid, ofport=ofport)
+    assert eventually(lambda: followed.at("br-tap1", 9) is not None)
+    never_told = [
+        port for port in range(1, 10) if not followed.knowledge.knows((IN_PORT, ("br-tap1", port)))
+    ]
+    assert never_told
+    followed.source.close()
 
 
 # OVN
