@@ -296,6 +296,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             "switches": supervisor.switch_losses.state(),
             "receive": supervisor.receiving(),
             "sinks": {sink.name: sink.state() for sink in supervisor.sinks.values()},
+            "identity": supervisor.identifying.state(),
             "unexplained": supervisor.unexplained(),
         }
 

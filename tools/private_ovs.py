@@ -134,12 +134,23 @@ class PrivateSwitch:
     # The daemons
 
     def _start(self) -> None:
-        database = f"{self.folder}/db/conf.db"
-        run("ovsdb-tool", "create", database, str(_schema()), env=self.env)
-        self._daemon("ovsdb-server", f"--remote=punix:{self.rundir}/db.sock", database)
-        self._wait_for(self.rundir / "db.sock")
+        run("ovsdb-tool", "create", self._database, str(_schema()), env=self.env)
+        self.start_database()
         self.vsctl("--no-wait", "init")
         self.start_vswitchd()
+
+    @property
+    def _database(self) -> str:
+        return f"{self.folder}/db/conf.db"
+
+    def start_database(self) -> None:
+        """Start ovsdb-server with what the database has."""
+        self._daemon("ovsdb-server", f"--remote=punix:{self.rundir}/db.sock", self._database)
+        self._wait_for(self.rundir / "db.sock")
+
+    def stop_database(self) -> None:
+        """End ovsdb-server in good order; ovs-vswitchd goes on without."""
+        stop_process(self._daemons.pop("ovsdb-server"))
 
     def _daemon(self, name: str, *arguments: str) -> None:
         options = ("--no-chdir", "--pidfile", "--log-file", "-vconsole:off")
@@ -171,6 +182,10 @@ class PrivateSwitch:
         """
         only = () if self._kernel else ("--disable-system",)
         self._daemon("ovs-vswitchd", f"unix:{self.rundir}/db.sock", *only)
+        self.wait_for_vswitchd()
+
+    def wait_for_vswitchd(self) -> None:
+        """Wait until it has carried out what the database says, as `start_vswitchd` does."""
         self._starts += 1
         try:
             # A change that is waited for: ovs-vsctl returns when ovs-vswitchd has seen it.

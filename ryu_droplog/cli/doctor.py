@@ -38,6 +38,7 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     from ryu_droplog.doctor import page
     from ryu_droplog.doctor.checkup import check
     from ryu_droplog.doctor.examine import examine
+    from ryu_droplog.doctor.identities import known_ends
     from ryu_droplog.runtime.one_shot import reach_bridge
 
     settings, pipelines, bridges = read_visits(path, name)
@@ -58,7 +59,8 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
             objects.append(page.unseen_as_json(bridge.name, str(error)))
             outcomes.append(outcome_of(error))
             continue
-        report = examine(bridge, pipelines, settings, checkup)
+        identity = known_ends(settings, bridge, checkup.names, checkup.at_work)
+        report = examine(bridge, pipelines, settings, checkup, identity)
         pages.append(page.as_page(report))
         objects.append(page.as_json(report))
         outcomes.append(Exit.WELL if report.well else Exit.ATTENTION)

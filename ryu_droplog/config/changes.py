@@ -90,6 +90,8 @@ def _values(settings: Settings, receivers: Sequence[str]) -> Iterator[tuple[str,
     yield "listen", _optional(settings.listen)
     for name in receivers:
         yield f"receive.{name}", _optional(settings.receive.get(name))
+    for name, place in settings.identity.items():
+        yield f"identity.{name}", _Value(show(place), on=bool(place))
     yield "socket_room", _Value(f"{settings.socket_room} bytes", settings.socket_room > 0)
     for key in ("rate", "burst", "required"):
         yield f"meter.{key}", _Value(show(getattr(settings.meter, key)))

@@ -46,6 +46,7 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
         ),
         ("listens on", _listen(settings)),
         ("receives at", _receive(settings.receive)),
+        ("identity from", _identity(settings.identity)),
         ("opflex", _opflex(settings.opflex)),
         ("socket room", f"{settings.socket_room} bytes" if settings.socket_room else "as it is"),
         ("meter", f"{meter.rate} packets per second and table, burst of {meter.burst} packets"),
@@ -95,6 +96,15 @@ def _listen(settings: Settings) -> str:
 
 def _receive(places: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {escape(str(place))}" for name, place in places.items()) or "nothing"
+
+
+def _identity(places: Mapping[str, object]) -> str:
+    found = [
+        name if place is True else f"{name} {escape(str(place))}"
+        for name, place in places.items()
+        if place
+    ]
+    return ", ".join(found) or "nowhere"
 
 
 def _notes(settings: Settings) -> list[str]:

@@ -211,7 +211,13 @@ class BooksKeys(BaseModel):
 
 
 class ReceiveKeys(BaseModel):
-    """Where drops of others are received; its keys are in `config.receive_settings`."""
+    """Where drops of others are received; its keys are in `config.registered_keys`."""
+
+    model_config = STRICT
+
+
+class IdentityKeys(BaseModel):
+    """Where it is looked up whose a packet is; its keys are in `config.registered_keys`."""
 
     model_config = STRICT
 
@@ -389,6 +395,9 @@ class ConfigurationFile(BaseModel):
     )
     receive: ReceiveKeys | None = Field(
         default=None, description="where drop logs of others are received"
+    )
+    identity: IdentityKeys | None = Field(
+        default=None, description="where it is looked up whose a packet is"
     )
     prune: PruneKeys | None = Field(default=None, description="what is filtered")
     opflex: OpflexKeys | None = Field(

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from ryu_droplog.config.file_schema import SinkKeys
-from ryu_droplog.config.receive_settings import file_with, source_types
+from ryu_droplog.config.registered_keys import whole_file
 from ryu_droplog.config.sink_settings import keys_of
 from ryu_droplog.plugins.parts import SINKS
 
@@ -22,7 +22,7 @@ def json_schema() -> dict[str, Any]:
     is stricter.
     """
     types = sink_types()
-    file = file_with(tuple(source_types()))
+    file = whole_file()
     models: list[Any] = [file, *types.values()]
     references, schema = models_json_schema([(model, "validation") for model in models])
     definitions = schema["$defs"]

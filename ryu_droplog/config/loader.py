@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from ryu_droplog.config.bridge_settings import bridges_of, ovs_rundir
 from ryu_droplog.config.endpoint import (
@@ -28,9 +29,10 @@ from ryu_droplog.config.file_schema import (
 )
 from ryu_droplog.config.filter_settings import filters_of
 from ryu_droplog.config.filter_spec import DEFAULTS as DEFAULT_FILTERS
-from ryu_droplog.config.receive_settings import file_model, receive_of
+from ryu_droplog.config.registered_keys import IDENTITY, RECEIVE, file_model, places
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
+    IDENTITY_DEFAULTS,
     LONGEST_LEASE,
     SYSLOG,
     Arrivals,
@@ -135,7 +137,8 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         throttle=Deduplication(throttle.window, throttle.entries) if throttle else None,
         socket_room=file.socket_room,
         report_interval=(file.books or BooksKeys()).interval,
-        receive=receive_of(file),
+        receive=_receive(file),
+        identity=places(IDENTITY, file) or IDENTITY_DEFAULTS,
         prune=filters_of(
             prune.filters,
             document,
@@ -162,6 +165,12 @@ def check_pipelines(settings: Settings, pipelines: Mapping[str, Pipeline]) -> No
                 f"one of {', '.join(pipelines)}",
                 settings.lines.of(["bridges", Item(index), "pipeline"]),
             )
+
+
+def _receive(file: ConfigurationFile) -> dict[str, Any]:
+    """Where drops are received, by the type of source."""
+    found = places(RECEIVE, file) or {}
+    return {name: place for name, place in found.items() if place is not None}
 
 
 def _meter(keys: MeterKeys, document: Document) -> Meter:

@@ -10,11 +10,11 @@ from pydantic.fields import FieldInfo
 
 from ryu_droplog.config.file_schema import SinkKeys
 from ryu_droplog.config.json_schema import sink_types
-from ryu_droplog.config.receive_settings import file_with
+from ryu_droplog.config.registered_keys import whole_file
 from ryu_droplog.config.sink_settings import options_of
 from ryu_droplog.pipelines.file_schema import PipelineFile
 from ryu_droplog.plugins.listing import parts
-from ryu_droplog.plugins.parts import REGISTRIES, SOURCES
+from ryu_droplog.plugins.parts import REGISTRIES
 from ryu_droplog.schema.expected import (
     Kind,
     arguments,
@@ -44,7 +44,7 @@ of ten.
 
 def reference() -> str:
     """The page, with a final newline."""
-    parts = [_HEAD, *_sections("droplog.yaml", "", file_with(tuple(SOURCES.own_names())))]
+    parts = [_HEAD, *_sections("droplog.yaml", "", whole_file(own=True))]
     models: list[type[BaseModel]] = [SinkKeys]
     for name in sink_types():
         options = options_of(name)

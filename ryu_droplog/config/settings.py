@@ -19,6 +19,16 @@ SYSLOG = "syslog"
 """`Settings.output` where drop lines go to syslog; no file, because a file's path is absolute."""
 SOCKET_ROOM = 8 * 1024 * 1024
 """Bytes that the switch's end of a management socket is to hold, unless the user says otherwise."""
+IDENTITY_DEFAULTS: Mapping[str, bool | str | None] = MappingProxyType(
+    {
+        "names": None,
+        "opflex": None,
+        "southbound": True,
+        "libvirt": "/run/libvirt/qemu",
+        "ovsdb": True,
+    }
+)
+"""Where it is looked up whose a packet is, where the configuration does not say."""
 LONGEST_LEASE = 0xFFFF
 """Seconds: hard_timeout has 16 bits (OpenFlow 1.3.5 section 7.3.4.1)."""
 
@@ -187,6 +197,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Seconds between two reports of the books in the program's log; 0: none."""
     receive: Mapping[str, Any] = MappingProxyType({})
     """Where drops of others are received, by the type of source; a place is as its class has it."""
+    identity: Mapping[str, Any] = IDENTITY_DEFAULTS
+    """Where it is looked up whose a packet is, by the source of identities."""
     prune: tuple[FilterSpec, ...] = DEFAULTS
     """What is left out: the default rules, where they are wanted, and the user's filters."""
     opflex: Opflex = Opflex()

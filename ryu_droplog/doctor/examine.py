@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from ryu_droplog.config.endpoint import ServiceEndpoint
@@ -82,6 +83,8 @@ class Report:
     supports: Mapping[str, Any]
     socket_room: Mapping[str, Any] | None
     """Of the management connection, as `status` has it; None: it is not known."""
+    identity: Mapping[str, Any]
+    """Who knows how many ends, as `status` has it."""
     adds: Additions
     costs: str
     tables: Sequence[TableReport]
@@ -94,9 +97,13 @@ class Report:
 
 
 def examine(
-    bridge: Bridge, pipelines: Mapping[str, Pipeline], settings: Settings, seen: Checkup
+    bridge: Bridge,
+    pipelines: Mapping[str, Pipeline],
+    settings: Settings,
+    seen: Checkup,
+    identity: Mapping[str, Any] = MappingProxyType({}),
 ) -> Report:
-    """Make up the report of one bridge."""
+    """Make up the report of one bridge; `identity` is as in it."""
     flows = seen.snapshot.flows
     recognition = recognise(flows)
     pipeline = choose_pipeline(bridge.pipeline, recognition, pipelines)
@@ -118,6 +125,7 @@ def examine(
         running=seen.at_work,
         supports=_supports(seen),
         socket_room=seen.socket_room.as_json() if seen.socket_room is not None else None,
+        identity=dict(identity),
         adds=adds,
         costs=_costs(settings, seen, adds),
         tables=reports,

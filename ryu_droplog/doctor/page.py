@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ryu_droplog.doctor import identities
 from ryu_droplog.doctor.examine import Additions, Explicit, Report, TableReport
 from ryu_droplog.text.phrases import count
 
@@ -28,6 +29,7 @@ def as_page(report: Report) -> str:
         f"  program:   {verb} {_additions_in_words(report.adds)}",
         f"  costs:     {report.costs}",
         f"  supports:  {_supports_in_words(report.supports)}",
+        f"  identity:  {identities.in_words(report.identity)}",
         "  tables:",
     ]
     return "\n".join([*lines, *_tables_in_words(report.tables)])

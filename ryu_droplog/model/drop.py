@@ -132,6 +132,9 @@ class Drop(Struct, gc=False):
     summarised: bool = False
     """Whether it stands for packets that the switch counted and did not send: `repeated` of them,
     this one not among them."""
+    received: float = 0.0
+    """The same moment as `time` by a clock that is never set; 0 where there is none: of a capture.
+    Whose a packet was is what held at that moment."""
 
 
 Explain = Callable[[Drop], Mapping[str, "str | int"]]

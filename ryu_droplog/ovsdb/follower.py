@@ -1,8 +1,8 @@
 """Follows changes of some tables of a database, so that nobody asks for them again and again.
 
-By `monitor` of RFC 7047 section 4.1.5 without conditions and without what is there already: the
-server then makes one text of each change for all who follow the same columns, and a fleet of nodes
-costs it little more than one of them.
+By `monitor` of RFC 7047 section 4.1.5 without conditions, and of a database that a fleet of nodes
+asks without what is there already: the server then makes one text of each change for all who follow
+the same columns, and a fleet costs it little more than one node.
 """
 
 from __future__ import annotations
@@ -46,25 +46,29 @@ class Follower:
         *,
         deadline: float,
         size: int,
+        initial: bool = False,
     ) -> None:
         """Connect, and follow the columns of `tables` that their rows have fields for.
 
         `changed` gets all changes of one or more transactions at once, by table, in that thread;
-        none is passed over. `deadline` is for the beginning, `size` bounds what comes at once, in
-        bytes. Raises SwitchError.
+        none is passed over. `initial`: all rows that are there come first, as one change, before
+        this returns. `deadline` is for the beginning, `size` bounds what comes at once, in bytes.
+        Raises SwitchError.
         """
         self._tables = tables
         self._changed = changed
         self.ended = ""
         """Why nothing is followed any more; empty: it is."""
         self._connection = Connection(address, credentials, deadline=deadline, size=size)
-        selection = {"initial": False, "insert": True, "delete": True, "modify": True}
+        selection = {"initial": initial, "insert": True, "delete": True, "modify": True}
         requests = {
             table: {"columns": columns(row), "select": selection} for table, row in tables.items()
         }
         try:
-            self._connection.request("monitor", [database, None, requests], deadline)
-        except SwitchError:
+            rows = self._connection.request("monitor", [database, None, requests], deadline)
+            if initial:
+                changed(self._changes(rows))
+        except BaseException:
             self._connection.close()
             raise
         start(self._follow)
@@ -81,7 +85,8 @@ class Follower:
                 notifications = self._connection.notifications(probe)
                 for notification in notifications:
                     if notification.get("method") == "update":
-                        self._changed(self._changes(notification))
+                        params = convert(notification.get("params"), tuple[Any, Any])
+                        self._changed(self._changes(params[1]))
                 if not notifications:
                     self._connection.request("echo", [], until(ANSWER_TIME))
         except SwitchError as error:
@@ -90,13 +95,13 @@ class Follower:
             self.ended = self.ended or "a mistake of this program"
             self._connection.close()
 
-    def _changes(self, notification: dict[str, Any]) -> dict[str, list[Change]]:
-        params = convert(notification.get("params"), tuple[Any, dict[str, dict[str, _Update]]])
+    def _changes(self, table_updates: Any) -> dict[str, list[Change]]:
+        updates = convert(table_updates, dict[str, dict[str, _Update]])
         return {
             table: [
                 (uuid, None if update.new is None else convert(update.new, self._tables[table]))
-                for uuid, update in updates.items()
+                for uuid, update in rows.items()
             ]
-            for table, updates in params[1].items()
+            for table, rows in updates.items()
             if table in self._tables
         }

@@ -34,6 +34,7 @@ from ryu_droplog.ovsdb.southbound_rows import (
     Directory,
     LogicalFlow,
     LogicalFlowRow,
+    LogicalPort,
     PortRow,
     SelectedDatapath,
     SelectedLogicalFlow,
@@ -149,6 +150,10 @@ class Southbound:
     def directory(self) -> Directory:
         """The names of datapaths and ports, as far as they are known."""
         return self._directory
+
+    def logical_ports(self) -> Sequence[LogicalPort]:
+        """The ports of these datapaths; the same object while none of them changes."""
+        return self._directory.logical_ports
 
     def _say(self, text: str) -> None:
         if text != self._said and not self._quiet:

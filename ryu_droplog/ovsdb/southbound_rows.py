@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from msgspec import Struct
 
@@ -47,6 +48,22 @@ class Directory:
     """Tunnel key -> name, and `switch` or `router`."""
     ports: Mapping[tuple[int, int], str] = field(default_factory=dict)
     """Tunnel keys of datapath and port -> name of the logical port."""
+    logical_ports: Sequence[LogicalPort] = ()
+    """The same ports, with what else is said of them."""
+
+
+@dataclass(frozen=True)
+class LogicalPort:
+    """A port that an owner's database knows, and its addresses; nothing in it is printable yet."""
+
+    name: str
+    datapath: str
+    """Name of its logical switch or router."""
+    is_router: bool
+    """Whether it is a router's."""
+    addresses: Sequence[str]
+    """MACs and IP addresses, with or without the length of their prefix, in any order."""
+    external_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 class LogicalFlowRow(Struct):
@@ -70,6 +87,8 @@ class PortRow(Struct):
     datapath: Uuid
     tunnel_key: int
     logical_port: str
+    mac: str | tuple[Literal["set"], list[str]] = ""
+    external_ids: Map = ("map", [])
 
 
 class SelectedLogicalFlow(LogicalFlowRow, rename={"uuid": "_uuid"}, kw_only=True):
@@ -121,4 +140,21 @@ def directory(datapaths: Mapping[str, DatapathRow], ports: Mapping[str, PortRow]
         for row in ports.values()
         if row.datapath[1] in datapaths
     }
-    return Directory(names, port_names)
+    logical_ports = tuple(
+        _logical_port(row, datapaths[row.datapath[1]])
+        for row in ports.values()
+        if row.datapath[1] in datapaths
+    )
+    return Directory(names, port_names, logical_ports)
+
+
+def _logical_port(row: PortRow, datapath: DatapathRow) -> LogicalPort:
+    ids = dict(datapath.external_ids[1])
+    texts = row.mac[1] if isinstance(row.mac, tuple) else [row.mac]
+    return LogicalPort(
+        row.logical_port,
+        ids.get("name2") or ids.get("name", ""),
+        "logical-router" in ids,
+        tuple(word for text in texts for word in text.split()),
+        dict(row.external_ids[1]),
+    )

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, Protocol
 
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.openflow.flow_stats import Flow
+from ryu_droplog.ovsdb.southbound_rows import LogicalPort
 from ryu_droplog.pipelines.loader import AUTO
 from ryu_droplog.records.record import Record
 
@@ -73,6 +74,12 @@ class Database(Protocol):
         of the policy's in the drop reason.
         """
 
+    def logical_ports(self) -> Sequence[LogicalPort]:
+        """The ports of the bridge's networks that are known, with their addresses.
+
+        The same object as long as nothing changes.
+        """
+
     def close(self) -> None:
         """Ask nothing more; never waits."""
 
@@ -88,6 +95,9 @@ class NoDatabase:
 
     def names(self, cookie: int) -> Mapping[str, str]:
         return {}
+
+    def logical_ports(self) -> Sequence[LogicalPort]:
+        return ()
 
     def close(self) -> None:
         pass

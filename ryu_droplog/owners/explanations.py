@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from threading import get_ident
 from types import MappingProxyType
 
 from ryu_droplog.model.drop import Drop
+from ryu_droplog.ovsdb.southbound_rows import LogicalPort
 from ryu_droplog.owners.base import Explanation, Names, Owner
 from ryu_droplog.text.printable import MESSAGE, printable
 
@@ -46,6 +48,15 @@ class Explanations:
         """Go back to what was assumed of a bridge, if it still goes by these names."""
         if self._seen.get(bridge, (None, None))[1] is names:
             del self._seen[bridge]
+
+    def ports(self) -> dict[str, Sequence[LogicalPort]]:
+        """The ports that the owners' databases know, by the bridge whose database it is."""
+        entries = {**self._assumed, **self._seen}
+        return {
+            # Owners of other packages may be older than this method.
+            bridge: getattr(names.database, "logical_ports", tuple)()
+            for bridge, (_, names) in entries.items()
+        }
 
     def explain(self, drop: Drop) -> Explanation:
         """What the bridge's owner noted of a drop; nothing where nobody knows. Never raises."""

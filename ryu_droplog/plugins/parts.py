@@ -100,5 +100,20 @@ OWNERS: Registry[type[Any]] = Registry(
 """Whose bridge it may be. Each is a class without parameters, a subclass of `owners.base.Owner`.
 Of two that recognise a bridge with the same certainty the first one counts."""
 
-REGISTRIES: tuple[Registry[Any], ...] = (SINKS, ENCODERS, SOURCES, FILTERS, OWNERS)
+IDENTITIES: Registry[type[Any]] = Registry(
+    "source of identities",
+    {
+        "names": "ryu_droplog.identity.names:Names",
+        "opflex": "ryu_droplog.identity.opflex:Opflex",
+        "southbound": "ryu_droplog.identity.southbound:Southbound",
+        "libvirt": "ryu_droplog.identity.libvirt:Libvirt",
+        "ovsdb": "ryu_droplog.identity.ovsdb:Ovsdb",
+    },
+    group="ryu_droplog.identities",
+    where="keys of identity",
+)
+"""What `identity` may have for keys: who says whose a port, a MAC or an address is. Each is a
+subclass of `identity.base.IdentitySource`. The word of those that come first counts first."""
+
+REGISTRIES: tuple[Registry[Any], ...] = (SINKS, ENCODERS, SOURCES, FILTERS, OWNERS, IDENTITIES)
 """All that a configuration may name."""

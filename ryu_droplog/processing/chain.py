@@ -108,6 +108,7 @@ class Chain:
             return
         try:
             drop = ethernet.decode(frame, read_at, location, metadata)
+            drop.received = now
             names = (drop_filter.match(drop) for drop_filter in self._filters)
             name = next((name for name in names if name is not None), None)
         except Exception as error:
@@ -175,6 +176,7 @@ class Chain:
                 book.received += 1
                 counted = True
                 drop = decode(raw, read_at, location, metadata)
+                drop.received = now
                 if drop.truncated:
                     books.truncated += 1
                 if not location.named:

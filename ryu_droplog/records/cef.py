@@ -96,6 +96,7 @@ def _ends(record: Record) -> dict[str, str]:
             pairs["src" if letter == "s" else "dst"] = end.ip
         if end.port is not None:
             pairs[f"{letter}pt"] = str(end.port)
+        pairs[f"{letter}host"] = names.host(end)
     return pairs
 
 

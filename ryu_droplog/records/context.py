@@ -10,11 +10,25 @@ from typing import Literal, NamedTuple
 
 from ryu_droplog.model.drop import Drop, Explain
 from ryu_droplog.records.bridges import BridgeDirectory
+from ryu_droplog.records.record import Identity
 
 
 def explain_nothing(drop: Drop) -> Mapping[str, str | int]:
     """Know nothing of a drop."""
     return {}
+
+
+Identities = tuple[Identity | None, Identity | None]
+"""Whose the source and the destination of a packet are."""
+
+Identify = Callable[[Drop, int], Identities]
+"""Whose a packet was when it was received; the OpenFlow port where it came in is 0 where it is not
+known. Never waits, never raises, in any thread."""
+
+
+def identify_nobody(drop: Drop, in_port: int) -> Identities:
+    """Know nobody."""
+    return None, None
 
 
 def node_name() -> str:
@@ -44,6 +58,7 @@ class EncoderContext(NamedTuple):
     """Of the formats `opflex` and `extended`."""
     clock: Callable[[], float] = time.time
     """Seconds since the epoch."""
+    identify: Identify = identify_nobody
 
 
 Encode = Callable[[Drop], bytes]

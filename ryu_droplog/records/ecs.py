@@ -70,8 +70,9 @@ class _Documents:
                 document[key] = _end(end)
                 if end.ip and end.ip not in addresses:
                     addresses.append(end.ip)
-        if addresses:
-            document["related"] = {"ip": addresses}
+        related = {"ip": addresses, "hosts": names.hosts(record)}
+        if addresses or related["hosts"]:
+            document["related"] = {key: told for key, told in related.items() if told}
         document["openvswitch"] = _openvswitch(record)
         return document
 

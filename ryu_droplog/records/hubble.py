@@ -13,7 +13,7 @@ from ryu_droplog.packet.deep.layers import Packet
 from ryu_droplog.records.context import Encode, EncoderContext
 from ryu_droplog.records.json_text import to_json
 from ryu_droplog.records.maker import RecordMaker
-from ryu_droplog.records.record import Record
+from ryu_droplog.records.record import Identity, Record
 
 # Reasons of Hubble's enumeration DropReason: no rule allows it, and a rule denies it.
 _REASONS = {"MISS": (133, "POLICY_DENIED"), "DENY": (181, "POLICY_DENY")}
@@ -70,6 +70,9 @@ def _flow(record: Record) -> dict[str, Any]:
             source=packet.ethernet.source, destination=packet.ethernet.destination
         )
     flow |= _network(packet)
+    for key, end in (("source", record.source), ("destination", record.destination)):
+        if end is not None and end.identity is not None:
+            flow[key] = _endpoint(end.identity)
     layer, summary = _transport(packet)
     if layer is not None:
         flow["l4"] = layer
@@ -122,6 +125,24 @@ def _transport(packet: Packet) -> tuple[dict[str, Any] | None, str]:
         return None, "ARP"
     ip = packet.ipv4 or packet.ipv6
     return None, f"IP protocol {ip.protocol}" if ip is not None else "not IP"
+
+
+def _endpoint(identity: Identity) -> dict[str, Any]:
+    """An Endpoint, which has a place for pods; of all else it has labels, `source:key=value`."""
+    labels = [
+        f"ovs:{key}={value}"
+        for key, value in (
+            ("port", identity.port),
+            ("logical-port", identity.logical_port),
+            ("vm", identity.vm),
+            ("vm-id", identity.vm_id),
+            ("network", identity.network),
+            ("router", identity.router),
+        )
+        if value
+    ]
+    told: dict[str, Any] = {**_present(namespace=identity.namespace, pod_name=identity.pod)}
+    return {**told, "labels": labels} if labels else told
 
 
 def _ports(source: int, destination: int) -> dict[str, Any]:

@@ -65,6 +65,8 @@ class RecordMaker:
         signature, problem, community_id = self._keys.of(location, walk)
         time, observed = self.times(drop.time)
         source, destination = _ends(location, walk)
+        if source is not None and destination is not None:
+            source.identity, destination.identity = context.identify(drop, in_port)
         record = Record(
             VERSION,
             time,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ryu_droplog.packet import headers
 from ryu_droplog.packet.deep.walk import NONE, Walk
-from ryu_droplog.records.record import Record
+from ryu_droplog.records.record import End, Record
 
 PRODUCT = "ryu_droplog"
 VENDOR = "ryu_droplog"
@@ -50,6 +50,18 @@ def transport(walk: Walk) -> str:
 def network(walk: Walk) -> str:
     """Name of the network layer in lower case; empty where it has no name here."""
     return _NETWORKS.get(walk.ethertype, "")
+
+
+def host(end: End | None) -> str:
+    """Name of the virtual machine or pod that an end is, or its id; empty: not known."""
+    found = end.identity if end is not None else None
+    return "" if found is None else found.pod or found.vm or found.vm_id
+
+
+def hosts(record: Record) -> list[str]:
+    """The same of both ends, each once."""
+    ends = (record.source, record.destination)
+    return list(dict.fromkeys(name for name in map(host, ends) if name))
 
 
 def summary(record: Record, walk: Walk) -> str:

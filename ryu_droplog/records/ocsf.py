@@ -145,4 +145,13 @@ def _endpoint(end: End) -> dict[str, Any]:
         told["port"] = end.port
     if end.mac:
         told["mac"] = end.mac
+    if end.identity is not None:
+        told |= _identity(end)
     return told
+
+
+def _identity(end: End) -> dict[str, str]:
+    """Name and instance of the virtual machine, or name of the pod."""
+    identity = end.identity
+    told = {"name": names.host(end), "instance_uid": identity.vm_id if identity else ""}
+    return {key: value for key, value in told.items() if value}

@@ -20,7 +20,7 @@ from msgspec import Raw, Struct, msgpack
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.packet.deep.ethernet import decode
 from ryu_droplog.packet.deep.walk import Walk
-from ryu_droplog.records.context import Encode, EncoderContext
+from ryu_droplog.records.context import Encode, EncoderContext, Identities
 from ryu_droplog.records.json_text import to_json, utf8_to_json
 from ryu_droplog.records.layouts import FIELDS, Layout, layout_of
 from ryu_droplog.records.maker import RecordMaker
@@ -56,9 +56,12 @@ class Template(Struct, frozen=True, eq=False):
     """`BridgeDirectory.changes` before it was made."""
     owner: Mapping[str, str | int]
     """What the bridge's owner had noted of the packet."""
+    in_port: int
+    ends: Identities
+    """Whose the packet was."""
 
 
-_UNKNOWN = Template(b"", itemgetter(0), 0, 0, {})
+_UNKNOWN = Template(b"", itemgetter(0), 0, 0, {}, 0, (None, None))
 """Of a flow of which nothing is remembered."""
 
 
@@ -72,6 +75,7 @@ class FlowDocuments:
         self._document = document
         self._encode = encode
         self._explain = context.explain
+        self._identify = context.identify
         self._bridges = context.bridges
         self._maker = RecordMaker(context)
         self._templates: dict[tuple[Any, ...], Template | None] = {}
@@ -100,6 +104,7 @@ class FlowDocuments:
             template is None
             or template.known != self._bridges.changes
             or template.owner != self._explain(drop)
+            or template.ends != self._identify(drop, template.in_port)
         ):
             template = self._template(drop, layout)
             if template is None:
@@ -145,7 +150,19 @@ class FlowDocuments:
         parts = _MARK.split(self._encode(self._document(record, walk)))
         form = b"%b".join([part.replace(b"%", b"%%") for part in parts[::2]])
         values = itemgetter(*map(int, parts[1::2]))
-        return Template(form, values, headers_end, known, record.owner)
+        in_port = record.port.number if record.port is not None else 0
+        ends = self._identify(drop, in_port)
+        if ends != _ends_of(record):  # they have just changed
+            return None
+        return Template(form, values, headers_end, known, record.owner, in_port, ends)
+
+
+def _ends_of(record: Record) -> Identities:
+    source, destination = record.source, record.destination
+    return (
+        source.identity if source is not None else None,
+        destination.identity if destination is not None else None,
+    )
 
 
 def in_json(context: EncoderContext, document: Document) -> Encode:

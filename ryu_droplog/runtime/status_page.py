@@ -117,6 +117,10 @@ def _well(answer: Answer) -> Iterator[str]:
             yield f"{name}: {_WORDS[kind]}"
         lasting = report.attention(state, SETTLING)
         yield from (f"{name}: {text}" for text in report.attention(state) if text not in lasting)
+    known = {name: state["ends"] for name, state in (answer.get("identity") or {}).items()}
+    if any(known.values()):
+        ends = ", ".join(f"{count(n, 'end')} by {name}" for name, n in known.items() if n)
+        yield f"identity: {ends}"
     for address, state in (answer.get("listen") or {}).items():
         here = count(state["connections"], "connection")
         yield f"switches may connect to {address}: {here}, {state['refused']} refused"

@@ -34,6 +34,7 @@ from ryu_droplog.reconcile.reconciler import Reconciler
 from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.context import node_name
 from ryu_droplog.runtime.books import BooksCheck, Reading, read
+from ryu_droplog.runtime.identifying import Identifying
 from ryu_droplog.runtime.parts import CLOSE_TIME, Parts, discard, surely
 from ryu_droplog.runtime.receivers import Receivers
 from ryu_droplog.runtime.sink_set import SinkSet
@@ -55,7 +56,10 @@ class Supervisor:
         self._explanations = Explanations()
         self._directory = BridgeDirectory()
         explain = self._explanations.explain
-        self._sinks = SinkSet(threads, explain, node_name(), self._directory)
+        self.identifying = Identifying(threads, self._directory, self._explanations.ports)
+        """Whose packets are."""
+        identify = self.identifying.identities.identify
+        self._sinks = SinkSet(threads, explain, node_name(), self._directory, identify)
         self._books_check = BooksCheck()
         self._settings: Settings | None = None
         self._pipelines: Mapping[str, Pipeline] = {}
@@ -205,6 +209,7 @@ class Supervisor:
             self._listener.stop()
         self._running.join()
         self.switch_losses.stop()
+        self.identifying.close()
         clean = self._clean_up.close()
         for source in self.sources():
             source.close(CLOSE_TIME)
@@ -366,6 +371,7 @@ class Supervisor:
         yield partial(self._bridge_sources.change, self._is_listed, settings.arrivals)
         yield from self._receivers.changing(settings, self._pipelines)
         bridges = settings.bridges if settings.enable else ()
+        yield partial(self.identifying.change, settings)
         yield partial(self.switch_losses.watch, [rundir_of(each.endpoint) for each in bridges])
         assert self._current_route is not None
         names = self._opflex_names()

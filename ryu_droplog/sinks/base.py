@@ -81,6 +81,7 @@ class Sink(ABC):
         self.name = spec.title or spec.name
         self.spec = spec
         self.explain = context.explain
+        self.identify = context.identify
         self.written = 0
         """Records that were written; one that stands for repeats is one."""
         self.failed = 0

@@ -13,9 +13,11 @@ from ryu_droplog.records.context import (
     Encode,
     EncoderContext,
     EncoderFactory,
+    Identify,
     LineStyle,
     Payload,
     explain_nothing,
+    identify_nobody,
 )
 
 
@@ -31,6 +33,7 @@ class SinkContext(NamedTuple):
     """Name of this machine."""
     bridges: BridgeDirectory = NO_BRIDGES
     """Names of ports, and datapath ids."""
+    identify: Identify = identify_nobody
 
     def encoder(
         self, encoding: str, payload: Payload = "headers", line_style: LineStyle = "redirected"
@@ -47,7 +50,14 @@ class SinkContext(NamedTuple):
         self, payload: Payload = "headers", line_style: LineStyle = "redirected"
     ) -> EncoderContext:
         """What an encoding needs to know beside the drop."""
-        return EncoderContext(self.node, self.explain, self.bridges, payload, line_style)
+        return EncoderContext(
+            self.node,
+            self.explain,
+            self.bridges,
+            payload,
+            line_style,
+            identify=self.identify,
+        )
 
     def packer(self, encoding: str, payload: Payload = "headers") -> Encode | None:
         """What makes the object of an encoding in msgpack; None: it is made of the line.

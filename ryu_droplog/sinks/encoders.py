@@ -26,7 +26,7 @@ def json(context: EncoderContext) -> Encode:
 
 
 def _lines(name: Encoding, context: EncoderContext) -> Encode:
-    form = text_format(name, context.explain)
+    form = text_format(name, context.explain, context.identify)
     spell = getattr(form, context.line_style)
 
     def encode(drop: Drop) -> bytes:

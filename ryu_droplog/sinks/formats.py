@@ -19,6 +19,8 @@ from ryu_droplog.model.drop import Arp, Drop, Explain, Icmp, IPv4, IPv6, Tcp, Ud
 from ryu_droplog.packet import headers
 from ryu_droplog.packet.ethernet import icmpv6
 from ryu_droplog.packet.packet_in import context
+from ryu_droplog.records.context import Identify, identify_nobody
+from ryu_droplog.records.record import Identity
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.line import (
     DROP_REASON_TEXT,
@@ -45,39 +47,44 @@ Encoding = Literal["opflex", "extended", "json"]
 """Names of the formats, as the configuration has them."""
 
 
-def text_format(name: Encoding, explain: Explain) -> Format:
-    """The format with this name; `explain` says what the owner noted of a packet."""
+def text_format(name: Encoding, explain: Explain, identify: Identify = identify_nobody) -> Format:
+    """The format with this name.
+
+    `explain` says what the owner noted of a packet, `identify` whose it was.
+    """
     if name == "json":
-        spell = partial(as_json, explain=explain)
+        spell = partial(as_json, explain=explain, identify=identify)
         return Format(spell, spell, spell)
     if name == "extended":
+        known: dict[str, Any] = {"explain": explain, "identify": identify}
         return Format(
-            partial(_extended_full, explain=explain),
-            partial(_extended_redirected, explain=explain),
-            partial(_extended_bare, explain=explain),
+            partial(_extended_full, **known),
+            partial(_extended_redirected, **known),
+            partial(_extended_bare, **known),
         )
     return Format(line.full, line.redirected, line.bare)
 
 
-def as_json(drop: Drop, explain: Explain) -> str:
+def as_json(drop: Drop, explain: Explain, identify: Identify = identify_nobody) -> str:
     """One JSON object on one line, keys in the order of docs/formats.md, absent ones left out.
 
     In ASCII, as every line: what an owner calls a network may be in any language, and a sink
     spells what is left of that in a way that JSON does not know.
     """
-    told = _told(drop, explain)
+    told = _told(drop, explain, identify)
     try:
         return _ENCODER.encode(told).decode("ascii")
     except UnicodeError:
         return json.dumps(told, separators=(",", ":"))
 
 
-def additions(drop: Drop, explain: Explain) -> str:
+def additions(drop: Drop, explain: Explain, identify: Identify = identify_nobody) -> str:
     """What the extended line says behind the OpFlex one: ` KEY=value`, quoted where need be.
 
     The bridge is the last of them: it is the only one that every line has.
     """
-    told: dict[str, Any] = {"in_port": context(drop.metadata).in_port or None}
+    in_port = context(drop.metadata).in_port
+    told: dict[str, Any] = {"in_port": in_port or None}
     found = icmpv6(drop)
     if found is not None:
         told["icmp6_type"], told["icmp6_code"] = found
@@ -90,6 +97,9 @@ def additions(drop: Drop, explain: Explain) -> str:
             flow_match=flow.match,
             **flow.names,
         )
+    source, destination = identify(drop, in_port)
+    if source is not None or destination is not None:
+        told.update(_whose("source", source), **_whose("destination", destination))
     text = "".join(
         f" {k.upper()}={_quoted(v, _MATCH if k == 'flow_match' else _PLAIN)}"
         for k, v in told.items()
@@ -103,16 +113,33 @@ def _bridge_text(name: str) -> str:
     return f" BRIDGE={_quoted(name, _PLAIN)}"
 
 
-def _extended_full(drop: Drop, explain: Explain) -> str:
-    return f"[{zoned_timestamp(drop.time)}] [info] [ryu_droplog] {_extended_bare(drop, explain)}"
+def _whose(end: str, identity: Identity | None) -> dict[str, str]:
+    """Of an end, what an operator looks for; the record has all of it."""
+    if identity is None:
+        return {}
+    told = {
+        "interface": identity.port,
+        "vm": identity.vm or identity.vm_id,
+        "pod": identity.pod,
+        "namespace": identity.namespace,
+        "network": identity.network,
+        "router": identity.router,
+    }
+    return {f"{end}_{key}": value for key, value in told.items() if value}
 
 
-def _extended_redirected(drop: Drop, explain: Explain) -> str:
-    return f"[{zoned_timestamp(drop.time)}] {_extended_bare(drop, explain)}"
+def _extended_full(drop: Drop, explain: Explain, identify: Identify) -> str:
+    text = _extended_bare(drop, explain, identify)
+    return f"[{zoned_timestamp(drop.time)}] [info] [ryu_droplog] {text}"
 
 
-def _extended_bare(drop: Drop, explain: Explain) -> str:
-    return f"{HEAD_TEXT[drop.location]} {line.packet_text(drop, additions(drop, explain))}"
+def _extended_redirected(drop: Drop, explain: Explain, identify: Identify) -> str:
+    return f"[{zoned_timestamp(drop.time)}] {_extended_bare(drop, explain, identify)}"
+
+
+def _extended_bare(drop: Drop, explain: Explain, identify: Identify) -> str:
+    more = additions(drop, explain, identify)
+    return f"{HEAD_TEXT[drop.location]} {line.packet_text(drop, more)}"
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -144,8 +171,10 @@ def _iso_second(second: int) -> tuple[str, str]:
     return f"{local:%Y-%m-%dT%H:%M:%S}", local.isoformat()[19:]
 
 
-def _told(drop: Drop, explain: Explain) -> dict[str, Any]:
+def _told(drop: Drop, explain: Explain, identify: Identify) -> dict[str, Any]:
     location = drop.location
+    in_port = context(drop.metadata).in_port
+    source, destination = identify(drop, in_port)
     told: dict[str, Any] = {
         "time": _iso(drop.time),
         "bridge": location.bridge,
@@ -155,7 +184,7 @@ def _told(drop: Drop, explain: Explain) -> dict[str, Any]:
         "drop_reason": DROP_REASON_TEXT[location],
         "source_tenant": location.source_tenant or None,
         "destination_tenant": location.destination_tenant or None,
-        "in_port": context(drop.metadata).in_port or None,
+        "in_port": in_port or None,
         "smac": MAC_TEXT[drop.smac] if drop.smac else None,
         "dmac": MAC_TEXT[drop.dmac] if drop.dmac else None,
         "vlans": [tag & headers.VLAN_VID_MASK for tag in drop.vlans] or None,
@@ -165,6 +194,8 @@ def _told(drop: Drop, explain: Explain) -> dict[str, Any]:
         "truncated": drop.truncated or None,
         "repeated": drop.repeated or None,
         "owner": dict(explain(drop)) or None,
+        "source": _identity(source),
+        "destination": _identity(destination),
     }
     flow = location.flow
     if flow is not None:
@@ -175,6 +206,10 @@ def _told(drop: Drop, explain: Explain) -> dict[str, Any]:
             **flow.names,
         }
     return {key: value for key, value in told.items() if value is not None}
+
+
+def _identity(identity: Identity | None) -> dict[str, Any] | None:
+    return None if identity is None else msgspec.to_builtins(identity)
 
 
 def _named(number: int, names: Mapping[int, str], digits: int) -> str | None:

@@ -120,7 +120,7 @@ class Pcapng(BatchSink):
         signature, _problem = self._keys.signature_and_problem(location, walk)
         repeated = f" REPEATED={drop.repeated}" if drop.repeated else ""
         comment = (
-            f"{DROP_REASON_TEXT[location]}{additions(drop, self.explain)}"
+            f"{DROP_REASON_TEXT[location]}{additions(drop, self.explain, self.identify)}"
             f" SIGNATURE={signature}{repeated}"
         )
         kept = frame[: min(self._snaplen, headers_end) if self._headers_only else self._snaplen]

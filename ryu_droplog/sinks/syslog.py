@@ -74,7 +74,7 @@ class LocalSyslog(Syslog, BatchSink):
     def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
         super().__init__(spec, context)
         self._address: str = spec.options.address.path
-        self._form = text_format(spec.options.encode, context.explain).bare
+        self._form = text_format(spec.options.encode, context.explain, context.identify).bare
         self._handler: _Handler | None = None
 
     def encode(self, drop: Drop) -> str:

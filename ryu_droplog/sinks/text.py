@@ -110,7 +110,9 @@ class StandardOutput(_Lines):
         """The keys of such a sink."""
 
     def __init__(self, spec: SinkSpec, context: SinkContext) -> None:
-        super().__init__(spec, context, text_format(spec.options.encode, context.explain).full)
+        super().__init__(
+            spec, context, text_format(spec.options.encode, context.explain, context.identify).full
+        )
 
     def target(self, coming: int) -> Target:
         return Target(_STDOUT, None)
@@ -182,5 +184,6 @@ class File(_Lines):
 def _form(encode: str, context: SinkContext) -> Callable[[Drop], str | bytes]:
     """What makes a line of a drop; text is the faster way to one that is text already."""
     if encode in get_args(TextEncoding):
-        return text_format(cast(TextEncoding, encode), context.explain).redirected
+        name = cast(TextEncoding, encode)
+        return text_format(name, context.explain, context.identify).redirected
     return context.encoder(encode)

@@ -87,7 +87,7 @@ REDIRECT = 'expected the name of a file inside log_directory, "syslog", or null 
 TOP = (
     "drop_log_config, format, sinks, log_directory, run_directory, pipeline_directory, bridges, "
     "explicit_drops, listen, socket_room, meter, storm, "
-    "lease, throttle, books, receive, prune, opflex, events"
+    "lease, throttle, books, receive, identity, prune, opflex, events"
 )
 
 
@@ -755,6 +755,7 @@ run directory:    /run/ryu-droplog
 pipelines:        auto, neutron, opflex-access, opflex-int, ovn; own files: none
 listens on:       nothing
 receives at:      nothing
+identity from:    southbound, libvirt /run/libvirt/qemu, ovsdb
 opflex:           no control files; names of policies in /var/lib/opflex-agent-ovs/ids
 socket room:      8388608 bytes
 meter:            1000 packets per second and table, burst of 100 packets

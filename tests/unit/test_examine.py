@@ -326,7 +326,8 @@ def test_more_blind_tables_than_fit_are_counted() -> None:
 
 
 KEYS = {
-    "": "bridge well error pipeline owner running supports socket_room adds costs tables findings",
+    "": "bridge well error pipeline owner running supports socket_room identity adds costs tables"
+    " findings",
     "owner": "pipeline sureness evidence",
     "supports": "openflow bundles flow_monitor meters version database protocols datapath offload"
     " dpdk controllers",

@@ -19,7 +19,8 @@ from sinks import file_sink
 
 from ryu_droplog.model.drop import Drop, Explain
 from ryu_droplog.model.location import DropFlow
-from ryu_droplog.records.context import explain_nothing
+from ryu_droplog.records.context import Identify, explain_nothing, identify_nobody
+from ryu_droplog.records.record import Identity
 from ryu_droplog.sinks import formats, line
 from ryu_droplog.sinks.formats import Encoding, additions, as_json, text_format
 
@@ -52,8 +53,10 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     refresh()
 
 
-def told(one: Drop, explain: Explain = explain_nothing) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(as_json(one, explain))
+def told(
+    one: Drop, explain: Explain = explain_nothing, identify: Identify = identify_nobody
+) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(as_json(one, explain, identify))
     return found
 
 
@@ -184,10 +187,11 @@ def test_each_key_is_documented_and_in_the_order_of_the_docs() -> None:
         ethernet(ARP, arp("10.0.0.1", "10.0.0.2")),
     ]
     found: set[str] = set()
+    ends = Identity(vm="a"), Identity(pod="b")
     for frame in frames:
         one = drop(frame, TRACKED, flow=FLOW, source_tenant="a", destination_tenant="b")
         one.repeated = 4
-        keys = list(told(one, lambda drop: {"why": "no rule matches"}))
+        keys = list(told(one, lambda drop: {"why": "no rule matches"}, lambda drop, port: ends))
         assert [key for key in documented if key in keys] == keys
         found.update(keys)
     assert set(documented) == found

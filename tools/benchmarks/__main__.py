@@ -15,6 +15,7 @@ from benchmarks import (
     encode,
     flood,
     forward_files,
+    identity,
     live,
     memory,
     prune,
@@ -29,6 +30,7 @@ SECTIONS = (
     "encode",
     "forward_files",
     "prune",
+    "identity",
     "receive",
     "live",
     "storm",
@@ -68,6 +70,8 @@ def main() -> int:
             forward_files.run(report, quick)
         if "prune" in arguments.only:
             prune.run(report, quick)
+        if "identity" in arguments.only:
+            identity.run(report, quick)
         if "receive" in arguments.only:
             receive.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "live" in arguments.only:
