@@ -12,6 +12,7 @@ COMMANDS: Registry[click.Command] = Registry(
     "command",
     {
         "run": "ryu_droplog.cli.run:run",
+        "observe": "ryu_droplog.cli.observe:observe",
         "status": "ryu_droplog.cli.status:status",
         "doctor": "ryu_droplog.cli.doctor:doctor",
         "plan": "ryu_droplog.cli.plan:plan",

@@ -28,6 +28,7 @@ from ryu_droplog.config.file_schema import (
 )
 from ryu_droplog.config.filter_settings import filters_of
 from ryu_droplog.config.filter_spec import DEFAULTS as DEFAULT_FILTERS
+from ryu_droplog.config.observer_keys import IdentityKeys, RingKeys
 from ryu_droplog.config.receive_settings import file_model, receive_of
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
@@ -37,10 +38,12 @@ from ryu_droplog.config.settings import (
     Bridge,
     Deduplication,
     Events,
+    IdentityPlaces,
     KeyLines,
     Lease,
     Meter,
     Opflex,
+    RingBounds,
     Settings,
 )
 from ryu_droplog.config.sink_settings import sinks_of
@@ -143,6 +146,9 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         events=Events(**dict(events)),
         sinks=sinks_of(file, output, drop_log.disable_events, events.socket, document),
         listed_sinks=file.sinks is not None,
+        ring=RingBounds(**dict(file.ring or RingKeys())),
+        identity=IdentityPlaces(**dict(file.identity or IdentityKeys())),
+        socket_group=file.socket_group,
         lines=KeyLines(document.line),
     )
 

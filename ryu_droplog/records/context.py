@@ -10,11 +10,21 @@ from typing import Literal, NamedTuple
 
 from ryu_droplog.model.drop import Drop, Explain
 from ryu_droplog.records.bridges import BridgeDirectory
+from ryu_droplog.records.record import Identity
 
 
 def explain_nothing(drop: Drop) -> Mapping[str, str | int]:
     """Know nothing of a drop."""
     return {}
+
+
+Identities = tuple[Identity | None, Identity | None]
+"""Whose the source and the destination of a packet are."""
+
+
+def identify_nobody(drop: Drop, in_port: int) -> Identities:
+    """Know nobody."""
+    return None, None
 
 
 def node_name() -> str:
@@ -44,6 +54,9 @@ class EncoderContext(NamedTuple):
     """Of the formats `opflex` and `extended`."""
     clock: Callable[[], float] = time.time
     """Seconds since the epoch."""
+    identify: Callable[[Drop, int], Identities] = identify_nobody
+    """Whose a packet was when it was received; `in_port` is 0 where it is not known. Never waits,
+    never raises, in any thread."""
 
 
 Encode = Callable[[Drop], bytes]

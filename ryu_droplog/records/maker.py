@@ -65,6 +65,8 @@ class RecordMaker:
             self._observed = rfc3339(context.clock())
         time = self._time
         source, destination = _ends(location, walk)
+        if source is not None and destination is not None:
+            source.identity, destination.identity = context.identify(drop, in_port)
         record = Record(
             VERSION,
             time,

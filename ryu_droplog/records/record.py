@@ -54,6 +54,30 @@ class Port(_Part):
     name: Annotated[str, _is("name of the port on its bridge, where it is known")] = ""
 
 
+class Identity(_Part):
+    """Whose an end is, as it was when the packet was received."""
+
+    port: Annotated[str, _is("name of its port on a bridge of this host")] = ""
+    logical_port: Annotated[
+        str, _is("the owner's name of that port: iface-id, OVN's logical port, an endpoint's id")
+    ] = ""
+    vm: Annotated[str, _is("name of the virtual machine")] = ""
+    vm_id: Annotated[str, _is("id of the virtual machine")] = ""
+    pod: Annotated[str, _is("name of the pod")] = ""
+    namespace: Annotated[str, _is("namespace of the pod")] = ""
+    network: Annotated[str, _is("network, logical switch or endpoint group")] = ""
+    router: Annotated[str, _is("router, where the end is a port of one")] = ""
+    found_by: Annotated[
+        str, _is("what of the packet it was found by: port, mac or ip", "^(port|mac|ip)?$")
+    ] = ""
+    known_from: Annotated[
+        tuple[str, ...], _is("who says so: names, opflex, southbound, libvirt, ovsdb")
+    ] = ()
+    late: Annotated[bool, _is("whether it became known only within 2 seconds after the packet")] = (
+        False
+    )
+
+
 class End(_Part):
     """One end of the packet, by what the packet says."""
 
@@ -61,6 +85,7 @@ class End(_Part):
     ip: Annotated[str, _is("IP address; of ARP, the protocol address")] = ""
     port: Annotated[int | None, _is("port of TCP, UDP or SCTP")] = None
     tenant: Annotated[str, _is("tenant, where opflex.print_tenant asks for it")] = ""
+    identity: Annotated[Identity | None, _is("whose it is, where that is known")] = None
 
 
 class Conntrack(_Part):

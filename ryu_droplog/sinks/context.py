@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
 
-from ryu_droplog.model.drop import Explain
+from ryu_droplog.model.drop import Drop, Explain
 from ryu_droplog.plugins.parts import ENCODERS, PACKERS
 from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.context import (
@@ -13,9 +14,11 @@ from ryu_droplog.records.context import (
     Encode,
     EncoderContext,
     EncoderFactory,
+    Identities,
     LineStyle,
     Payload,
     explain_nothing,
+    identify_nobody,
 )
 
 
@@ -31,6 +34,8 @@ class SinkContext(NamedTuple):
     """Name of this machine."""
     bridges: BridgeDirectory = NO_BRIDGES
     """Names of ports, and datapath ids."""
+    identify: Callable[[Drop, int], Identities] = identify_nobody
+    """Whose a packet was when it was received."""
 
     def encoder(
         self, encoding: str, payload: Payload = "headers", line_style: LineStyle = "redirected"
@@ -47,7 +52,14 @@ class SinkContext(NamedTuple):
         self, payload: Payload = "headers", line_style: LineStyle = "redirected"
     ) -> EncoderContext:
         """What an encoding needs to know beside the drop."""
-        return EncoderContext(self.node, self.explain, self.bridges, payload, line_style)
+        return EncoderContext(
+            self.node,
+            self.explain,
+            self.bridges,
+            payload,
+            line_style,
+            identify=self.identify,
+        )
 
     def packer(self, encoding: str, payload: Payload = "headers") -> Encode | None:
         """What makes the object of an encoding in msgpack; None: it is made of the line.
