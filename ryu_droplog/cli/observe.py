@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.exits import Exit
+from ryu_droplog.cli.filter_options import InOrder, conditions_of, filter_options
 from ryu_droplog.cli.observing import Observation, records, show
 from ryu_droplog.cli.visiting import errors_in_one_line
 from ryu_droplog.config import loader
 from ryu_droplog.observe.aggregate import Aggregate
-from ryu_droplog.observe.filters import FILTERS, predicate
+from ryu_droplog.observe.filters import predicate
 from ryu_droplog.observe.moments import TIME_FORMATS
 from ryu_droplog.observe.query import Condition, QueryError
 from ryu_droplog.observe.render import OUTPUTS
@@ -22,34 +22,9 @@ from ryu_droplog.observe.shown import PARTS
 
 DEFAULT = 20
 """Records that are shown where nothing says how many."""
-_SHORT = {"namespace": "-n"}
-_ORDER = "ryu_droplog.observe.order"
 
 
-class _InOrder(click.Command):
-    """Keeps the order of the flags: `--not` negates the next one."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        ctx.meta[_ORDER] = [parameter.name for parameter in order]
-        return super().parse_args(ctx, args)
-
-
-def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that choose records, in the order of `FILTERS`."""
-    for name, chosen in reversed(FILTERS.items()):
-        command = click.option(
-            f"--{name}",
-            *([_SHORT[name]] if name in _SHORT else []),
-            f"filter_{name.replace('-', '_')}",
-            multiple=True,
-            metavar=chosen.value,
-            help=chosen.help,
-        )(command)
-    return command
-
-
-@click.command(cls=_InOrder)
+@click.command(cls=InOrder)
 @config_option("path", "droplog.yaml, which says where the running program has its socket")
 @click.option(
     "--from",
@@ -74,8 +49,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--follow", "-f", is_flag=True, help="Those that are to come, until Ctrl-C.")
 @click.option("--since", metavar="TIME", help="None before that: 5m ago, or a date (RFC 3339).")
 @click.option("--until", metavar="TIME", help="None after that: 5m ago, or a date (RFC 3339).")
-@click.option("--not", "negated", is_flag=True, help="Negate the next filter.")
-@_filters
+@filter_options()
 @click.option(
     "--output",
     "-o",
@@ -128,7 +102,7 @@ def observe(ctx: click.Context, /, **options: Any) -> None:
     Exit status: 0 all is well, 1 no record fits and --fail-if-none is given, 2 the configuration
     or the command line is wrong, 3 there is no such program, file or topic.
     """
-    conditions = _conditions(ctx.meta[_ORDER], options)
+    conditions = conditions_of(ctx, options)
     with errors_in_one_line():
         predicate(conditions)
         aggregate = None
@@ -150,27 +124,6 @@ def observe(ctx: click.Context, /, **options: Any) -> None:
         click.echo(f"ryu-droplog: {error}", err=True)
         sys.exit(Exit.UNREACHED)
     sys.exit(Exit.ATTENTION if options["fail_if_none"] and not number else Exit.WELL)
-
-
-def _conditions(order: list[str], options: dict[str, Any]) -> list[Condition]:
-    """What the filters ask, each with whether `--not` stands before it."""
-    conditions: list[Condition] = []
-    waiting = {name: list(options[name]) for name in order if name.startswith("filter_")}
-    negate = False
-    for name in order:
-        if name == "negated":
-            if negate:
-                raise click.UsageError("--not twice: the next filter is negated by one")
-            negate = True
-        elif name in waiting:
-            flag = name.removeprefix("filter_").replace("_", "-")
-            conditions.append(Condition(flag, [waiting[name].pop(0)], negate))
-            negate = False
-        elif negate:
-            raise click.UsageError("--not: expected a filter behind it")
-    if negate:
-        raise click.UsageError("--not: expected a filter behind it")
-    return conditions
 
 
 def _observation(

@@ -110,9 +110,8 @@ def _values(settings: Settings, receivers: Sequence[str]) -> Iterator[tuple[str,
         yield "flows captured", _Value(show(len(settings.flows)))
     for key in ("socket", "max_age", "interval", "node", "kubeconfig"):
         yield f"events.{key}", _Value(show(getattr(events, key)))
-    for section in ("ring", "identity"):
-        for key, value in structs.asdict(getattr(settings, section)).items():
-            yield f"{section}.{key}", _Value(show(value), on=value is not False)
+    for key, value in structs.asdict(settings.ring).items():
+        yield f"ring.{key}", _Value(show(value))
     yield "socket_group", _optional(settings.socket_group)
 
 

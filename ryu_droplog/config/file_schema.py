@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from ryu_droplog.config.endpoint import parse_bridge_endpoint, parse_listen, unix
-from ryu_droplog.config.observer_keys import Group, IdentityKeys, RingKeys
+from ryu_droplog.config.observer_keys import Group, RingKeys
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
     LONGEST_LEASE,
@@ -399,7 +399,4 @@ class ConfigurationFile(BaseModel):
         description="the group that may use `ryu-droplog observe`; null: root and the user of the"
         " program alone",
         examples=["droplog"],
-    )
-    identity: IdentityKeys | None = Field(
-        default=None, description="where the program learns whose a packet was"
     )

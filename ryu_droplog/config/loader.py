@@ -28,7 +28,7 @@ from ryu_droplog.config.file_schema import (
 )
 from ryu_droplog.config.filter_settings import filters_of
 from ryu_droplog.config.filter_spec import DEFAULTS as DEFAULT_FILTERS
-from ryu_droplog.config.observer_keys import IdentityKeys, RingKeys
+from ryu_droplog.config.observer_keys import RingKeys
 from ryu_droplog.config.receive_settings import file_model, receive_of
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
@@ -38,7 +38,6 @@ from ryu_droplog.config.settings import (
     Bridge,
     Deduplication,
     Events,
-    IdentityPlaces,
     KeyLines,
     Lease,
     Meter,
@@ -148,7 +147,6 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         sinks=sinks_of(file, output, drop_log.disable_events, events.socket, document),
         listed_sinks=file.sinks is not None,
         ring=RingBounds(**dict(file.ring or RingKeys())),
-        identity=IdentityPlaces(**dict(file.identity or IdentityKeys())),
         socket_group=file.socket_group,
         lines=KeyLines(document.line),
     )

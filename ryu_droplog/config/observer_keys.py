@@ -1,4 +1,4 @@
-"""What droplog.yaml says of observers: what is kept for them, and where names are looked up."""
+"""What droplog.yaml says of observers: what is kept for them, and who may ask."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from ryu_droplog.config.settings import IdentityPlaces, RingBounds
+from ryu_droplog.config.settings import RingBounds
 from ryu_droplog.schema.convert import STRICT
 from ryu_droplog.schema.expected import Expected
-from ryu_droplog.schema.fields import Directory
 from ryu_droplog.schema.units import Number
 
 Group = Annotated[
@@ -38,33 +37,4 @@ class RingKeys(BaseModel):
     payload: Literal["headers", "full"] = Field(
         default=RingBounds().payload,
         description="which of these bytes observers get: up to the end of the headers, or all",
-    )
-
-
-class IdentityKeys(BaseModel):
-    """Where the program learns whose port, MAC or address a packet has."""
-
-    model_config = STRICT
-
-    ovsdb: bool = Field(
-        default=IdentityPlaces().ovsdb,
-        description="`true`: from the database of Open vSwitch, of bridges on this host",
-    )
-    southbound: bool = Field(
-        default=IdentityPlaces().southbound,
-        description="`true`: from OVN's southbound database, where Open vSwitch's names one",
-    )
-    opflex_endpoints: Directory | None = Field(
-        default=IdentityPlaces().opflex_endpoints,
-        description="where the OpFlex agent is given its endpoints (`*.ep`); null: nowhere",
-        examples=["/var/lib/opflex-agent-ovs/endpoints"],
-    )
-    libvirt: Directory | None = Field(
-        default=IdentityPlaces().libvirt,
-        description="where libvirt keeps its domains (`*.xml`); null: nowhere",
-    )
-    names: Directory | None = Field(
-        default=IdentityPlaces().names,
-        description="a YAML file of your own with names, which count before all others; null: none",
-        examples=["/etc/ryu-droplog/names.yaml"],
     )

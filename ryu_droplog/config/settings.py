@@ -83,18 +83,6 @@ class RingBounds(Struct, frozen=True):
     """What of these bytes observers get: up to the end of the headers, or all."""
 
 
-class IdentityPlaces(Struct, frozen=True):
-    """Where the program learns whose port, MAC or address a packet has."""
-
-    ovsdb: bool = True
-    southbound: bool = True
-    opflex_endpoints: str | None = None
-    """Absolute path of a directory, as the others; None: nowhere."""
-    libvirt: str | None = "/run/libvirt/qemu"
-    names: str | None = None
-    """Absolute path of a file."""
-
-
 class Bridge(Struct, frozen=True):
     """A bridge whose drops are logged."""
 
@@ -214,7 +202,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     listed_sinks: bool = False
     """Whether `sinks` is given."""
     ring: RingBounds = RingBounds()
-    identity: IdentityPlaces = IdentityPlaces()
     socket_group: str | None = None
     """The group that may observe; None: root and the user of the program alone."""
     lines: KeyLines = KeyLines()

@@ -74,8 +74,8 @@ class Feeds:
         for ring in list(self._rings().values()):
             there = ring.entries()
             seen[ring] = there[-1].sequence if there else ring.sequence
-            entries += [entry for entry in there if oldest <= entry.drop.received <= newest]
-        entries.sort(key=lambda entry: entry.drop.received)
+            entries += [entry for entry in there if oldest <= entry.received <= newest]
+        entries.sort(key=lambda entry: entry.received)
         return Drops(entries, seen)
 
     def history(self, observer: Observer, drops: Drops) -> Iterator[bool]:
@@ -130,7 +130,7 @@ class Feeds:
                 found += [entry for entry in entries if entry.sequence <= feed.sequence]
                 observer.lose(lost)
             seen[ring] = max(feed.sequence, before)
-        found.sort(key=lambda entry: entry.drop.received)
+        found.sort(key=lambda entry: entry.received)
         return found
 
     @staticmethod

@@ -13,7 +13,6 @@ from ryu_droplog.text.printable import printable
 
 _SPAN = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d))+", re.ASCII)
 _PART = re.compile(r"[0-9.]+(?:ms|s|m|h|d)", re.ASCII)
-_FUTURE = re.compile(r"\+(.*)")
 
 
 def ago(text: str, flag: str, now: float) -> float:

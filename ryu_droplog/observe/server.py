@@ -177,7 +177,7 @@ class ObserverServer:
         while more or readers:
             if more:
                 self._feeds.hand_on(followers)
-                more = self._feeds.take([])
+                more = self._feeds.take(followers)
             if readers:
                 observer = readers.popleft()
                 assert observer.history is not None

@@ -9,13 +9,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Hashable, Sequence
-from copy import copy
 from operator import attrgetter
 
 from msgspec import Struct
 
 from ryu_droplog.config.settings import RingBounds
 from ryu_droplog.model.drop import Arp, Drop, IPv4, IPv6, Tcp, Udp
+from ryu_droplog.model.location import Location
+from ryu_droplog.packet.ethernet import decode
 
 SHARE = 4
 """One signature has one part in so many of the ring's room; when it has that, it is cut to half of
@@ -30,14 +31,31 @@ _sequence = attrgetter("sequence")
 
 
 class Entry(Struct, gc=False):
-    """A drop in the ring."""
+    """A drop in the ring: what it was made of, which takes less to keep than what was made."""
 
     sequence: int
     """Which drop of its ring it is, from 1."""
-    drop: Drop
+    signature: int
+    """Stands for what drops of one kind have in common: a hash of it."""
+    location: Location
+    time: float
+    received: float
+    """As in the drop, as `time`."""
+    frame: bytes
+    """The first `snaplen` bytes of its frame."""
+    metadata: bytes
     length: int
-    """Bytes of its frame as it arrived; the drop keeps the first `snaplen` of them."""
-    signature: Hashable
+    """Bytes of its frame as it arrived."""
+    repeated: int
+    first_time: float
+
+    @property
+    def drop(self) -> Drop:
+        """The drop, with as much of its headers as the kept bytes have."""
+        drop = decode(self.frame, self.time, self.location, self.metadata)
+        drop.received, drop.repeated = self.received, self.repeated
+        drop.first_time = self.first_time
+        return drop
 
 
 class Ring:
@@ -49,7 +67,7 @@ class Ring:
 
     def __init__(self, bounds: RingBounds) -> None:
         self._entries: deque[Entry] = deque()
-        self._numbers: dict[Hashable, int] = {}
+        self._numbers: dict[int, int] = {}
         """How many are there, by their signature."""
         self._bounds = bounds
         self.sequence = 0
@@ -67,21 +85,35 @@ class Ring:
         number_of = numbers.get
         sequence = self.sequence
         for drop in drops:
-            l3 = drop.l3
+            location, l3, frame, metadata = drop.location, drop.l3, drop.frame, drop.metadata
             kind = l3.__class__
             if kind is IPv4 or kind is IPv6:
                 l4 = drop.l4
                 layer = l4.__class__
                 port = l4.dst_port if layer is Tcp or layer is Udp else -1  # type: ignore[union-attr]
-                signature: Hashable = (drop.location, l3.src, l3.dst, drop.protocol, port)  # type: ignore[union-attr]
+                signature = hash((location, l3.src, l3.dst, drop.protocol, port))  # type: ignore[union-attr]
             else:
-                signature = _signature_of_others(drop)
-            length = len(drop.frame)
-            if length > snaplen or len(drop.metadata) > METADATA:
-                drop = copy(drop)  # sinks have the whole one
-                drop.frame, drop.metadata = drop.frame[:snaplen], drop.metadata[:METADATA]
+                signature = hash(_signature_of_others(drop))
+            length = len(frame)
+            if length > snaplen:
+                frame = frame[:snaplen]
+            if len(metadata) > METADATA:
+                metadata = metadata[:METADATA]
             sequence += 1
-            append(Entry(sequence, drop, length, signature))
+            append(
+                Entry(
+                    sequence,
+                    signature,
+                    location,
+                    drop.time,
+                    drop.received,
+                    frame,
+                    metadata,
+                    length,
+                    drop.repeated,
+                    drop.first_time,
+                )
+            )
             numbers[signature] = number = number_of(signature, 0) + 1
             if number > most:
                 self._cut(signature, number - most // 2)
@@ -111,7 +143,7 @@ class Ring:
         found = entries[first : bisect_right(entries, newest, key=_sequence)]
         return found, newest - sequence - len(found)
 
-    def _cut(self, signature: Hashable, too_many: int) -> None:
+    def _cut(self, signature: int, too_many: int) -> None:
         """Let so many of a signature give way, its oldest."""
         kept: deque[Entry] = deque()
         for entry in self._entries:

@@ -41,9 +41,9 @@ SOON = 10.0
 class Bed:
     """A server with a ring, and a clock of its own."""
 
-    def __init__(self, directory: str, bounds: RingBounds = RingBounds()) -> None:
+    def __init__(self, directory: str, bounds: RingBounds | None = None) -> None:
         self.directory = directory
-        self.rings = {"br-int": Ring(bounds)}
+        self.rings = {"br-int": Ring(bounds or RingBounds())}
         self.server = ObserverServer(
             directory, lambda: self.rings, EncoderContext("node-1"), threading, select
         )

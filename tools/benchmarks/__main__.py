@@ -10,16 +10,30 @@ from pathlib import Path
 
 from private_ovs import CommandError, enter_private_namespaces
 
-from benchmarks import chain, encode, forward_files, live, memory, prune, receive, room, storm
+from benchmarks import (
+    chain,
+    encode,
+    forward_files,
+    live,
+    memory,
+    observers,
+    prune,
+    receive,
+    ring,
+    room,
+    storm,
+)
 from benchmarks.report import Report
 
 SECTIONS = (
     "chain",
+    "ring",
     "encode",
     "forward_files",
     "prune",
     "receive",
     "live",
+    "observers",
     "storm",
     "room",
     "memory",
@@ -50,6 +64,8 @@ def main() -> int:
     try:
         if "chain" in arguments.only:
             chain.run(report, quick)
+        if "ring" in arguments.only:
+            ring.run(report, quick)
         if "encode" in arguments.only:
             encode.run(report, quick)
         if "forward_files" in arguments.only:
@@ -60,6 +76,8 @@ def main() -> int:
             receive.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "live" in arguments.only:
             live.run(report, quick, seconds or usual or LIVE_SECONDS)
+        if "observers" in arguments.only:
+            observers.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "storm" in arguments.only:
             storm.run(report, quick, seconds or usual or STORM_SECONDS)
         if "room" in arguments.only:
