@@ -16,7 +16,7 @@ from ryu_droplog.config import loader
 from ryu_droplog.observe.aggregate import Aggregate
 from ryu_droplog.observe.filters import predicate
 from ryu_droplog.observe.moments import TIME_FORMATS
-from ryu_droplog.observe.query import Condition, QueryError
+from ryu_droplog.observe.query import Condition, NoRecordsError, QueryError
 from ryu_droplog.observe.render import OUTPUTS
 from ryu_droplog.observe.shown import PARTS
 
@@ -122,7 +122,7 @@ def observe(ctx: click.Context, /, **options: Any) -> None:
         )
     except QueryError as error:
         click.echo(f"ryu-droplog: {error}", err=True)
-        sys.exit(Exit.UNREACHED)
+        sys.exit(Exit.UNREACHED if isinstance(error, NoRecordsError) else Exit.USAGE)
     sys.exit(Exit.ATTENTION if options["fail_if_none"] and not number else Exit.WELL)
 
 

@@ -93,16 +93,16 @@ def _from_topic(asked: Observation, query: Query, now: float) -> Iterator[Said]:
         back = query.last is not None and query.since is None
         if back:
             yield from _last(topic, ends, query, now)
-        elif query.since is not None:
+        elif query.since is not None and not asked.everything:
             yield from chosen(_read(topic, query, now, ends), query, now)
             return
-        elif not query.follow or query.first is not None:
+        elif not query.follow or query.first is not None or asked.everything:
             begins = topic.before(ends, 1 << 62)
             yield from chosen(topic.read(begins, None if query.follow else ends), query, now)
             return
         if query.follow:
             live = Query(query.conditions, query.first, None, None, query.until, follow=True)
-            yield from chosen(topic.read(ends, None), live, now)
+            yield from chosen(topic.read(topic.reached(ends), None), live, now)
     finally:
         topic.close()
 

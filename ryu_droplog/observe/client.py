@@ -16,7 +16,7 @@ from ryu_droplog import __version__
 from ryu_droplog.model.errors import why
 from ryu_droplog.observe.listening import present
 from ryu_droplog.observe.protocol import CONTROL, PROTOCOL, Control, Request, read_control
-from ryu_droplog.observe.query import Query, QueryError
+from ryu_droplog.observe.query import NoRecordsError, Query
 from ryu_droplog.observe.stream import Lost, Said, read_record
 
 GREETING_TIME = 5.0
@@ -30,7 +30,7 @@ class Connection:
     """To one running program, with the request that was sent to it."""
 
     def __init__(self, path: Path, request: Request) -> None:
-        """Connect, and ask. Raises QueryError where there is nobody who understands."""
+        """Connect, and ask. Raises NoRecordsError where there is nobody who understands."""
         self.path = path
         self._line = STATUS_LINE if request.status else LINE
         self._buffer = bytearray()
@@ -42,7 +42,7 @@ class Connection:
             self._socket.setblocking(False)
         except OSError as error:
             self.close()
-            raise QueryError(f"{path}: {why(error)}") from error
+            raise NoRecordsError(f"{path}: {why(error)}") from error
         except BaseException:
             self.close()
             raise
@@ -69,7 +69,7 @@ class Connection:
         *lines, rest = self._buffer.split(b"\n")
         self._buffer = rest
         if len(rest) > self._line:
-            raise QueryError(f"{self.path}: a line of more than {self._line} bytes")
+            raise NoRecordsError(f"{self.path}: a line of more than {self._line} bytes")
         return [bytes(line) for line in lines]
 
     def _connect(self) -> None:
@@ -88,16 +88,16 @@ class Connection:
         while not greeting.endswith(b"\n"):
             data = self._socket.recv(1)
             if not data or len(greeting) > LINE:
-                raise QueryError(f"{self.path}: the program hung up before it greeted")
+                raise NoRecordsError(f"{self.path}: the program hung up before it greeted")
             greeting += data
         try:
             control = read_control(bytes(greeting))
         except ValueError:
-            raise QueryError(f"{self.path}: whoever listens there does not greet") from None
+            raise NoRecordsError(f"{self.path}: whoever listens there does not greet") from None
         if control.error:
-            raise QueryError(f"{self.path}: {control.error}")
+            raise NoRecordsError(f"{self.path}: {control.error}")
         if control.protocol != PROTOCOL:
-            raise QueryError(
+            raise NoRecordsError(
                 f"{self.path}: the running program (ryu_droplog {control.program}) speaks version"
                 f" {control.protocol} of the observers' protocol, this command (ryu_droplog"
                 f" {__version__}) version {PROTOCOL}; use the command that belongs to the program"
@@ -109,7 +109,7 @@ def observe(run_directory: str, query: Query, until: float | None = None) -> Ite
     """What the running programs send; `until` by the monotonic clock, None: until they end.
 
     Of several programs, what is there already comes from one after the other. None: for a while
-    nothing came. Raises QueryError where there is none, and where all have ended with an error.
+    nothing came. Raises NoRecordsError where there is none, and where all have ended with an error.
     """
     connections = _connect(run_directory, Request(PROTOCOL, query))
     try:
@@ -139,7 +139,7 @@ def observe(run_directory: str, query: Query, until: float | None = None) -> Ite
             if not ready:
                 yield None
         if trouble:
-            raise QueryError(trouble)
+            raise NoRecordsError(trouble)
     finally:
         for connection in connections:
             connection.close()
@@ -148,7 +148,7 @@ def observe(run_directory: str, query: Query, until: float | None = None) -> Ite
 def status(run_directory: str, seconds: float) -> Iterator[dict[str, Any]]:
     """What each running program says of itself, as on the status socket.
 
-    Raises QueryError where one does not answer in time, which is for all of it.
+    Raises NoRecordsError where one does not answer in time, which is for all of it.
     """
     deadline = time.monotonic() + seconds
     for connection in _connect(run_directory, Request(PROTOCOL, status=True)):
@@ -156,15 +156,15 @@ def status(run_directory: str, seconds: float) -> Iterator[dict[str, Any]]:
         while answer is None:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([connection], [], [], left)[0]:
-                raise QueryError(f"{connection.path}: no answer in time")
+                raise NoRecordsError(f"{connection.path}: no answer in time")
             lines = connection.lines()
             if lines is None:
-                raise QueryError(f"{connection.path}: the program hung up")
+                raise NoRecordsError(f"{connection.path}: the program hung up")
             for line in lines[:1]:
                 answer = _control(connection, line)
         connection.close()
         if answer.status is None:
-            raise QueryError(f"{connection.path}: {answer.error}")
+            raise NoRecordsError(f"{connection.path}: {answer.error}")
         yield answer.status
 
 
@@ -172,25 +172,27 @@ def _control(connection: Connection, line: bytes) -> Control:
     try:
         return read_control(line)
     except ValueError:
-        raise QueryError(f"{connection.path}: the program says what nobody understands") from None
+        raise NoRecordsError(
+            f"{connection.path}: the program says what nobody understands"
+        ) from None
 
 
 def _connect(run_directory: str, request: Request) -> list[Connection]:
-    """To all programs that run there; raises QueryError where there is none."""
+    """To all programs that run there; raises NoRecordsError where there is none."""
     try:
         paths = present(run_directory)
     except OSError as error:
-        raise QueryError(f"{run_directory}: {why(error)}") from error
+        raise NoRecordsError(f"{run_directory}: {why(error)}") from error
     connections: list[Connection] = []
-    trouble: QueryError | None = None
+    trouble: NoRecordsError | None = None
     for path in paths:
         try:
             connections.append(Connection(path, request))
-        except QueryError as error:
+        except NoRecordsError as error:
             if not isinstance(error.__cause__, (ConnectionRefusedError, FileNotFoundError)):
                 trouble = error  # else it was killed, and left its socket
     if trouble is not None and not connections:
         raise trouble
     if not connections:
-        raise QueryError(f"no running ryu_droplog has its observers' socket in {run_directory}")
+        raise NoRecordsError(f"no running ryu_droplog has its observers' socket in {run_directory}")
     return connections

@@ -20,6 +20,10 @@ class QueryError(DropLogError):
     """What is asked makes no sense."""
 
 
+class NoRecordsError(QueryError):
+    """Where the records should be, there is nobody, or nothing that can be read."""
+
+
 class Condition(Struct, omit_defaults=True):
     """What a record must be, or with `negated` must not be: any of these values of one filter."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from ryu_droplog.model.errors import why
-from ryu_droplog.observe.query import QueryError
+from ryu_droplog.observe.query import NoRecordsError
 from ryu_droplog.observe.stream import Said, Unreadable, read_record
 
 LINE = 4 * 1024 * 1024
@@ -18,7 +18,7 @@ _GZIP = b"\x1f\x8b"
 
 
 def read(path: str) -> Iterator[Said]:
-    """The records of a file, or of standard input; raises QueryError where it cannot be read."""
+    """The records of a file, or of standard input; raises NoRecordsError where there is none."""
     try:
         if path == STANDARD_INPUT:
             yield from _lines(sys.stdin.buffer)
@@ -31,7 +31,7 @@ def read(path: str) -> Iterator[Said]:
                 yield from _lines(file)
     except (OSError, EOFError) as error:
         reason = why(error) if isinstance(error, OSError) and error.errno else str(error)
-        raise QueryError(f"{path}: {reason}") from error
+        raise NoRecordsError(f"{path}: {reason}") from error
 
 
 class _File(Protocol):

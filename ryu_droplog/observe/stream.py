@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -13,6 +15,7 @@ from ryu_droplog.observe.filters import predicate
 from ryu_droplog.observe.query import Query
 from ryu_droplog.records.record import Record
 from ryu_droplog.records.times import seconds_of
+from ryu_droplog.text.printable import plain_data
 
 
 class Lost(NamedTuple):
@@ -41,12 +44,19 @@ class _Ecs(Struct):
     openvswitch: _OpenvSwitch
 
 
+_SUSPICIOUS = re.compile(rb"[^ -~\t\r\n]|\\[^\\\"/]")
+"""What may stand for a character that is not fit for a terminal: beyond ASCII, or escaped."""
 _RECORD = msgspec.json.Decoder(Record)
 _ECS = msgspec.json.Decoder(_Ecs)
 
 
 def read_record(line: bytes) -> Record | Unreadable:
-    """A record as `native` and `ecs` have it."""
+    """A record as `native` and `ecs` have it; whoever wrote it, its texts are fit to be shown."""
+    if _SUSPICIOUS.search(line):
+        try:
+            line = json.dumps(plain_data(json.loads(line))).encode()
+        except (ValueError, RecursionError) as error:
+            return Unreadable(str(error))
     try:
         return _RECORD.decode(line)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

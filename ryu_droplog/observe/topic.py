@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ryu_droplog.observe.query import QueryError
+from ryu_droplog.observe.query import NoRecordsError, QueryError
 from ryu_droplog.observe.stream import Said, read_record
 from ryu_droplog.plugins.extras import check_installed
 from ryu_droplog.text.printable import MESSAGE, printable
@@ -25,7 +25,8 @@ class Topic:
     def __init__(self, place: str, properties: Mapping[str, str]) -> None:
         """`place` is `kafka:BROKERS/TOPIC`, `properties` are librdkafka's.
 
-        Raises QueryError where nobody answers, or there is no such topic.
+        Raises NoRecordsError where nobody answers, or there is no such topic, and QueryError where
+        `place` names none.
         """
         brokers, slash, self._topic = place.removeprefix(PREFIX).rpartition("/")
         if not (slash and brokers and self._topic):
@@ -33,23 +34,26 @@ class Topic:
         try:
             check_installed("confluent_kafka", "confluent-kafka", "kafka")
         except ValueError as error:
-            raise QueryError(f"{place}: needs {error}") from error
+            raise NoRecordsError(f"{place}: needs {error}") from error
         import confluent_kafka
 
         self._kafka = confluent_kafka
         self._shown = printable(place)
         self._failure = ""
+        self._reached: dict[int, int] = {}
+        """By partition, the offset of what was not read yet."""
         settings: dict[str, Any] = {
             **properties,
             "bootstrap.servers": brokers,
             "group.id": f"ryu-droplog-observe-{uuid.uuid4()}",
             "enable.auto.commit": False,
-            "enable.partition.eof": False,
+            "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             "error_cb": self._note,
+            "log_level": 0,  # what is wrong is said in one line, not in the library's
         }
         try:
-            self._consumer = confluent_kafka.Consumer(settings, logger=None)
+            self._consumer = confluent_kafka.Consumer(settings)
             self._partitions = self._find()
         except confluent_kafka.KafkaException as error:
             raise self._error(error) from error
@@ -86,53 +90,61 @@ class Topic:
             for partition, end in zip(self._partitions, ends, strict=True)
         ]
 
-    def read(self, begins: Sequence[int], ends: Sequence[int] | None) -> Iterator[Said]:
-        """The records from these offsets on, before those; None: and those to come, without end."""
-        places = [
-            self._kafka.TopicPartition(self._topic, partition, begin)
-            for partition, begin in zip(self._partitions, begins, strict=True)
+    def reached(self, ends: Sequence[int]) -> list[int]:
+        """Of each partition, the offset behind `ends` and behind all that was read."""
+        return [
+            max(self._reached.get(partition, 0), end)
+            for partition, end in zip(self._partitions, ends, strict=True)
         ]
-        left: set[int] | None = None
-        last: dict[int, int] = {}
-        if ends is not None:
-            last = dict(zip(self._partitions, ends, strict=True))
-            left = {p.partition for p in places if p.offset < last[p.partition]}
-            places = [place for place in places if place.partition in left]
-        if left is not None and not left:
-            return
-        self._consumer.assign(places)
+
+    def read(self, begins: Sequence[int], ends: Sequence[int] | None) -> Iterator[Said]:
+        """The records from these offsets on; None: and those to come, without end.
+
+        Else up to the end of each partition: where the broker says that nothing is left, or behind
+        `ends` at the first record that was written since. What a broker tells as the end of a
+        partition is not its end with all of them.
+        """
+        left = None if ends is None else set(self._partitions)
+        last = dict(zip(self._partitions, ends or (), strict=ends is not None))
+        began = time.time() * 1000
+        self._consumer.assign(
+            [
+                self._kafka.TopicPartition(self._topic, partition, begin)
+                for partition, begin in zip(self._partitions, begins, strict=True)
+            ]
+        )
         silent_since = time.monotonic()
         while left is None or left:
             messages = self._consumer.consume(BATCH, _POLL)
             if not messages:
                 if self._failure and time.monotonic() > silent_since + ANSWER_TIME:
-                    raise QueryError(f"{self._shown}: {self._failure}")
-                left = left and self._not_at_its_end(left, last)
+                    raise NoRecordsError(f"{self._shown}: {self._failure}")
                 yield None
                 continue
             silent_since, self._failure = time.monotonic(), ""
             for message in messages:
-                if message.error() is not None:
-                    raise self._error(self._kafka.KafkaException(message.error()))
                 partition, offset = message.partition() or 0, message.offset() or 0
-                if left is not None:
-                    if offset >= last[partition] - 1:
+                error = message.error()
+                if error is not None:
+                    if error.code() != self._kafka.KafkaError._PARTITION_EOF:
+                        raise self._error(self._kafka.KafkaException(error))
+                    if left is not None:
                         left.discard(partition)
-                    if offset >= last[partition]:
+                    continue
+                if left is not None:
+                    if partition not in left:
                         continue
+                    if offset >= last[partition] and message.timestamp()[1] > began:
+                        left.discard(partition)
+                        continue
+                self._reached[partition] = offset + 1
                 yield read_record(message.value() or b"")
-
-    def _not_at_its_end(self, left: set[int], last: Mapping[int, int]) -> set[int]:
-        """The partitions that are not read yet: markers of transactions are no messages."""
-        places = [self._kafka.TopicPartition(self._topic, partition) for partition in left]
-        positions = {p.partition: p.offset for p in self._consumer.position(places)}
-        return {partition for partition in left if positions[partition] < last[partition]}
 
     def _find(self) -> list[int]:
         metadata = self._consumer.list_topics(self._topic, ANSWER_TIME)
         topic = metadata.topics[self._topic]
         if topic.error is not None:
-            raise QueryError(f"{self._shown}: {printable(str(topic.error), MESSAGE)}")
+            raise NoRecordsError(f"{self._shown}: {printable(str(topic.error), MESSAGE)}")
         return sorted(topic.partitions)
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
@@ -146,10 +158,10 @@ class Topic:
     def _note(self, error: Any) -> None:
         self._failure = printable(str(error), MESSAGE)
 
-    def _error(self, error: Exception) -> QueryError:
+    def _error(self, error: Exception) -> NoRecordsError:
         reason = error.args[0] if error.args else error
         text = reason.str() if hasattr(reason, "str") else str(reason)
-        return QueryError(f"{self._shown}: {printable(text, MESSAGE)}")
+        return NoRecordsError(f"{self._shown}: {printable(text, MESSAGE)}")
 
 
 def last_of(topic: Topic, ends: Sequence[int], number: int) -> Iterator[list[int]]:
