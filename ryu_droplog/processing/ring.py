@@ -48,13 +48,14 @@ class Entry(Struct, gc=False):
     """Bytes of its frame as it arrived."""
     repeated: int
     first_time: float
+    summarised: bool
 
     @property
     def drop(self) -> Drop:
         """The drop, with as much of its headers as the kept bytes have."""
         drop = decode(self.frame, self.time, self.location, self.metadata)
         drop.received, drop.repeated = self.received, self.repeated
-        drop.first_time = self.first_time
+        drop.first_time, drop.summarised = self.first_time, self.summarised
         return drop
 
 
@@ -112,6 +113,7 @@ class Ring:
                     length,
                     drop.repeated,
                     drop.first_time,
+                    drop.summarised,
                 )
             )
             numbers[signature] = number = number_of(signature, 0) + 1
