@@ -21,7 +21,7 @@ from os_ken.base import app_manager
 from os_ken.lib import hub
 from os_ken.ofproto import ofproto_v1_3
 
-from ryu_droplog.concurrency.hubs import real_threading
+from ryu_droplog.concurrency.hubs import real_select, real_threading
 from ryu_droplog.concurrency.threads import join, start
 from ryu_droplog.config.changes import changes
 from ryu_droplog.config.effective import Configuration
@@ -29,6 +29,7 @@ from ryu_droplog.config.options import choose, register
 from ryu_droplog.config.settings import ANY_BRIDGE, Settings
 from ryu_droplog.model import cookie
 from ryu_droplog.model.errors import DropLogError, why
+from ryu_droplog.observe.server import ObserverServer, open_server
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.runtime.sd_notify import ServiceManager
 from ryu_droplog.runtime.status_socket import StatusServer
@@ -82,6 +83,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             self.settings.run_directory, cookie.new_run(), real_threading()
         )
         self._status: StatusServer | None = None
+        self._observers: ObserverServer | None = None
         self._threads: list[Any] = []
         self._trouble: str | None = None
         """Why the configuration that was read last is not the one that holds."""
@@ -131,6 +133,14 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             LOG.warning("%s: status cannot be asked: %s", where, reason)
         else:
             self._threads.append(start(self._status.run))
+        self._observers = open_server(
+            self.settings.run_directory,
+            self._supervisor.rings,
+            self._supervisor.observer_context(),
+            real_threading(),
+            real_select(),
+        )
+        self._let_observe()
         self._manager.ready(self._in_short())
         return start(self._live)
 
@@ -150,6 +160,8 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         while not self._stopping:
             hub.sleep(TICK)
             self._supervisor.tend()
+            if self._observers is not None:
+                self._observers.answer_status(self._tell)
             self._log_notices()
             self._manager.alive(self._in_short())
             now = time.monotonic()
@@ -190,9 +202,19 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             return
         self._trouble, self._next_try = None, math.inf
         self.configuration.accept()
+        self._let_observe()
         self._say_changes(*before)
         if settings.enable != before[0].enable:
             self._say_enabled()
+
+    def _let_observe(self) -> None:
+        """Let those observe whom the settings name; nobody else, where they cannot."""
+        if self._observers is None:
+            return
+        try:
+            self._observers.change(self._supervisor.observer_context(), self.settings.socket_group)
+        except DropLogError as error:
+            LOG.warning("%s: %s", self.settings.source, error)
 
     def _in_short(self) -> str:
         """How things stand, in one line for the service manager."""
@@ -249,6 +271,8 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         self._stop_by = min(self._stop_by, time.monotonic() + STOP_TIME)
         if self._status is not None:
             self._status.stop()
+        if self._observers is not None:
+            self._observers.stop(READING_TIME)
         self._clean = self._supervisor.stop()
         join(self._threads, READING_TIME)
         if self._status is not None:
@@ -276,6 +300,8 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
         with suppress(OSError):
             if self._status is not None:
                 self._status.discard()
+            if self._observers is not None:
+                self._observers.discard()
             self._errors.write(f"ryu_droplog: {why_now}: ending at once; {_OTHER_CLEANS}\n")
             self._errors.drain(SAY_TIME)
 
@@ -298,6 +324,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             "sinks": {sink.name: sink.state() for sink in supervisor.sinks.values()},
             "identity": supervisor.identifying.state(),
             "unexplained": supervisor.unexplained(),
+            "observers": self._observers.state() if self._observers is not None else None,
         }
 
     # Signals

@@ -189,6 +189,22 @@ class Story:
         for line in found[:LINES_SHOWN]:
             say(f"  {line}", _GREEN)
         say("\n  That is: on the access bridge, no flow of SEC_GROUP_IN_TABLE matched this SYN.")
+        self.observe()
+
+    def observe(self) -> None:
+        """Still step 3: the running program is asked for the drop."""
+        say("\n  The running program remembers it, for whoever asks:")
+        config = ("observe", "--config", str(self.config))
+        last = ("--last", "1", "--to-port", "80")
+        for words, expected in (
+            (last, rf"{BRIDGE}: {CLIENT.ip}:\d+ -> {SERVER.ip}:80 table 4 .* \(TCP Flags: SYN\)"),
+            (("--aggregate-by", "to-ip,to-port,reason"), rf"(?m)^{SERVER.ip} +80 +MISS +\d"),
+        ):
+            said = self.shell(*self.command, *config, *words)
+            if not re.search(expected, said):
+                raise NotAsTold(f"observe says otherwise: {said or 'nothing'}")
+            for line in said.splitlines():
+                say(f"  {line}", _GREEN)
 
     def mended_request(self) -> None:
         """Step 4: the flow is put back."""
@@ -201,11 +217,13 @@ class Story:
         assert self.program is not None
         enter = ("sudo", "nsenter", "-t", str(os.getpid()), "-n", "-m")
         ofctl = ("sudo", f"OVS_RUNDIR={self.switch.rundir}", "ovs-ofctl", "-O", "OpenFlow13")
+        observe = (*self.command, "observe", "--config", str(self.config))
         request = ("curl", "--max-time", str(REQUEST_TIMEOUT), f"http://{SERVER.ip}/")
         refused = ("curl", "--max-time", str(REQUEST_TIMEOUT), f"http://{SERVER.ip}:8080/")
         say("\nIt stays until you press Ctrl-C. From another terminal:", _BOLD)
         for what, command in (
             ("the drop lines, as they come", ("sudo", "tail", "-f", str(self.log))),
+            ("drops as observers see them", ("sudo", *observe, "--follow")),
             ("a request that is let in", (*enter, *in_netns(CLIENT.name, *request))),
             ("one to a port that is not", (*enter, *in_netns(CLIENT.name, *refused))),
             ("all flows and their counters", (*ofctl, "dump-flows", BRIDGE)),

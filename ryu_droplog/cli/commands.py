@@ -12,6 +12,7 @@ COMMANDS: Registry[click.Command] = Registry(
     "command",
     {
         "run": "ryu_droplog.cli.run:run",
+        "observe": "ryu_droplog.cli.observe:observe",
         "status": "ryu_droplog.cli.status:status",
         "explain": "ryu_droplog.cli.explain:explain",
         "doctor": "ryu_droplog.cli.doctor:doctor",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import deque
-from contextlib import suppress
+from typing import Any
 
 import click
 
 from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.exits import Exit
+from ryu_droplog.cli.filter_options import InOrder, conditions_of, filter_options
 from ryu_droplog.cli.visiting import (
     bridge_named,
     bridge_option,
@@ -18,16 +18,12 @@ from ryu_droplog.cli.visiting import (
     read_visits,
     ready_hub,
 )
-from ryu_droplog.model.errors import why
-
-OTHERS = 20
-"""Drops before the one in question with which a flow is tried, too."""
-SIZE = 4 * 1024 * 1024
-"""Bytes of a line at most."""
+from ryu_droplog.observe.filters import predicate
+from ryu_droplog.observe.query import QueryError
 
 
-@click.command()
-@click.argument("path", metavar="[FILE]", default="-")
+@click.command(cls=InOrder)
+@click.argument("path", metavar="[FILE]", required=False)
 @click.option("--line", metavar="TEXT", help="The drop itself: a record or a line of the log.")
 @config_option("config_path", "droplog.yaml: its bridges and pipelines")
 @bridge_option
@@ -46,26 +42,35 @@ SIZE = 4 * 1024 * 1024
     show_default=True,
     help="How it is written.",
 )
+@filter_options(without=("bridge",))
+@click.pass_context
 def explain(
-    path: str,
+    ctx: click.Context,
+    /,
+    path: str | None,
     line: str | None,
     config_path: str | None,
     name: str | None,
     flow: str | None,
     long: bool,
     output: str,
+    **filters: Any,
 ) -> None:
-    """Explain the last drop in FILE (- is standard input): why, and what would let it through.
+    """Explain the last drop: why it was dropped, and what would let it through.
 
-    A drop is a record as the encodings native and ecs have it, or a line of the log in the formats
+    It is the last that the running program remembers, or the last in FILE (- is standard input),
+    and that fits the filters, which are those of observe; or the one given by --line. In FILE, a
+    drop is a record as the encodings native and ecs have it, or a line of the log in the formats
     opflex, extended or json. Its bridge is asked with ofproto/trace what it does with that packet;
     nothing is sent, and nothing is changed. What was measured and what is inferred is said.
 
     With --fix a flow is tried in a switch of its own that has a copy of the bridge's flows: whether
-    it lets the packet through, and which of the 20 drops before it in FILE as well.
+    it lets the packet through, and which of 20 drops before it as well.
 
     \b
-    tail -1 /var/log/drops.json | ryu-droplog explain
+    ryu-droplog explain
+    ryu-droplog explain --to-port 443 --not --from-ip 10.0.0.0/8
+    tail -1 /var/log/drops.json | ryu-droplog explain -
     ryu-droplog explain drops.json --long
     ryu-droplog explain --bridge br-int --line '[…] TABLE MISS  SMAC=…'
     ryu-droplog explain drops.json --output json
@@ -73,19 +78,33 @@ def explain(
 
     Exit status: 0 all that is asked was found out, 1 some of it was not, or the flow of --fix does
     not let the packet through, 2 there is no drop in what was given, or the configuration or the
-    command line is wrong.
+    command line is wrong, 3 no program runs, or it remembers no drop that fits.
     """
+    if line is not None and (path is not None or any(filters.values())):
+        raise click.UsageError("--line gives the drop: expected neither FILE nor filters with it")
     ready_hub()
+    from ryu_droplog.cli import drop_in_question
     from ryu_droplog.explain import page
     from ryu_droplog.explain.explanation import explain as find_out
     from ryu_droplog.explain.fix import Fix, try_fix
-    from ryu_droplog.explain.given import Given, GivenError, read_given
 
     with errors_in_one_line():
-        lines = [line.encode("utf-8", "surrogateescape")] if line is not None else _last(path)
+        conditions = conditions_of(ctx, filters)
+        predicate(conditions)
         settings, pipelines, bridges = read_visits(config_path, name)
         only = name or (bridges[0].name if len(bridges) == 1 else "")
-        given = read_given(lines[-1], pipelines, only)
+        if line is not None:
+            given, others = drop_in_question.in_line(line, pipelines, only)
+        elif path is not None:
+            given, others = drop_in_question.in_file(path, conditions, pipelines, only)
+        else:
+            try:
+                given, others = drop_in_question.in_program(
+                    settings.run_directory, conditions, name
+                )
+            except QueryError as error:
+                click.echo(f"ryu-droplog: {error}", err=True)
+                sys.exit(Exit.UNREACHED)
         if not given.record.bridge:
             raise click.UsageError("the line does not say its bridge: say which one, with --bridge")
         bridge = bridge_named(given.record.bridge, settings.bridges)
@@ -94,11 +113,6 @@ def explain(
         if flow is not None:
             if found.way is None or found.look is None:
                 raise click.UsageError(f"--fix: {'; '.join(found.troubles)}")
-            others: list[Given] = []
-            for other in lines[:-1]:
-                with suppress(GivenError):
-                    others.append(read_given(other, pipelines, only))
-            others = [one for one in others if one.record.bridge == given.record.bridge]
             look = found.look
             endpoint, ports = bridge.endpoint, list(look.ports)
             fix = try_fix(flow, found.way, given, others, endpoint, ports, look.first_matches)
@@ -108,18 +122,3 @@ def explain(
         click.echo(page.as_text(found, fix, long=long))
     well = not found.troubles and (fix is None or fix.after)
     sys.exit(Exit.WELL if well else Exit.ATTENTION)
-
-
-def _last(path: str) -> list[bytes]:
-    """The last lines that are not empty, at least one; ends the program where there is none."""
-    lines: deque[bytes] = deque(maxlen=OTHERS + 1)
-    try:
-        with click.open_file(path, "rb") as file:
-            while one := file.readline(SIZE):
-                if one.strip():
-                    lines.append(one)
-    except OSError as error:
-        raise click.UsageError(f"{path}: {why(error)}") from error
-    if not lines:
-        raise click.UsageError(f"{path}: there is no drop in it")
-    return list(lines)

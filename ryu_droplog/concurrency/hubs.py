@@ -71,6 +71,20 @@ def real_threading() -> ModuleType:
     return threading
 
 
+def real_select() -> ModuleType:
+    """The `select` module as it was before eventlet changed it, if it did."""
+    from os_ken.lib import hub
+
+    if hub.HUB_TYPE == "eventlet":
+        from eventlet import patcher
+
+        original: ModuleType = patcher.original("select")
+        return original
+    import select
+
+    return select
+
+
 def hide_warning() -> None:
     """os-ken and ovs import eventlet, which tells its users to leave it; ours cannot."""
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")

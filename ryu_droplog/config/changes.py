@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec import structs
+
 from ryu_droplog.config.filter_spec import FilterSpec, fields
 from ryu_droplog.config.settings import Bridge, Deduplication, ExplicitDrops, Settings
 from ryu_droplog.config.sink_spec import SinkSpec
@@ -112,6 +114,9 @@ def _values(settings: Settings, receivers: Sequence[str]) -> Iterator[tuple[str,
         yield "flows captured", _Value(show(len(settings.flows)))
     for key in ("socket", "max_age", "interval", "node", "kubeconfig"):
         yield f"events.{key}", _Value(show(getattr(events, key)))
+    for key, value in structs.asdict(settings.ring).items():
+        yield f"ring.{key}", _Value(show(value))
+    yield "socket_group", _optional(settings.socket_group)
 
 
 def _bridge(bridge: Bridge) -> Iterator[tuple[str, _Value]]:

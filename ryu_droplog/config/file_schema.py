@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from ryu_droplog.config.endpoint import parse_bridge_endpoint, parse_listen, unix
+from ryu_droplog.config.observer_keys import Group, RingKeys
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
     LONGEST_LEASE,
@@ -404,3 +405,12 @@ class ConfigurationFile(BaseModel):
         default=None, description="the files of an OpFlex agent, and what its numbers mean"
     )
     events: EventsKeys | None = Field(default=None, description="where packet events go")
+    ring: RingKeys | None = Field(
+        default=None, description="the last drops that each bridge keeps for observers"
+    )
+    socket_group: Group | None = Field(
+        default=None,
+        description="the group that may use `ryu-droplog observe`; null: root and the user of the"
+        " program alone",
+        examples=["droplog"],
+    )

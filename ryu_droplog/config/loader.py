@@ -29,6 +29,7 @@ from ryu_droplog.config.file_schema import (
 )
 from ryu_droplog.config.filter_settings import filters_of
 from ryu_droplog.config.filter_spec import DEFAULTS as DEFAULT_FILTERS
+from ryu_droplog.config.observer_keys import RingKeys
 from ryu_droplog.config.registered_keys import IDENTITY, RECEIVE, file_model, places
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
@@ -43,6 +44,7 @@ from ryu_droplog.config.settings import (
     Lease,
     Meter,
     Opflex,
+    RingBounds,
     Settings,
     Storm,
 )
@@ -150,6 +152,8 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         events=Events(**dict(events)),
         sinks=sinks_of(file, output, drop_log.disable_events, events.socket, document),
         listed_sinks=file.sinks is not None,
+        ring=RingBounds(**dict(file.ring or RingKeys())),
+        socket_group=file.socket_group,
         lines=KeyLines(document.line),
     )
 

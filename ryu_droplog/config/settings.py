@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -88,6 +88,19 @@ class ExplicitDrops(Struct, frozen=True):
     from the counters of those flows."""
     modify: bool = False
     """True: where no flow of ours finds a place, the owner's own drop flow is made to tell us."""
+
+
+class RingBounds(Struct, frozen=True):
+    """How many of the last drops each bridge, or other source, keeps for observers."""
+
+    drops: int = 4096
+    """16 to 1,000,000."""
+    bytes: int = 8_000_000
+    """Of all that they take, 64,000 to 10^9."""
+    snaplen: int = 256
+    """Bytes of each frame that are kept, 64 to 65,535."""
+    payload: Literal["headers", "full"] = "headers"
+    """What of these bytes observers get: up to the end of the headers, or all."""
 
 
 class Bridge(Struct, frozen=True):
@@ -211,6 +224,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Where drops go: what the short way says (`log`, `packet-events`), then what `sinks` lists."""
     listed_sinks: bool = False
     """Whether `sinks` is given."""
+    ring: RingBounds = RingBounds()
+    socket_group: str | None = None
+    """The group that may observe; None: root and the user of the program alone."""
     lines: KeyLines = KeyLines()
     """Where in the file its keys are."""
 

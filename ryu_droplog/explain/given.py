@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
 
 from ryu_droplog.explain.lines import LineError, facts_of_json, facts_of_line
 from ryu_droplog.explain.rebuild import frame_of
 from ryu_droplog.model.errors import DropLogError
+from ryu_droplog.observe.stream import read_record
 from ryu_droplog.packet.deep.ethernet import decode
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.records.record import VERSION, End, Frame, Port, Record, Rule, Table
@@ -35,18 +35,6 @@ class Given(NamedTuple):
         return not self.inferred
 
 
-class _OpenvSwitch(Struct):
-    record: Record
-
-
-class _Ecs(Struct):
-    """Of a document of the encoding `ecs`, what matters: it has the whole record in it."""
-
-    openvswitch: _OpenvSwitch
-
-
-_RECORD = msgspec.json.Decoder(Record)
-_ECS = msgspec.json.Decoder(_Ecs)
 _OBJECT = msgspec.json.Decoder(dict[str, object])
 
 
@@ -58,19 +46,15 @@ def read_given(text: bytes, pipelines: Mapping[str, Pipeline], bridge: str = "")
     text = text.strip()
     if not text.startswith(b"{"):
         return _of_facts(_facts(text), pipelines, bridge)
-    reason = ""
-    try:
-        return Given(_RECORD.decode(text), ())
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        reason = str(error)
-    try:
-        return Given(_ECS.decode(text).openvswitch.record, ())
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        pass
+    record = read_record(text)
+    if isinstance(record, Record):
+        return Given(record, ())
     try:
         return _of_facts(facts_of_json(_OBJECT.decode(text)), pipelines, bridge)
     except (msgspec.DecodeError, UnicodeError, RecursionError, LineError) as error:
-        raise GivenError(f"no record ({reason}) and no drop of the format json ({error})") from None
+        raise GivenError(
+            f"no record ({record.reason}) and no drop of the format json ({error})"
+        ) from None
 
 
 def _facts(text: bytes) -> dict[str, str]:

@@ -13,6 +13,7 @@ from ryu_droplog.model.errors import MalformedMessage
 from ryu_droplog.model.location import Location
 from ryu_droplog.packet import ethernet
 from ryu_droplog.processing.dedup import Deduplicator
+from ryu_droplog.processing.ring import Ring
 from ryu_droplog.processing.shares import Share, shares
 from ryu_droplog.processing.summaries import WINDOW, Summaries, Summary
 
@@ -61,13 +62,18 @@ class Chain:
         deduplicator: Deduplicator | None,
         sinks: Sequence[Taker],
         filters: Sequence[DropFilter] = (),
+        ring: Ring | None = None,
     ) -> None:
-        """`deduplicator` is this chain's own; None: each drop is handed on."""
+        """`deduplicator` is this chain's own; None: each drop is handed on.
+
+        `ring` keeps what is handed on, for observers; None: nobody may ask.
+        """
         self._reader = reader
         self._books = books
         self._deduplicator = deduplicator
         self._sinks = sinks
         self._filters = filters
+        self._ring = ring
         self._next_deduplicator = deduplicator
         self._summaries = Summaries()
         self._next_complaint: dict[type[Exception], float] = {}
@@ -220,6 +226,11 @@ class Chain:
             tables[share.key[1]].handed_on += share.packets
         for sink in self._sinks:
             sink.put(drops, by_table)
+        if self._ring is not None:
+            try:
+                self._ring.put(drops)
+            except Exception as error:  # what observers do not see is in all books all the same
+                self._complain(error, drops[0].frame, drops[0].received)
 
     def _change_deduplicator(self) -> None:
         if self._deduplicator is not self._next_deduplicator:

@@ -38,13 +38,16 @@ _ICMPV6_NAMES = {
 def encoder(context: EncoderContext) -> Encode:
     """Flows of Cilium's Hubble, a JSON object a drop."""
     maker = RecordMaker(context)
-    node = context.node
 
     def encode(drop: Drop) -> bytes:
-        record = maker.make(drop).record
-        return to_json({"flow": _flow(record), "node_name": node, "time": record.time})
+        return of_record(maker.make(drop).record)
 
     return encode
+
+
+def of_record(record: Record) -> bytes:
+    """The same of a record that was made before."""
+    return to_json({"flow": _flow(record), "node_name": record.node, "time": record.time})
 
 
 def _flow(record: Record) -> dict[str, Any]:

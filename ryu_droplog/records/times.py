@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from calendar import timegm
 from functools import lru_cache
 
 _NANOSECONDS = 1_000_000_000  # in a second
@@ -30,3 +31,11 @@ def milliseconds(seconds: float) -> int:
 @lru_cache(maxsize=16)
 def _second(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+
+
+def seconds_of(text: str) -> float:
+    """Seconds since the epoch of a time as `rfc3339` writes it; 0.0 of anything else."""
+    try:
+        return timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")) + float(f"0{text[19:-1]}")
+    except ValueError:
+        return 0.0

@@ -30,9 +30,10 @@ from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.processing.capture_filter import CaptureFilter
 from ryu_droplog.processing.chain import DropFilter
 from ryu_droplog.processing.filter import FilterSet
+from ryu_droplog.processing.ring import Ring
 from ryu_droplog.reconcile.reconciler import Reconciler
 from ryu_droplog.records.bridges import BridgeDirectory
-from ryu_droplog.records.context import node_name
+from ryu_droplog.records.context import EncoderContext, node_name
 from ryu_droplog.runtime.books import BooksCheck, Reading, read
 from ryu_droplog.runtime.identifying import Identifying
 from ryu_droplog.runtime.parts import CLOSE_TIME, Parts, discard, surely
@@ -132,6 +133,21 @@ class Supervisor:
     def sources(self) -> list[BridgeSource | Receiver]:
         """Where drops come from, or came from."""
         return [*list(self.bridge_sources.values()), *self._receivers.by_type.values()]
+
+    def rings(self) -> dict[str, Ring]:
+        """The last drops of each source, by its name."""
+        return {source.name: source.ring for source in self.sources()}
+
+    def observer_context(self) -> EncoderContext:
+        """What records for observers are made with, while the settings hold."""
+        assert self._settings is not None
+        return EncoderContext(
+            node_name(),
+            self._explanations.explain,
+            self._directory,
+            self._settings.ring.payload,
+            identify=self.identifying.identities.identify_late,
+        )
 
     def receiving(self) -> dict[str, Any]:
         """What `status` tells of the sources that `receive` names, by their names."""
@@ -471,7 +487,8 @@ class Supervisor:
 
     def _route(self, settings: Settings, sinks: Mapping[str, Sink]) -> Route:
         """Where drops go while these settings hold."""
-        return Route(settings.throttle, list(sinks.values()), _filters(settings), self._sinks.log)
+        taken = list(sinks.values())
+        return Route(settings.throttle, taken, _filters(settings), self._sinks.log, settings.ring)
 
     def _retire(self, sinks: list[Sink]) -> None:
         """Close them when nothing is on its way to them any more; in a thread of its own."""

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from ryu_droplog.config.settings import Deduplication
+from ryu_droplog.config.settings import Deduplication, RingBounds
 from ryu_droplog.model.accounting import SourceBooks, SourceReading
 from ryu_droplog.processing import report
 from ryu_droplog.processing.chain import Chain, DropFilter, Reader, Taker
 from ryu_droplog.processing.dedup import Deduplicator
 from ryu_droplog.processing.ingress_queue import IngressQueue, Stage
+from ryu_droplog.processing.ring import Ring
 from ryu_droplog.sinks.log_books import LogBooks
 
 
@@ -26,6 +27,8 @@ class Route(NamedTuple):
     filters: Sequence[DropFilter]
     log: LogBooks
     """What became of the drops in the log."""
+    ring: RingBounds = RingBounds()
+    """How much is kept of them for observers."""
 
 
 class Source:
@@ -39,7 +42,10 @@ class Source:
         self._books = books
         self._route = route
         self._deduplicator = _deduplicator(route.deduplication)
-        self._chain = Chain(reader, books, self._deduplicator, route.sinks, route.filters)
+        self.ring = Ring(route.ring)
+        self._chain = Chain(
+            reader, books, self._deduplicator, route.sinks, route.filters, self.ring
+        )
         self.ingress_queue = IngressQueue(name, self._stage(self._chain), books, threads)
         self._reported = self._snapshot()
 
@@ -52,6 +58,7 @@ class Source:
         if route.deduplication != self._route.deduplication:
             self._deduplicator = _deduplicator(route.deduplication)
         self._route = route
+        self.ring.change(route.ring)
         self._chain.change(self._deduplicator, route.sinks, route.filters)
 
     def notices(self) -> Iterator[str]:

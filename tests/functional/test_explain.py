@@ -54,11 +54,11 @@ class Scene(NamedTuple):
     switch: PrivateSwitch
     program: Program
 
-    def explain(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        """Run the command."""
+    def explain(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run the command, about a drop in `text`, or one of the running program."""
         command = (str(BIN / "ryu-droplog"), "explain", "--config", str(self.program.config))
         return subprocess.run(
-            (*command, *arguments),
+            (*command, *arguments, *(["-"] if text is not None else [])),
             env=self.program.env,
             input=text,
             capture_output=True,
@@ -229,6 +229,35 @@ def test_hostile_names_do_not_reach_the_terminal(scene: Scene) -> None:
     said = done.stdout
     assert not [line for line in said.splitlines() if line.startswith("measured")]
     assert len(said.splitlines()) == clean + 3  # cause, why, rule
+
+
+def test_last_drop_of_the_running_program_that_fits_is_explained(scene: Scene) -> None:
+    send_frame("wa", "eth0", packet(4444))
+    recorded = json.loads(scene.line("records", 4444))
+    done = scene.explain("-o", "json", "--bridge", BRIDGE, "--from-port", "4444")
+    assert "" == done.stderr
+    said = json.loads(done.stdout)
+    assert ("measured", recorded["time"]) == (said["drop_is"], said["drop"]["time"])
+    other = scene.explain("-o", "json", "--protocol", "tcp", "--not", "--from-port", "4444")
+    assert json.loads(other.stdout)["drop"]["source"]["port"] in (1111, 2222)
+    done = scene.explain("--to-port", "81")
+    assert (3, "") == (done.returncode, done.stdout)
+    assert "ryu-droplog: the running program remembers no drop that fits\n" == done.stderr
+    assert 3 == scene.explain("--bridge", "br-other").returncode
+    done = scene.explain("--fix", FIX, "-o", "json", "--from-port", "4444")
+    fix = json.loads(done.stdout)["fix"]
+    assert True in [one["lets_through"] for one in fix["others"]]
+
+
+def test_last_drop_of_a_file_that_fits_is_explained(scene: Scene) -> None:
+    text = "\n".join(scene.line("records", port) for port in (1111, 2222))
+    said = json.loads(scene.explain("-o", "json", "--port", "1111", text=text).stdout)
+    assert 1111 == said["drop"]["source"]["port"]
+    none = scene.explain("--port", "3333", text=text)
+    assert (2, "ryu-droplog: -: no drop in it fits\n") == (none.returncode, none.stderr)
+    both = scene.explain("--line", text, "--port", "1111")
+    assert 2 == both.returncode
+    assert "expected neither FILE nor filters" in both.stderr
 
 
 @pytest.mark.parametrize("text", ["", "{}", "nothing", '{"table": 1}', "[1]", "{" * 3000])

@@ -31,7 +31,7 @@ def dropped(path: Path, send: Callable[[], None]) -> str:
 def explained(program: Program, line: str) -> dict[str, Any]:
     """What the command says of it, as data."""
     done = subprocess.run(
-        (str(BIN / "ryu-droplog"), "explain", "--config", str(program.config), "-o", "json"),
+        (str(BIN / "ryu-droplog"), "explain", "--config", str(program.config), "-o", "json", "-"),
         env=program.env,
         input=line,
         capture_output=True,

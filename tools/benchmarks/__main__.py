@@ -18,8 +18,10 @@ from benchmarks import (
     identity,
     live,
     memory,
+    observers,
     prune,
     receive,
+    ring,
     room,
     storm,
 )
@@ -27,12 +29,14 @@ from benchmarks.report import Report
 
 SECTIONS = (
     "chain",
+    "ring",
     "encode",
     "forward_files",
     "prune",
     "identity",
     "receive",
     "live",
+    "observers",
     "storm",
     "flood",
     "room",
@@ -64,6 +68,8 @@ def main() -> int:
     try:
         if "chain" in arguments.only:
             chain.run(report, quick)
+        if "ring" in arguments.only:
+            ring.run(report, quick)
         if "encode" in arguments.only:
             encode.run(report, quick)
         if "forward_files" in arguments.only:
@@ -76,6 +82,8 @@ def main() -> int:
             receive.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "live" in arguments.only:
             live.run(report, quick, seconds or usual or LIVE_SECONDS)
+        if "observers" in arguments.only:
+            observers.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "storm" in arguments.only:
             storm.run(report, quick, seconds or usual or STORM_SECONDS)
         if "flood" in arguments.only:

@@ -1,0 +1,70 @@
+"""The options of commands that choose drops: one for each filter, and `--not`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import click
+
+from ryu_droplog.observe.filters import FILTERS
+from ryu_droplog.observe.query import Condition
+
+_SHORT = {"namespace": "-n"}
+_ORDER = "ryu_droplog.filters.order"
+_PREFIX = "filter_"
+
+
+class InOrder(click.Command):
+    """A command that keeps the order of its options: `--not` negates the next one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        ctx.meta[_ORDER] = [parameter.name for parameter in order]
+        return super().parse_args(ctx, args)
+
+
+def filter_options(without: Collection[str] = ()) -> Callable[[Callable[..., Any]], Any]:
+    """The options, in the order of `FILTERS`, for a command of the class `InOrder`.
+
+    `without` are filters for which the command has an option of its own.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name, chosen in reversed(FILTERS.items()):
+            if name in without:
+                continue
+            command = click.option(
+                f"--{name}",
+                *([_SHORT[name]] if name in _SHORT else []),
+                _PREFIX + name.replace("-", "_"),
+                multiple=True,
+                metavar=chosen.value,
+                help=chosen.help,
+            )(command)
+        negate = click.option("--not", "negated", is_flag=True, help="Negate the next filter.")
+        return negate(command)
+
+    return decorate
+
+
+def conditions_of(ctx: click.Context, options: dict[str, Any]) -> list[Condition]:
+    """What the filters ask, each with whether `--not` stands before it; raises UsageError."""
+    conditions: list[Condition] = []
+    order = ctx.meta[_ORDER]
+    waiting = {name: list(options[name]) for name in order if name.startswith(_PREFIX)}
+    negate = False
+    for name in order:
+        if name == "negated":
+            if negate:
+                raise click.UsageError("--not twice: the next filter is negated by one")
+            negate = True
+        elif name in waiting:
+            flag = name.removeprefix(_PREFIX).replace("_", "-")
+            conditions.append(Condition(flag, [waiting[name].pop(0)], negate))
+            negate = False
+        elif negate:
+            raise click.UsageError("--not: expected a filter behind it")
+    if negate:
+        raise click.UsageError("--not: expected a filter behind it")
+    return conditions
