@@ -31,6 +31,7 @@ def bridge(switch: PrivateSwitch) -> Iterator[str]:
     switch.vsctl("--if-exists", "del-br", BRIDGE)
 
 
+@pytest.mark.datapath
 def test_drop_in_a_table_that_has_just_come_into_use_is_logged_and_counted(
     switch: PrivateSwitch, bridge: str
 ) -> None:
@@ -96,6 +97,7 @@ def test_owner_that_never_rests_does_not_put_the_plan_off(
         assert 0 == program.end()
 
 
+@pytest.mark.datapath
 def test_flow_that_gave_way_keeps_its_pause_and_status_says_so(
     switch: PrivateSwitch, bridge: str
 ) -> None:

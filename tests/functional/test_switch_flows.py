@@ -187,6 +187,7 @@ def test_saved_flows_are_restored_with_ours_on_a_bridge_without_our_meters(
     ]
 
 
+@pytest.mark.datapath
 def test_meter_deleted_leaves_the_flow_that_names_it_in_its_action(
     switch: PrivateSwitch, peer: Peer
 ) -> None:
@@ -197,6 +198,7 @@ def test_meter_deleted_leaves_the_flow_that_names_it_in_its_action(
     assert before == switch.flows(BRIDGE)
 
 
+@pytest.mark.datapath
 def test_meter_above_max_meter_is_accepted(switch: PrivateSwitch, peer: Peer) -> None:
     features = switch.ofctl("meter-features", BRIDGE)
     highest = int(features.split("max_meter:")[1].split()[0])

@@ -65,6 +65,7 @@ def vswitchd(switch: PrivateSwitch) -> int:
     return int((switch.rundir / "ovs-vswitchd.pid").read_text())
 
 
+@pytest.mark.datapath
 def test_switch_that_hangs_while_the_program_ends_is_cleaned_up_when_it_goes_on(
     switch: PrivateSwitch, bridge: str
 ) -> None:
@@ -193,6 +194,7 @@ def test_standard_files_that_are_closed_leave_the_switch_and_the_clean_up_alone(
     assert not left
 
 
+@pytest.mark.datapath
 def test_flow_of_ours_changed_by_its_neighbour_is_taken_away_and_comes_back(
     switch: PrivateSwitch, bridge: str
 ) -> None:

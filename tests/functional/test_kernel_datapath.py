@@ -1,0 +1,138 @@
+"""The kernel's datapath: what a drop becomes there, and what of it outlives ovs-vswitchd."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from namespaces import run
+from private_ovs import PrivateSwitch, send_frame
+
+from . import books
+from .books import File, held_back, settled
+from .packets import syn
+from .program import (
+    Program,
+    add_flows,
+    eventually,
+    foreign_flows,
+    our_flows,
+    our_meters,
+    watched,
+)
+
+pytestmark = [pytest.mark.ovs, pytest.mark.kernel_switch]
+
+BRIDGE = "br-kernel"
+CONFIG = f"bridges: [{{name: {BRIDGE}}}]\nmeter: {{rate: 20, burst: 20}}"
+FLOWS = (
+    "table=0,priority=5,arp,actions=NORMAL",
+    "table=0,priority=4,tcp,tp_dst=80,actions=goto_table:1",
+    "table=1,priority=0,actions=drop",
+)
+WATCHED = [0, 1]
+OVS_CTL = "/usr/share/openvswitch/scripts/ovs-ctl"
+STORM, RATE = 1500, 300
+"""Frames of a storm, and how many a second: what an emulated machine carries."""
+
+_PACKETS = re.compile(r"\bpackets:(\d+)")
+_METERED = re.compile(r"\bmeter\(\d+\),userspace\(pid=\d+,controller\(reason=0,")
+
+
+@pytest.fixture(scope="module")
+def switch() -> Iterator[PrivateSwitch]:
+    with PrivateSwitch(kernel=True) as started:
+        yield started
+
+
+@pytest.fixture
+def bridge(switch: PrivateSwitch) -> Iterator[str]:
+    """A bridge of the kernel's datapath with a guest `one`, whose tables 0 and 1 lose packets."""
+    switch.add_bridge(BRIDGE, datapath="system")
+    if not Path("/sys/class/net/one").exists():
+        switch.guest("one", BRIDGE)
+    else:
+        switch.add_port(BRIDGE, "one")
+    add_flows(switch, BRIDGE, *FLOWS)
+    yield BRIDGE
+    switch.vsctl("del-br", BRIDGE)
+
+
+def dropped_by(flow: str) -> int:
+    """Packets of a flow of the datapath."""
+    found = _PACKETS.search(flow)
+    assert found is not None, flow
+    return int(found[1])
+
+
+def datapath_flows(switch: PrivateSwitch) -> list[str]:
+    """Those of the kernel that send to the program, asked of the kernel, not of ovs-vswitchd."""
+    dump = run("ovs-dpctl", "dump-flows", "system@ovs-system", env=switch.env)
+    return [flow for flow in dump.splitlines() if "controller(" in flow]
+
+
+def test_storm_is_rate_limited_in_the_kernel_and_the_books_balance_to_the_packet(
+    switch: PrivateSwitch, bridge: str
+) -> None:
+    file = File(switch)
+    with Program(switch, f"{CONFIG}\n{file.config}") as program:
+        assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
+        books.send(switch, STORM, RATE)
+        assert [] != datapath_flows(switch)
+        for flow in datapath_flows(switch):
+            assert _METERED.search(flow), flow
+        dropped = settled(switch, bridge)
+        book = books.all_in(program, bridge, dropped)
+        assert (STORM, 0, 0) == (book["dropped"], book["lost_in_switch"], book["waiting"])
+        assert STORM / 2 < held_back(switch, bridge) == book["metered"]
+        assert STORM == file.lines() + book["metered"]
+        assert [] == file.odd()
+        assert 0 == program.end()
+    assert not our_flows(switch, bridge)
+    assert not our_meters(switch, bridge)
+
+
+def test_restart_by_ovs_ctl_keeps_the_owners_flows_and_ours_come_again(
+    switch: PrivateSwitch, bridge: str
+) -> None:
+    """It saves all flows and restores them in one bundle, ours without their meters."""
+    theirs = foreign_flows(switch, bridge)
+    with Program(switch, CONFIG) as program:
+        assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
+        before = our_flows(switch, bridge)
+        with switch.restarted_by(OVS_CTL):
+            assert 2 == eventually(2, lambda: program.times("watching"))
+            assert before == eventually(before, lambda: our_flows(switch, bridge))
+            assert WATCHED == our_meters(switch, bridge)
+            assert theirs == foreign_flows(switch, bridge)
+            send_frame("one", "eth0", syn())
+            assert 1 == eventually(1, lambda: len(program.lines()))
+            assert 0 == program.end()
+            assert theirs == switch.flows(bridge)
+            assert not our_meters(switch, bridge)
+
+
+def test_drops_while_ovs_vswitchd_is_dead_are_counted_by_the_kernel_alone(
+    switch: PrivateSwitch, bridge: str
+) -> None:
+    """Its flows outlive ovs-vswitchd, and the next one throws them away with their counters."""
+    with Program(switch, CONFIG) as program:
+        assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
+        send_frame("one", "eth0", syn(), count=5, interval=0.1)
+        assert 5 == eventually(5, lambda: books.total(program, bridge)["dropped"])
+        switch.kill_vswitchd()
+        try:
+            [before] = datapath_flows(switch)
+            send_frame("one", "eth0", syn(), count=10)
+            [after] = datapath_flows(switch)
+            assert 10 == dropped_by(after) - dropped_by(before)
+        finally:
+            switch.start_vswitchd()
+        assert [0] == eventually([0], lambda: watched(switch, bridge))
+        assert 5 == books.total(program, bridge)["dropped"]
+        send_frame("one", "eth0", syn())
+        assert 6 == eventually(6, lambda: books.total(program, bridge)["dropped"])
+        assert 6 == eventually(6, lambda: len(program.lines()))
+        assert 0 == program.end()
