@@ -238,6 +238,8 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             line = source.report()
             if line:
                 LOG.info("%s", line)
+        for line in self._supervisor.switch_losses.reports():
+            LOG.info("%s", line)
 
     def _take_back(self) -> None:
         if self._stopped:
@@ -291,6 +293,7 @@ class DropLog(app_manager.OSKenApp):  # type: ignore[misc]
             "clean_up": supervisor.clean_up_state(),
             "listen": supervisor.listening(),
             "bridges": supervisor.bridges(),
+            "switches": supervisor.switch_losses.state(),
             "receive": supervisor.receiving(),
             "sinks": {sink.name: sink.state() for sink in supervisor.sinks.values()},
             "unexplained": supervisor.unexplained(),

@@ -13,6 +13,7 @@ COMMANDS: Registry[click.Command] = Registry(
     {
         "run": "ryu_droplog.cli.run:run",
         "status": "ryu_droplog.cli.status:status",
+        "explain": "ryu_droplog.cli.explain:explain",
         "doctor": "ryu_droplog.cli.doctor:doctor",
         "plan": "ryu_droplog.cli.plan:plan",
         "clean": "ryu_droplog.cli.clean:clean",

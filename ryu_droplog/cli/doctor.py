@@ -14,7 +14,6 @@ from ryu_droplog.cli.visiting import (
     bridge_option,
     conclude,
     outcome_of,
-    reach_bridge,
     read_visits,
     ready_hub,
 )
@@ -39,6 +38,7 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     from ryu_droplog.doctor import page
     from ryu_droplog.doctor.checkup import check
     from ryu_droplog.doctor.examine import examine
+    from ryu_droplog.runtime.one_shot import reach_bridge
 
     settings, pipelines, bridges = read_visits(path, name)
     pages, objects = [], []
@@ -49,6 +49,7 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
             bridge=bridge,
             run_directory=settings.run_directory,
             pipelines=pipelines,
+            socket_room=settings.socket_room,
         )
         try:
             checkup = reach_bridge(bridge, task)

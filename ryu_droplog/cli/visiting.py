@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -51,10 +51,20 @@ def read_visits(path: str | None, name: str | None) -> Visits:
         loader.check_pipelines(settings, pipelines)
         bridges = [bridge for bridge in settings.bridges if bridge.name != ANY_BRIDGE]
         if name is not None:
-            bridges = [bridge for bridge in bridges if bridge.name == name]
-            asked_for = json.dumps({"bridges": [{"name": name}]})
-            bridges = bridges or list(loader.parse(asked_for, "--bridge").bridges)
+            bridges = [bridge_named(name, bridges)]
     return Visits(settings, pipelines, bridges)
+
+
+def bridge_named(name: str, bridges: Iterable[Bridge]) -> Bridge:
+    """The one of these with a name, else one with the defaults. Raises ConfigError."""
+    from ryu_droplog.config import loader
+    from ryu_droplog.config.settings import ANY_BRIDGE
+
+    for bridge in bridges:
+        if bridge.name == name != ANY_BRIDGE:
+            return bridge
+    [bridge] = loader.parse(json.dumps({"bridges": [{"name": name}]}), "--bridge").bridges
+    return bridge
 
 
 def ready_hub() -> None:
@@ -71,6 +81,8 @@ def visit_bridge(bridge: Bridge, task: Any, outcomes: list[Exit], *more: Any) ->
 
     How it went is added to `outcomes`; `more` is as for `visit`.
     """
+    from ryu_droplog.runtime.one_shot import reach_bridge
+
     try:
         result = reach_bridge(bridge, task, *more)
     except DropLogError as error:
@@ -91,22 +103,6 @@ def conclude(outcomes: list[Exit]) -> Exit:
     if not outcomes:
         click.echo("ryu-droplog: no bridge is named: say which one, with --bridge", err=True)
     return overall(outcomes)
-
-
-def reach_bridge(bridge: Bridge, task: Any, *more: Any) -> Any:
-    """What the task at the bridge brings back; raises DropLogError with the reason.
-
-    `more` is as for `visit`.
-    """
-    from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint
-    from ryu_droplog.runtime.one_shot import visit
-
-    endpoint = bridge.endpoint
-    if isinstance(endpoint, Accepted):
-        raise Unreachable("it cannot be reached from here: it connects to the program")
-    if isinstance(endpoint, ServiceEndpoint):
-        endpoint = endpoint.management
-    return visit(endpoint, task, *more)
 
 
 @contextmanager

@@ -90,6 +90,7 @@ def _values(settings: Settings, receivers: Sequence[str]) -> Iterator[tuple[str,
     yield "listen", _optional(settings.listen)
     for name in receivers:
         yield f"receive.{name}", _optional(settings.receive.get(name))
+    yield "socket_room", _Value(f"{settings.socket_room} bytes", settings.socket_room > 0)
     for key in ("rate", "burst", "required"):
         yield f"meter.{key}", _Value(show(getattr(settings.meter, key)))
     for key in ("duration", "renew"):

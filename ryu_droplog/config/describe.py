@@ -46,6 +46,7 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
         ("listens on", _listen(settings)),
         ("receives at", _receive(settings.receive)),
         ("opflex", _opflex(settings.opflex)),
+        ("socket room", f"{settings.socket_room} bytes" if settings.socket_room else "as it is"),
         ("meter", f"{meter.rate} packets per second and table, burst of {meter.burst} packets"),
         (
             "without meters",

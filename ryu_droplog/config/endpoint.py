@@ -149,8 +149,12 @@ def _address(
         raise ValueError(expected) from None
 
 
+def visited(endpoint: Endpoint) -> UnixEndpoint | TcpEndpoint | Accepted:
+    """Where a bridge is visited: with `connect: service`, at its management socket."""
+    return endpoint.management if isinstance(endpoint, ServiceEndpoint) else endpoint
+
+
 def rundir_of(endpoint: Endpoint) -> str:
     """The run directory of Open vSwitch; empty where the bridge is not on this host."""
-    if isinstance(endpoint, ServiceEndpoint):
-        endpoint = endpoint.management
+    endpoint = visited(endpoint)
     return os.path.dirname(endpoint.path) if isinstance(endpoint, UnixEndpoint) else ""

@@ -14,6 +14,7 @@ from ryu_droplog.config.endpoint import parse_bridge_endpoint, parse_listen, uni
 from ryu_droplog.config.settings import (
     ANY_BRIDGE,
     LONGEST_LEASE,
+    SOCKET_ROOM,
     Arrivals,
     Events,
     Lease,
@@ -361,6 +362,12 @@ class ConfigurationFile(BaseModel):
         default=None,
         description="where switches may connect; null: nowhere",
         examples=["127.0.0.1:6653"],
+    )
+    socket_room: Annotated[int, Number(0, 256_000_000)] = Field(
+        default=SOCKET_ROOM,
+        description="bytes that the switch's end of a management socket is to hold, where the"
+        " program has the rights to enlarge it; 0: it stays as it is",
+        examples=["16M"],
     )
     meter: MeterKeys | None = Field(
         default=None, description="holds back a flood of drops, one meter for each table"

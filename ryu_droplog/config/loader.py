@@ -130,6 +130,7 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         meter=_meter(file.meter or MeterKeys(), document),
         lease=_lease(file.lease or LeaseKeys(), document),
         throttle=Deduplication(throttle.window, throttle.entries) if throttle else None,
+        socket_room=file.socket_room,
         report_interval=(file.books or BooksKeys()).interval,
         receive=receive_of(file),
         prune=filters_of(

@@ -17,6 +17,8 @@ ANY_BRIDGE = "*"
 """Name of a bridge entry that stands for any switch that connects to `listen`."""
 SYSLOG = "syslog"
 """`Settings.output` where drop lines go to syslog; no file, because a file's path is absolute."""
+SOCKET_ROOM = 8 * 1024 * 1024
+"""Bytes that the switch's end of a management socket is to hold, unless the user says otherwise."""
 LONGEST_LEASE = 0xFFFF
 """Seconds: hard_timeout has 16 bits (OpenFlow 1.3.5 section 7.3.4.1)."""
 
@@ -168,6 +170,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     lease: Lease
     throttle: Deduplication | None = None
     """None: repeats are not folded."""
+    socket_room: int = SOCKET_ROOM
+    """Bytes that the switch's end of a management connection is to hold; 0: it stays as it is."""
     report_interval: int = 60
     """Seconds between two reports of the books in the program's log; 0: none."""
     receive: Mapping[str, Any] = MappingProxyType({})

@@ -21,6 +21,7 @@ from ryu_droplog.config.endpoint import TcpEndpoint, UnixEndpoint
 from ryu_droplog.config.settings import ANY_BRIDGE, Bridge
 from ryu_droplog.connections.presence import cannot_connect
 from ryu_droplog.connections.reach import CONNECTING, REFUSED, STEADY, UNREACHABLE, Trouble
+from ryu_droplog.connections.room_keeper import RoomKeeper
 from ryu_droplog.locks.bridge_claims import Claim, Claims, Trust
 from ryu_droplog.model.bridge_name import port_name_of
 from ryu_droplog.model.errors import DropLogError, SwitchError
@@ -217,9 +218,12 @@ class Connector:
         endpoint: UnixEndpoint | TcpEndpoint,
         begin: NewReconciler,
         claims: Claims,
+        wanted_room: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`wanted_room`: bytes that the switch's end of a management socket is to hold; 0: any."""
         self._bridge = bridge
         self._endpoint = endpoint
+        self.room_keeper = RoomKeeper(wanted_room, self._say)
         self._begin = begin
         self._claims = claims
         self._session: Session | None = None
@@ -281,6 +285,7 @@ class Connector:
         if self._stopping:
             session.stop()
         session.serve()
+        self.room_keeper.end()
         self._session = None
         self._failure = session.failure
         ended = f"the connection to {session.peer} has ended"
@@ -323,6 +328,7 @@ class Connector:
     ) -> tuple[Reconciler, Callable[..., None]]:
         self._connected = True
         self._say(f"connected {self._by} {connection.address}")
+        self.room_keeper.begin(connection)
         return self._begin(connection, bridge, name)
 
     def _complain(self, trouble: str) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -52,8 +53,9 @@ class ServiceConnector(Connector):
         begin: NewReconciler,
         claims: Claims,
         clean_up: CleanUpClient,
+        wanted_room: Callable[[], int] = lambda: 0,
     ) -> None:
-        super().__init__(bridge, endpoint.management, begin, claims)
+        super().__init__(bridge, endpoint.management, begin, claims, wanted_room)
         self._clean_up = clean_up
         self._database = endpoint.database
         self._management = endpoint.management.path

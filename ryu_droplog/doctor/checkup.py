@@ -14,6 +14,8 @@ from msgspec import Struct
 from ryu_droplog.config.endpoint import Endpoint, ServiceEndpoint, rundir_of
 from ryu_droplog.config.settings import Bridge
 from ryu_droplog.connections.reach import OFF
+from ryu_droplog.connections.socket_enlarging import enlarge
+from ryu_droplog.connections.socket_room import Room, from_json
 from ryu_droplog.locks.bridge_claims import holder
 from ryu_droplog.model.errors import DropLogError, SwitchError
 from ryu_droplog.openflow import messages
@@ -111,6 +113,9 @@ class Checkup:
     """Of the run that is at work; None: there is none, or it has not said so."""
     elsewhere: Sequence[str] = ()
     """Process ids of running programs that want it, and do not have it."""
+    socket_room: Room | None = None
+    """Whether the management socket's room is enlarged, or would be; None: the program that is at
+    work does not say."""
     names: OwnerDatabase = field(default=NO_DATABASE, compare=False)
     """What the bridge's owner calls its flows."""
 
@@ -120,8 +125,13 @@ def check(
     bridge: Bridge,
     run_directory: str,
     pipelines: Mapping[str, Pipeline],
+    socket_room: int,
 ) -> Checkup:
-    """Look at everything; raises SwitchError when the switch does not answer."""
+    """Look at everything; raises SwitchError when the switch does not answer.
+
+    `socket_room` is what the configuration wants. Where no program has the bridge, it is tried on
+    this very connection, and ends with it.
+    """
     parser, ofproto = connection.ofproto_parser, connection.ofproto
     flags = ofproto.ONF_BF_ATOMIC | ofproto.ONF_BF_ORDERED
     description, tables, meters, monitor, opened, _ = connection.exchange(
@@ -155,6 +165,11 @@ def check(
         at_work=held.process if held is not None else "",
         generation=held.generation if held is not None else None,
         elsewhere=() if held is not None else _elsewhere(run_directory, bridge.name),
+        socket_room=(
+            _room_of(run_directory, held.process, bridge.name)
+            if held is not None
+            else enlarge(connection.socket, socket_room)
+        ),
         names=names_of_flows(bridge, pipeline, snapshot),
     )
 
@@ -193,6 +208,17 @@ def _database(path: str, bridge: str) -> Database | None:
         )
     except (SwitchError, ValueError):  # no such bridge, say
         return None
+
+
+def _room_of(run_directory: str, process: str, bridge: str) -> Room | None:
+    """What the program that has a bridge says of the room of its connection."""
+    try:
+        for answer in status_socket.ask(run_directory):
+            if str(answer["pid"]) == process:
+                return from_json(answer["bridges"][bridge].get("socket_room"))
+    except (DropLogError, LookupError, TypeError, AttributeError):
+        pass  # it does not answer, or not in our way
+    return None
 
 
 def _elsewhere(run_directory: str, bridge: str) -> list[str]:

@@ -80,6 +80,8 @@ class Report:
     running: str
     """Process id of the program that has the bridge; empty: none."""
     supports: Mapping[str, Any]
+    socket_room: Mapping[str, Any] | None
+    """Of the management connection, as `status` has it; None: it is not known."""
     adds: Additions
     costs: str
     tables: Sequence[TableReport]
@@ -115,6 +117,7 @@ def examine(
         owner=recognition,
         running=seen.at_work,
         supports=_supports(seen),
+        socket_room=seen.socket_room.as_json() if seen.socket_room is not None else None,
         adds=adds,
         costs=_costs(settings, seen, adds),
         tables=reports,

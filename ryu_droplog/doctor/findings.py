@@ -236,10 +236,9 @@ def _about_delivery(case: Case) -> Iterator[Finding]:
             " the rest is counted by its meter"
         )
     if isinstance(case.bridge.endpoint, UnixEndpoint):
-        yield _note(
-            "the management socket holds some hundred packets: a longer burst loses some, which"
-            " are counted (connect: service takes bursts whole)"
-        )
+        room = seen.socket_room
+        text = room.in_words(would=not seen.at_work) if room is not None else ""
+        yield _note(text or "the management socket: whether its room is enlarged is not known")
     limit = seen.database.row_limit if seen.database is not None else None
     if isinstance(case.bridge.endpoint, ServiceEndpoint) and limit is not None:
         yield _warning(

@@ -10,12 +10,13 @@ from functools import reduce
 
 from ryu_droplog.config.capture_spec import TUN_DST, TUN_SRC, TUNNEL_ID, FlowSpec
 from ryu_droplog.openflow.oxm_match import FieldId, fields, overlap
+from ryu_droplog.packet import headers
 
 MAX_MATCHES = 64
 """More flows than this in each table would be a burden on the switch."""
 
 # OpenFlow 1.3.5 section 7.2.3.8, class OFPXMC_OPENFLOW_BASIC.
-_BASIC = 0x8000
+_BASIC = headers.OXM_CLASS_BASIC
 _ETH_DST, _ETH_SRC, _ETH_TYPE, _IP_PROTO = (_BASIC, 3), (_BASIC, 4), (_BASIC, 5), (_BASIC, 10)
 _ADDRESSES = {
     0x0800: ((_BASIC, 11), (_BASIC, 12)),

@@ -26,6 +26,7 @@ from ryu_droplog.model.errors import SwitchError, SwitchTimeout, why
 from ryu_droplog.openflow.flow_removed import FlowRemoved, parse_flow_removed
 from ryu_droplog.openflow.framing import HEADER, Framer
 from ryu_droplog.openflow.handshake import MOST_PORTS, VERSION, Handshake
+from ryu_droplog.openflow.read_pace import ReadPace
 from ryu_droplog.openflow.replies import (
     MULTIPART,
     SwitchErrorMessage,
@@ -160,6 +161,9 @@ class Connection(ProtocolDesc):  # type: ignore[misc]
         """The name of the LOCAL port in the handshake: 15 bytes of the bridge's; "" without one."""
         self.refusal: str | None = None
         """Why the connection was ended, in words; None: it was stopped, or the switch hung up."""
+        self.may_rest = False
+        """Whether the reader rests while PacketIns keep coming; set where the switch has room."""
+        self._pace = ReadPace()
         self._handshake = handshake
         self._on_packet_ins = on_packet_ins
         self._on_ready = on_ready
@@ -262,16 +266,24 @@ class Connection(ProtocolDesc):  # type: ignore[misc]
         if not cooperative:
             with suppress(OSError):  # only root may
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), READER_NICE)
-        rest = self._shake_hands()
-        if rest:
-            self._take(rest, time.time())
+        early = self._shake_hands()
+        if early:
+            self._take(early, time.time())
         while not self._stopped:
             chunk = self._receive()
             if not chunk:
                 return
-            self._take(chunk, time.time())
-            if cooperative:
-                hub.sleep(0)
+            packet_ins_only = self._take(chunk, time.time())
+            rest = 0.0
+            if self.may_rest:
+                rest = self._pace.rest(
+                    time.monotonic(),
+                    packet_ins_only=packet_ins_only,
+                    full=len(chunk) == READ_SIZE,
+                    asked=bool(self._exchanges),
+                )
+            if rest or cooperative:
+                hub.sleep(rest)
 
     def _receive(self) -> bytes:
         """What the socket holds; empty when the connection has ended."""
@@ -304,13 +316,19 @@ class Connection(ProtocolDesc):  # type: ignore[misc]
         self._on_ready(self)
         return handshake.rest
 
-    def _take(self, chunk: bytes, now: float) -> None:
-        """Handle all messages that are whole with `chunk`, in order; raises SwitchError."""
+    def _take(self, chunk: bytes, now: float) -> bool:
+        """Handle all messages that are whole with `chunk`, in order; raises SwitchError.
+
+        Returns whether all of them were PacketIns.
+        """
+        packet_ins_only = True
         for item in self._framer.feed(chunk):
             if isinstance(item, list):
                 self._on_packet_ins(item, now)
             else:
+                packet_ins_only = False
                 self._take_other(item)
+        return packet_ins_only
 
     def _take_other(self, message: bytes) -> None:
         """Handle what is no PacketIn of OpenFlow 1.3; raises SwitchError: it makes no sense."""

@@ -15,11 +15,11 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 
+from ryu_droplog.packet import headers
 from ryu_droplog.packet.packet_in import oxm_fields
 
-_BASIC = 0x8000
-_NXM_0 = 0x0000
-_NXM_1 = 0x0001
+_BASIC = headers.OXM_CLASS_BASIC
+_NXM_0, _NXM_1 = headers.OXM_CLASS_NXM_0, headers.OXM_CLASS_NXM_1
 
 FieldId = tuple[int, int]
 """OXM class and field number."""
@@ -153,8 +153,8 @@ def _flags(bits: int, *names: str) -> Callable[[int, int, int], str]:
     return spell
 
 
-_CT_STATE = _flags(0xFFFFFFFF, "new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
-_TCP_FLAGS = _flags(0xFFF, "fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
+_CT_STATE = _flags(0xFFFFFFFF, *headers.CT_STATE_NAMES)
+_TCP_FLAGS = _flags(0xFFF, *map(str.lower, reversed(headers.TCP_FLAG_NAMES)))
 _FRAGMENTS = {(0, 3): "no", (1, 1): "yes", (1, 3): "first", (3, 3): "later", (0, 2): "not_later"}
 _FRAGMENTS[2, 2] = "later"
 
@@ -265,6 +265,25 @@ def text(match: bytes) -> str:
     for (oxm_class, number), (value, mask, size) in left.items():
         parts.append(f"oxm_{oxm_class:#x}_{number}={_hexadecimal(value, mask, size)}")
     return ",".join(parts)
+
+
+def field_text(field: FieldId, value: int, mask: int, size: int) -> tuple[str, str]:
+    """What `ovs-ofctl dump-flows` calls one field, and how it shows this value of it.
+
+    `size` is the length of the field in bytes. Two fields that `text` shows together have names of
+    their own here: `dl_type`, `nw_proto`, `dl_vlan`.
+    """
+    if field == _ETHERTYPE:
+        return "dl_type", f"0x{value:04x}"
+    if field == _PROTOCOL:
+        return "nw_proto", str(value)
+    if field == _VLAN:
+        exact = value & _VLAN_PRESENT and mask & 0x1FFF == 0x1FFF
+        return "dl_vlan", str(value & 0xFFF) if exact else f"0x{value:04x}/0x{mask & 0x1FFF:04x}"
+    if field not in _NAMES:
+        return f"oxm_{field[0]:#x}_{field[1]}", _hexadecimal(value, mask, size)
+    name, spell = _NAMES[field]
+    return name, _spelt(spell, value, mask, size)
 
 
 def _spelt(spell: Callable[[int, int, int], str], value: int, mask: int, size: int) -> str:

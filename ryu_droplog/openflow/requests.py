@@ -51,12 +51,20 @@ def exchange_many(
     return answers
 
 
-def dump(connection: Connection, flow_cookie: int = 0, mask: int = 0) -> list[Flow]:
-    """All flows of the bridge, or those whose cookie fits under the mask.
+def dump(
+    connection: Connection,
+    flow_cookie: int = 0,
+    mask: int = 0,
+    *,
+    table_id: int | None = None,
+    answer_time: float = ANSWER_TIME,
+) -> list[Flow]:
+    """All flows of the bridge or of one table, or those of them whose cookie fits under the mask.
 
-    Raises SwitchError when the switch refuses or its answer makes no sense.
+    The switch has `answer_time` seconds. Raises SwitchError when it refuses or its answer makes no
+    sense.
     """
-    bodies = _dump(connection, flow_cookie, mask)
+    bodies = _dump(connection, flow_cookie, mask, table_id, answer_time)
     return [flow for body in bodies for flow in parse_flow_stats(body)]
 
 
@@ -72,9 +80,13 @@ def dump_counts(
 
 
 def _dump(
-    connection: Connection, flow_cookie: int = 0, mask: int = 0, answer_time: float = ANSWER_TIME
+    connection: Connection,
+    flow_cookie: int = 0,
+    mask: int = 0,
+    table_id: int | None = None,
+    answer_time: float = ANSWER_TIME,
 ) -> list[bytes]:
-    request = messages.dump_flows(connection, None, flow_cookie, mask)
+    request = messages.dump_flows(connection, table_id, flow_cookie, mask)
     [answer] = connection.exchange([request], answer_time)
     if answer.error:
         raise SwitchError(f"the switch does not tell its flows: {error_text(answer.error)}")

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from msgspec import Struct
 
 from ryu_droplog.concurrency.background_question import BackgroundQuestion
-from ryu_droplog.config.endpoint import Endpoint, ServiceEndpoint, UnixEndpoint
+from ryu_droplog.config.endpoint import Endpoint, rundir_of
 from ryu_droplog.model.errors import SwitchError
 from ryu_droplog.ovsdb.client import Client, NoValue, References, Select, references
+from ryu_droplog.ovsdb.control_socket import find
 from ryu_droplog.ovsdb.jsonrpc import PATIENCE, call, until
 
 LOG = logging.getLogger(__name__)
@@ -98,8 +97,7 @@ class MissQuestion:
         return [controller for controller in found if controller.type != "service"]
 
     def _packet_in_is_called_for(self, deadline: float) -> bool:
-        pid = int(Path(self._rundir, "ovs-vswitchd.pid").read_text(encoding="ascii"))
-        control = f"{self._rundir}/ovs-vswitchd.{pid}.ctl"
+        control = find(self._rundir).socket
         trace = [self._bridge, _NOBODYS]
         return _CALLED_FOR in str(call(control, "ofproto/trace", trace, deadline=deadline))
 
@@ -152,8 +150,5 @@ class MissAnswer:
 
 def miss_question(bridge: str, endpoint: Endpoint) -> Callable[[], bool]:
     """The question about a bridge that is reached so; of one that is elsewhere, nobody can tell."""
-    if isinstance(endpoint, ServiceEndpoint):
-        endpoint = endpoint.management
-    if isinstance(endpoint, UnixEndpoint):
-        return MissQuestion(os.path.dirname(endpoint.path), bridge)
-    return lambda: False
+    rundir = rundir_of(endpoint)
+    return MissQuestion(rundir, bridge) if rundir else lambda: False

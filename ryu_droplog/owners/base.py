@@ -15,6 +15,7 @@ from typing import ClassVar, Literal, Protocol
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.openflow.flow_stats import Flow
 from ryu_droplog.pipelines.loader import AUTO
+from ryu_droplog.records.record import Record
 
 Sureness = Literal["certain", "likely", "unknown"]
 FlowsByTable = Mapping[int, Sequence[Flow]]
@@ -41,6 +42,16 @@ class Recognition:
 
 
 UNRECOGNISED = Recognition(AUTO, "unknown", ())
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What would have let a packet through, as the owner's own command; never run here."""
+
+    command: str
+    """For a shell; what stands in capitals is for the user to fill in. Empty: there is none."""
+    text: str
+    """What the command allows and what it cannot know, or why there is none."""
 
 
 class Database(Protocol):
@@ -119,6 +130,14 @@ class Owner:
         bridge whose pipeline names this owner: it must not wait. What is not known is left out.
         """
         return {}
+
+    def remedy(self, record: Record, port_ids: Mapping[str, str]) -> Remedy | None:
+        """The rule that would let this packet pass where it was dropped; None: no answer.
+
+        `port_ids` are the ids (`external_ids:iface-id`) of the bridge's interfaces by their name,
+        as far as they are known.
+        """
+        return None
 
     def loses_nothing(self, flow: Flow) -> bool:
         """Whether nobody misses the packets that this drop flow of the owner's takes."""

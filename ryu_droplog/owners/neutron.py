@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ryu_droplog.model.drop import Drop, Udp
 from ryu_droplog.owners.base import (
@@ -12,11 +12,14 @@ from ryu_droplog.owners.base import (
     Names,
     Owner,
     Recognition,
+    Remedy,
     all_flows,
 )
+from ryu_droplog.owners.neutron_rule import rule_command
 from ryu_droplog.packet import headers
 from ryu_droplog.packet.ethernet import icmpv6
 from ryu_droplog.packet.packet_in import Context, context
+from ryu_droplog.records.record import Record
 from ryu_droplog.text.phrases import count
 
 # Its canary, where all packets come by, and the tables of its OVS firewall that it has had in every
@@ -47,6 +50,9 @@ _FIREWALL_ETHERTYPES = (headers.ETHERTYPE_IPV4, headers.ETHERTYPE_IPV6, headers.
 # Its own `log` extension sends drops of a port to its controller before they reach the catch-all
 # drop (neutron, services/logapi/drivers/openvswitch): table 93, this priority.
 _LOG_PRIORITY = 53
+
+_NO_RULE = "no rule matches"
+_GONE = "the rule that allowed the connection is gone"
 
 
 class Neutron(Owner):
@@ -97,6 +103,16 @@ class Neutron(Owner):
         }
         return {key: value for key, value in explanation.items() if value is not None}
 
+    def remedy(self, record: Record, port_ids: Mapping[str, str]) -> Remedy | None:
+        """The security group rule for the port whose rules dropped the packet."""
+        if record.table.id not in _FIREWALL_TABLES:
+            return None
+        why = str(record.owner.get("why", ""))
+        if why not in (_NO_RULE, _GONE):
+            reason = why or "it is not known why the firewall dropped the packet"
+            return Remedy("", f"no security group rule would let it pass: {reason}")
+        return rule_command(record, port_ids)
+
     def warnings(self, flows: FlowsByTable) -> Iterator[str]:
         """Of its own packet logging, which takes drops of ports before anyone else sees them."""
         logging = sum(
@@ -126,8 +142,8 @@ def _after_conntrack(drop: Drop, packet: Context) -> str | None:
     if packet.ct_state & headers.CT_STATE_INVALID:
         return "invalid conntrack state"
     if packet.ct_state & headers.CT_STATE_ESTABLISHED and packet.ct_mark & _RULE_GONE:
-        return "the rule that allowed the connection is gone"
-    return "no rule matches" if drop.location.table_id in _RULES_TABLES else None
+        return _GONE
+    return _NO_RULE if drop.location.table_id in _RULES_TABLES else None
 
 
 def _before_conntrack(drop: Drop, direction: str | None) -> str | None:

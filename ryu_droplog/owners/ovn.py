@@ -5,13 +5,24 @@ Logical names are read from the southbound database (`ovsdb/southbound.py`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ryu_droplog.model.drop import Drop
 from ryu_droplog.openflow.flow_stats import Flow
 from ryu_droplog.openflow.oxm_match import fields
 from ryu_droplog.ovsdb.southbound import Southbound
 from ryu_droplog.ovsdb.southbound_rows import Directory
-from ryu_droplog.owners.base import Explanation, FlowsByTable, Names, Owner, Recognition
+from ryu_droplog.owners.base import (
+    Explanation,
+    FlowsByTable,
+    Names,
+    Owner,
+    Recognition,
+    Remedy,
+)
+from ryu_droplog.owners.ovn_acl import acl_command
 from ryu_droplog.packet.packet_in import context
+from ryu_droplog.records.record import Record
 
 # Logical ingress begins in table 8, logical datapaths are told apart by the metadata field, and
 # table 0 sets it, table 65 sends to the ports (ovn, controller/lflow.h: OFTABLE_PHY_TO_LOG,
@@ -68,6 +79,10 @@ class Ovn(Owner):
         if not isinstance(names.database, Southbound):
             return {}
         return in_logical_terms(drop, names.database.directory())
+
+    def remedy(self, record: Record, port_ids: Mapping[str, str]) -> Remedy | None:
+        """The ACL just above the one that dropped the packet."""
+        return acl_command(record)
 
     def loses_nothing(self, flow: Flow) -> bool:
         """Whether the flow takes what would leave by the logical port that it came from."""

@@ -11,14 +11,21 @@ class BridgeDirectory:
     def __init__(self) -> None:
         self._ports: dict[str, Mapping[int, str]] = {}
         self._datapath_ids: dict[str, str] = {}
+        self.changes = 0
+        """Another number whenever something new was learnt."""
 
     def learn_ports(self, source: str, ports: Mapping[int, str]) -> None:
         """Take the names of a bridge's ports by OpenFlow port number."""
-        self._ports[source] = ports
+        if self._ports.get(source) != ports:
+            self._ports[source] = ports
+            self.changes += 1
 
     def learn_datapath_id(self, source: str, datapath_id: int) -> None:
         """Take a bridge's datapath id, 64 bits."""
-        self._datapath_ids[source] = f"{datapath_id:016x}"
+        text = f"{datapath_id:016x}"
+        if self._datapath_ids.get(source) != text:
+            self._datapath_ids[source] = text
+            self.changes += 1
 
     def port_name(self, source: str, number: int) -> str:
         """Name of a port; empty where it is not known."""

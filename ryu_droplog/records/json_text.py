@@ -17,14 +17,16 @@ _REPLACEMENT = "\\ufffd"
 def to_json(value: Any) -> bytes:
     r"""Encode what msgspec can, in ASCII: all other characters are `\uXXXX`."""
     try:
-        data = _ENCODER.encode(value)
+        return utf8_to_json(value)
     except UnicodeEncodeError:
         text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False, separators=(",", ":"))
-    else:
-        if data.isascii():
-            return data
-        text = data.decode()
-    return text.encode("ascii", _ESCAPE)
+        return text.encode("ascii", _ESCAPE)
+
+
+def utf8_to_json(value: Any) -> bytes:
+    """The same; raises UnicodeEncodeError for text that UTF-8 cannot have."""
+    data = _ENCODER.encode(value)
+    return data if data.isascii() else data.decode().encode("ascii", _ESCAPE)
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:

@@ -53,22 +53,22 @@ class RecordMaker:
 
     def make(self, drop: Drop) -> Made:
         """All that is known of a drop; raises on nothing that a packet or a switch may say."""
-        location, frame, context = drop.location, drop.frame, self._context
+        walk, headers_end = decode(drop.frame)
+        return Made(self.record(drop, walk, headers_end), walk)
+
+    def record(self, drop: Drop, walk: Walk, headers_end: int) -> Record:
+        """The same of a drop whose frame is taken apart already."""
+        location, context = drop.location, self._context
         place = self._places.get(location) or self._place(location)
-        walk, headers_end = decode(frame)
-        packet = walk.packet
         in_port, switch = self._contexts[drop.metadata]
         owner = dict(context.explain(drop))
         signature, problem, community_id = self._keys.of(location, walk)
-        if drop.time != self._read_at:  # what was read at once is made a record at once
-            self._read_at, self._time = drop.time, rfc3339(drop.time)
-            self._observed = rfc3339(context.clock())
-        time = self._time
+        time, observed = self.times(drop.time)
         source, destination = _ends(location, walk)
         record = Record(
             VERSION,
             time,
-            self._observed,
+            observed,
             context.node,
             location.bridge,
             place.table,
@@ -76,8 +76,8 @@ class RecordMaker:
             place.drop_reason,
             signature,
             problem,
-            packet,
-            Frame(len(frame), frame if self._full else frame[:headers_end]),
+            walk.packet,
+            Frame(len(drop.frame), self.payload(drop.frame, headers_end)),
             context.bridges.datapath_id(place.source),
             location.pipeline,
             location.cause,
@@ -94,7 +94,18 @@ class RecordMaker:
             record.repeated = drop.repeated
             record.first_time = rfc3339(drop.first_time or drop.time)
             record.last_time = time
-        return Made(record, walk)
+        return record
+
+    def times(self, read_at: float) -> tuple[str, str]:
+        """When the packet was read, and observed: what was read at once is observed at once."""
+        if read_at != self._read_at:
+            self._read_at, self._time = read_at, rfc3339(read_at)
+            self._observed = rfc3339(self._context.clock())
+        return self._time, self._observed
+
+    def payload(self, frame: bytes, headers_end: int) -> bytes:
+        """The bytes of a packet that may leave the program."""
+        return frame if self._full else frame[:headers_end]
 
     def _place(self, location: Location) -> _Place:
         if len(self._places) >= LOCATION_CACHE_SIZE:

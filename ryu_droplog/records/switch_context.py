@@ -15,7 +15,6 @@ _OXM_TUNNEL_ID, _NXM_TUNNEL_ID = 38, 16
 _NXM_TUN_IPV4 = {31: "source", 32: "destination"}
 _NXM_TUN_IPV6 = {109: "source", 110: "destination"}
 _TUN_METADATA = range(headers.NXM_TUN_METADATA_0, headers.NXM_TUN_METADATA_0 + 64)
-_CT_STATES = ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
 
 
 class SwitchContexts(dict[bytes, tuple[int, Context | None]]):
@@ -72,7 +71,8 @@ def _tunnel_end(tunnel: Tunnel, field: int, value: bytes) -> bool:
 
 def _conntrack(conntrack: Conntrack, field: int, number: int) -> None:
     if field == headers.NXM_CT_STATE:
-        conntrack.state = tuple(name for bit, name in enumerate(_CT_STATES) if number >> bit & 1)
+        names = headers.CT_STATE_NAMES
+        conntrack.state = tuple(name for bit, name in enumerate(names) if number >> bit & 1)
     elif field == headers.NXM_CT_ZONE:
         conntrack.zone = number & 0xFFFF
     elif field == headers.NXM_CT_MARK and number:

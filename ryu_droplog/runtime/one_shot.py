@@ -10,9 +10,11 @@ from os_ken.lib import hub
 
 from ryu_droplog.concurrency.threads import join, start
 from ryu_droplog.config.endpoint import (
+    Accepted,
     TcpEndpoint,
     UnixEndpoint,
     rundir_of,
+    visited,
 )
 from ryu_droplog.config.settings import Bridge
 from ryu_droplog.connections.connector import connect
@@ -70,6 +72,17 @@ def visit(
         finally:
             connection.stop()
             join([reader])
+
+
+def reach_bridge(bridge: Bridge, task: Callable[[Connection], T], *more: Any) -> T:
+    """What the task at a bridge of the configuration brings back; `more` is as for `visit`.
+
+    Raises SwitchError as `visit` does, Unreachable, too, where only the bridge can connect.
+    """
+    endpoint = visited(bridge.endpoint)
+    if isinstance(endpoint, Accepted):
+        raise Unreachable("it cannot be reached from here: it connects to the program")
+    return visit(endpoint, task, *more)
 
 
 def look(connection: Connection, bridge: Bridge) -> Snapshot:

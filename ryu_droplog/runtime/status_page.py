@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ryu_droplog.connections import socket_room
 from ryu_droplog.connections.reach import (
     CONNECTED,
     CONNECTING,
@@ -15,6 +16,7 @@ from ryu_droplog.connections.reach import (
     WAITING,
 )
 from ryu_droplog.processing import report
+from ryu_droplog.runtime import switch_losses
 from ryu_droplog.text.phrases import count, duration
 
 GRACE = 15.0
@@ -49,6 +51,7 @@ def as_text(answer: Answer) -> str:
         lines += ["", report.as_table(sources)]
     if "unexplained" in answer and not any(unexplained(answer).values()):
         lines.append("unexplained: 0")
+    lines += switch_losses.as_lines(answer.get("switches", {}))
     for name, state in sources.items():
         if state["pruned_by"]:
             rules = ", ".join(f"{n} by {rule}" for rule, n in state["pruned_by"].items())
@@ -107,6 +110,9 @@ def _well(answer: Answer) -> Iterator[str]:
         if kind == CONNECTED:
             span = f" for {duration(seconds)}, since {state['since']}" if state["since"] else ""
             yield f"{name}: connected{span}"
+            room = socket_room.from_json(state.get("socket_room"))
+            if room is not None and (text := room.in_words()):
+                yield f"{name}: {text}"
         elif (kind in (CONNECTING, WAITING) and (seconds or 0.0) < GRACE) or kind in (GONE, OFF):
             yield f"{name}: {_WORDS[kind]}"
         lasting = report.attention(state, SETTLING)

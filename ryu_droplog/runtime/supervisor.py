@@ -13,7 +13,7 @@ from typing import Any
 from ryu_droplog.cleanup.cleanup_client import CleanUpClient
 from ryu_droplog.concurrency.gate import Gate
 from ryu_droplog.concurrency.threads import Group
-from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint
+from ryu_droplog.config.endpoint import Accepted, ServiceEndpoint, rundir_of
 from ryu_droplog.config.settings import ANY_BRIDGE, Bridge, Settings
 from ryu_droplog.connections.connector import Connector
 from ryu_droplog.connections.entries import entry_named
@@ -37,6 +37,7 @@ from ryu_droplog.runtime.books import BooksCheck, Reading, read
 from ryu_droplog.runtime.parts import CLOSE_TIME, Parts, discard, surely
 from ryu_droplog.runtime.receivers import Receivers
 from ryu_droplog.runtime.sink_set import SinkSet
+from ryu_droplog.runtime.switch_losses import SwitchLosses
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sources.base import Route
 from ryu_droplog.sources.bridge import BridgeSource, never_connected
@@ -64,6 +65,8 @@ class Supervisor:
         self._bridge_sources = BridgeSources(threads)
         self._receivers = Receivers(threads, self._explanations)
         self._clean_up = CleanUpClient()
+        self.switch_losses = SwitchLosses()
+        """What the switches say they lost themselves."""
         self._connectors: dict[str, tuple[Bridge, Connector]] = {}
         self._reaches: dict[str, tuple[Bridge, Reach]] = {}
         """Of each bridge that is configured and to be connected."""
@@ -150,8 +153,9 @@ class Supervisor:
             yield logging.ERROR, text
 
     def tend(self) -> None:
-        """See to the clean-up process; to be called a few times a second."""
+        """See to what is done aside; to be called a few times a second."""
         self._clean_up.look()
+        self.switch_losses.tend()
 
     def bridges(self) -> dict[str, dict[str, Any]]:
         """What `status` tells of each bridge: those that are configured, then all others."""
@@ -167,13 +171,20 @@ class Supervisor:
                 told[name] = {
                     **(bridge_source.state() if bridge_source else never_connected()),
                     **reach,
+                    "socket_room": self._room_of(name),
                 }
         for name, bridge_source in list(self.bridge_sources.items()):
             if name not in told:
                 state = bridge_source.state()
                 reach = {**Reach.NOTHING, "state": CONNECTED if state["connected"] else GONE}
-                told[name] = {**state, **reach}
+                told[name] = {**state, **reach, "socket_room": None}
         return told
+
+    def _room_of(self, name: str) -> dict[str, Any] | None:
+        """What became of the room of a bridge's connection; None: it has none that we opened."""
+        held = self._connectors.get(name)
+        room = held[1].room_keeper.room if held is not None else None
+        return room.as_json() if room is not None else None
 
     def _look_at_connectors(self) -> None:
         for name, (_, reach) in self._reaches.items():
@@ -193,6 +204,7 @@ class Supervisor:
         if self._listener is not None:
             self._listener.stop()
         self._running.join()
+        self.switch_losses.stop()
         clean = self._clean_up.close()
         for source in self.sources():
             source.close(CLOSE_TIME)
@@ -353,6 +365,8 @@ class Supervisor:
             return
         yield partial(self._bridge_sources.change, self._is_listed, settings.arrivals)
         yield from self._receivers.changing(settings, self._pipelines)
+        bridges = settings.bridges if settings.enable else ()
+        yield partial(self.switch_losses.watch, [rundir_of(each.endpoint) for each in bridges])
         assert self._current_route is not None
         names = self._opflex_names()
         for source in self.sources():
@@ -377,6 +391,9 @@ class Supervisor:
                 surely(partial(listener.move, parts.settings.listen, parts.listening))
             surely(partial(listener.change, parts.settings.bridges, parts.settings.arrivals))
         surely(partial(self._receivers.commit, former.receivers))
+        if former.settings and former.settings.socket_room != parts.settings.socket_room:
+            for _, connector in parts.connectors.values():
+                surely(connector.room_keeper.again)
         kept = parts.sinks.values()
         self._sinks.retired([sink for sink in former.sinks.values() if sink not in kept])
         gate.decide(go_on=True)
@@ -398,9 +415,14 @@ class Supervisor:
     def _new_connector(self, bridge: Bridge) -> Connector:
         endpoint = bridge.endpoint
         if isinstance(endpoint, ServiceEndpoint):
-            return ServiceConnector(bridge, endpoint, self._begin, self._claims, self._clean_up)
+            return ServiceConnector(
+                bridge, endpoint, self._begin, self._claims, self._clean_up, self._wanted_room
+            )
         assert not isinstance(endpoint, Accepted)
-        return Connector(bridge, endpoint, self._begin, self._claims)
+        return Connector(bridge, endpoint, self._begin, self._claims, self._wanted_room)
+
+    def _wanted_room(self) -> int:
+        return self._settings.socket_room if self._settings is not None else 0
 
     def _begin(
         self, connection: Connection, bridge: Bridge, name: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
-from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -176,8 +175,10 @@ class Fluent(ForwardingSink):
 
     def encode(self, drop: Drop) -> bytes:
         if self._packer is not None:
-            with suppress(UnicodeEncodeError):  # half a surrogate pair in a name: JSON replaces it
+            try:
                 return entry(drop.time, self._packer(drop))
+            except UnicodeEncodeError:  # half a surrogate pair in a name: JSON replaces it
+                pass
         return entry(drop.time, record_of(self._spell(drop)))
 
     def send(self, chunk: Chunk) -> None:

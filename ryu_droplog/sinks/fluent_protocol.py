@@ -28,6 +28,7 @@ GZIP_LEVEL = 1
 
 _EVENT_TIME = Layout("!BBII").pack
 _FIXEXT8, _TYPE = 0xD7, 0
+_BINARY, _BIN32 = Layout("!BI").pack, 0xC6
 _NANOSECONDS = 1_000_000_000  # in a second
 _pack = msgspec.msgpack.encode
 _from_json = msgspec.json.decode
@@ -48,8 +49,10 @@ class Greeting(NamedTuple):
 
 
 @lru_cache(maxsize=16)  # drops that are read at once have one time
-def event_time(seconds: float) -> bytes:
-    """EventTime, an extension of type 0, of seconds since the epoch.
+def entry_head(seconds: float) -> bytes:
+    """What stands before the record of an event: an array of two, and its first, an EventTime.
+
+    That is an extension of type 0, of seconds since the epoch.
 
     What is before 1970, as the header of a capture may claim, is moved there; the second has 32
     bits, which end in 2106.
@@ -57,12 +60,12 @@ def event_time(seconds: float) -> bytes:
     seconds = max(seconds, 0.0)
     second = int(seconds)
     nanoseconds = min(round((seconds - second) * _NANOSECONDS), _NANOSECONDS - 1)
-    return _EVENT_TIME(_FIXEXT8, _TYPE, second & 0xFFFFFFFF, nanoseconds)
+    return b"\x92" + _EVENT_TIME(_FIXEXT8, _TYPE, second & 0xFFFFFFFF, nanoseconds)
 
 
 def entry(seconds: float, record: bytes) -> bytes:
     """An event: its time, and its record, a map in msgpack."""
-    return b"\x92" + event_time(seconds) + record
+    return entry_head(seconds) + record
 
 
 def record_of(line: bytes) -> bytes:
@@ -86,14 +89,15 @@ def packed_forward(tag: str, entries: Sequence[bytes], chunk: str | None, compre
 
     With a `chunk` (`chunk_name`) the receiver is asked to acknowledge it.
     """
-    data = b"".join(entries)
     option: dict[str, object] = {"size": len(entries)}
     if compress:
-        data = gzip.compress(data, GZIP_LEVEL, mtime=0)
+        entries = [gzip.compress(b"".join(entries), GZIP_LEVEL, mtime=0)]
         option["compressed"] = "gzip"
     if chunk is not None:
         option["chunk"] = chunk
-    return _pack([tag, data, option])
+    # Joined once, for these are megabytes: an array of three, the second of which is binary.
+    head = b"\x93" + _pack(tag) + _BINARY(_BIN32, sum(map(len, entries)))
+    return b"".join((head, *entries, _pack(option)))
 
 
 class Answers:

@@ -22,7 +22,9 @@ import time
 import traceback
 import uuid
 from abc import abstractmethod
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -224,13 +226,10 @@ class ForwardingSink(Sink):
 
     def _number_of(self, items: Sequence[Any]) -> int:
         """How many of the drops the next chunk has."""
-        size = 0
-        for number, item in enumerate(items[: self.CHUNK_DROPS]):
-            size += self.size_of(item)
-            if size > self.CHUNK_BYTES and number:
-                return number
-        return min(len(items), self.CHUNK_DROPS)
+        first = items[: self.CHUNK_DROPS]
+        number = bisect_right(list(accumulate(self.sizes(first))), self.CHUNK_BYTES)
+        return max(number, 1)
 
-    def size_of(self, item: Any) -> int:
-        """Bytes of an encoded drop, roughly."""
-        return len(item)
+    def sizes(self, items: Sequence[Any]) -> Iterable[int]:
+        """Bytes of encoded drops, roughly."""
+        return map(len, items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ryu_droplog.config.sink_spec import SinkSpec
@@ -55,8 +56,8 @@ class Kafka(ForwardingSink):
     def encode(self, drop: Drop) -> tuple[bytes, bytes]:
         return self._signatures.of(drop), self._spell(drop)
 
-    def size_of(self, item: tuple[bytes, bytes]) -> int:
-        return len(item[1]) + KEY_COST
+    def sizes(self, items: Sequence[tuple[bytes, bytes]]) -> Iterable[int]:
+        return [len(record) + KEY_COST for _, record in items]
 
     def send(self, chunk: Chunk) -> None:
         if self._chunk != chunk.id:

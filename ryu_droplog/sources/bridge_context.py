@@ -10,10 +10,10 @@ from ryu_droplog.cleanup.cleanup_client import CleanUpClient
 from ryu_droplog.cleanup.cleanup_process import Address, Footprint
 from ryu_droplog.config.endpoint import (
     Endpoint,
-    ServiceEndpoint,
     TcpEndpoint,
     UnixEndpoint,
     rundir_of,
+    visited,
 )
 from ryu_droplog.config.settings import Bridge
 from ryu_droplog.model.location import DropFlow
@@ -137,8 +137,7 @@ def _clean_up_for(
     clean_up: CleanUpClient, name: str, endpoint: Endpoint
 ) -> Callable[[bytes | None, Footprint], None]:
     """What the reconciler calls with the messages that take everything back."""
-    if isinstance(endpoint, ServiceEndpoint):
-        endpoint = endpoint.management
+    endpoint = visited(endpoint)
     address: Address | None = None  # the switch comes to us: nobody can go there
     if isinstance(endpoint, UnixEndpoint):
         address = endpoint.path

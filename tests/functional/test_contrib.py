@@ -13,6 +13,7 @@ from functional.program import BIN
 
 CONTRIB = Path(__file__).resolve().parents[2] / "contrib"
 UNIT = "ryu-droplog.service"
+DROP_IN = "socket-room.conf"
 INSTALLED = "/opt/ryu-droplog/bin/ryu-droplog"
 MOST_EXPOSED = "40"
 """Of 100, as systemd-analyze(1) counts; what most services have is above 90."""
@@ -81,6 +82,39 @@ def test_unit_lets_the_cleanup_process_outlive_the_program() -> None:
 def test_unit_has_the_capabilities_that_it_needs_and_no_other() -> None:
     for name in ("AmbientCapabilities", "CapabilityBoundingSet"):
         assert ["CAP_DAC_OVERRIDE CAP_SYS_NICE"] == settings(name)
+
+
+def with_drop_in(unit: Path) -> Path:
+    """The unit with its drop-in beside it, as systemd finds it."""
+    folder = unit.with_name(f"{UNIT}.d")
+    folder.mkdir()
+    shutil.copy(CONTRIB / DROP_IN, folder)
+    return folder / DROP_IN
+
+
+def test_systemd_understands_every_line_of_the_drop_in(unit: Path) -> None:
+    drop_in = with_drop_in(unit)
+    status, said = run("systemd-analyze", "verify", "--man=no", unit)
+    assert (0, "") == (status, "\n".join(line for line in said.splitlines() if DROP_IN in line))
+    drop_in.write_text(drop_in.read_text().replace("SystemCallFilter=", "SystemCallFilters="))
+    assert DROP_IN in run("systemd-analyze", "verify", "--man=no", unit)[1]
+
+
+def test_drop_in_adds_two_capabilities_and_one_system_call(unit: Path) -> None:
+    """What a drop-in says of these keys is added to what the unit says (systemd.exec(5))."""
+    lines = (CONTRIB / DROP_IN).read_text().splitlines()
+    assert [
+        "[Service]",
+        "AmbientCapabilities=CAP_SYS_PTRACE CAP_NET_ADMIN",
+        "CapabilityBoundingSet=CAP_SYS_PTRACE CAP_NET_ADMIN",
+        "SystemCallFilter=pidfd_getfd",
+    ] == [line for line in lines if line and not line.startswith("#")]
+    analyse = ("systemd-analyze", "security", "--offline=true", "--no-pager")
+    refused = "CapabilityBoundingSet=~CAP_SYS_PTRACE"
+    without = next(line for line in run(*analyse, unit)[1].splitlines() if refused in line)
+    with_drop_in(unit)
+    beside = next(line for line in run(*analyse, unit)[1].splitlines() if refused in line)
+    assert ("✓", "✗") == (without.split()[0], beside.split()[0])
 
 
 def test_configuration_to_begin_with_is_understood_and_has_the_units_directories() -> None:

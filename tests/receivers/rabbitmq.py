@@ -16,18 +16,25 @@ from typing import Any
 import oslo_messaging
 from oslo_config import cfg
 
+from .certificates import Certificates, make_certificates
 from .service import HOST, PATIENCE, Service, end_group, eventually, free_port, spawn, takes_tcp
 
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 
 
 class RabbitMq(Service):
-    """A broker; `url` is a transport URL of oslo.messaging's."""
+    """A broker; `url` is a transport URL of oslo.messaging's.
+
+    With `tls` it speaks nothing else, and asks for a certificate of the client's.
+    """
 
     name = "rabbitmq"
 
-    def __init__(self) -> None:
+    def __init__(self, tls: bool = False) -> None:
         super().__init__()
+        self.certificates: Certificates | None = None
+        if tls:
+            self.certificates = make_certificates(self.folder / "certificates")
         self.port = free_port()
         self.url = f"rabbit://guest:guest@{HOST}:{self.port}/"
         self._mapper_port, self._node_port = free_port(), free_port()
@@ -35,13 +42,26 @@ class RabbitMq(Service):
 
     def prepare(self) -> None:
         (self.folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.default = {HOST}:{self.port}\nloopback_users.guest = true\n"
+            f"{self._listeners()}\nloopback_users.guest = true\n"
         )
         (self.folder / "enabled_plugins").write_text("[].\n")
         # Its own, ended with it: the node would start one that stays.
         command = ("epmd", "-address", HOST, "-port", str(self._mapper_port))
         self._mapper = spawn(command, {}, self.log_path, self.folder)
         eventually(lambda: takes_tcp(self._mapper_port), "Erlang's port mapper listens")
+
+    def _listeners(self) -> str:
+        files = self.certificates
+        if files is None:
+            return f"listeners.tcp.default = {HOST}:{self.port}"
+        return f"""
+listeners.tcp = none
+listeners.ssl.default = {HOST}:{self.port}
+ssl_options.cacertfile = {files.ca}
+ssl_options.certfile = {files.certificate}
+ssl_options.keyfile = {files.key}
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true"""
 
     def clear(self) -> None:
         if self._mapper is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -113,6 +114,28 @@ def test_wireshark_reads_every_element(tmp_path: Path) -> None:
     assert data["cflow.if_descr"] == "|".join(["br-int"] * 4)
     assert data["cflow.od_id"] == "1"
     assert [template["_ws.expert"], data["_ws.expert"]] == ["", ""]
+
+
+def test_libfixbuf_reads_the_stream_over_tcp(tmp_path: Path) -> None:
+    """A stream over TCP is the same octets as an IPFIX file (RFC 5655 section 5)."""
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        collector.settimeout(PATIENCE)
+        made = sink(f"tcp:127.0.0.1:{collector.getsockname()[1]}")
+        made.put(drops())
+        connection, _ = collector.accept()
+        with connection:
+            connection.settimeout(PATIENCE)
+            assert made.close(PATIENCE) == 0
+            stream = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert (made.written, made.failed) == (4, 0)
+    path = tmp_path / "drops.ipfix"
+    path.write_bytes(stream)
+    command = ("ipfixDump", "--in", str(path), "--yaf")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "2 Messages, 4 Data Records, 3 Template Records" in done.stdout
+    assert "192.0.2.1" in done.stdout
+    assert "2001:0db8::0002" in done.stdout
 
 
 def test_collector_that_was_restarted_is_given_the_templates_again() -> None:

@@ -19,6 +19,7 @@ from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.notification import Notification
 
+from .certificates import make_certificates
 from .kafka import MockBroker, TansuBroker
 from .kafka_sink import FLOWS, numbered
 from .rabbitmq import NotificationListener, RabbitMq
@@ -95,6 +96,25 @@ def test_storm_is_one_message_with_counts(rabbit: RabbitMq, tmp_path: Path) -> N
     first = payload["drops"][0]
     assert first["signature"] == first["record"]["signature"]
     assert first["first_time"] == first["last_time"] == "2025-11-24T16:00:00.250000000Z"
+
+
+def test_broker_and_sink_know_each_other_by_their_certificates(tmp_path: Path) -> None:
+    with RabbitMq(tls=True) as broker:
+        files = broker.certificates
+        assert files is not None
+        own = {"certificate": str(files.client_certificate), "key": str(files.client_key)}
+        keys = whole(broker.url, tmp_path)
+        with running(**keys, tls={"ca": str(files.ca), **own}) as sink:
+            sink.put([numbered(0)])
+            written(sink, 1)
+        strangers = make_certificates(tmp_path / "strangers")
+        with running(**keys, tls={"ca": str(strangers.ca), **own}) as sink:
+            sink.put([numbered(1)])
+            eventually(lambda: sink.failure is not None, "the broker's certificate is refused")
+            assert sink.failure is not None
+            assert "certificate verify failed" in sink.failure.text
+            sink.abandoned.set()
+        assert 0 == sink.written
 
 
 def test_kafka_driver_waits_for_the_broker(tmp_path: Path) -> None:

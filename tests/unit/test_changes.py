@@ -39,6 +39,7 @@ def test_same_configuration_in_other_words_is_no_change(old: str, new: str) -> N
     ("old", "new", "expected"),
     [
         ("", "meter: {rate: 500}", "meter.rate: 1000 -> 500"),
+        ("", "socket_room: 16M", "socket_room: 8388608 bytes -> 16000000 bytes"),
         ("", "meter: {required: false}", "meter.required: true -> false"),
         ("", "lease: {duration: 90}", "lease.duration: 60 -> 90"),
         ("", "format: json", "format: opflex -> json"),

@@ -86,7 +86,7 @@ PIPELINE = "expected a name of 1 to 64 letters, digits and _.- that begins with 
 REDIRECT = 'expected the name of a file inside log_directory, "syslog", or null for standard output'
 TOP = (
     "drop_log_config, format, sinks, log_directory, run_directory, pipeline_directory, bridges, "
-    "explicit_drops, listen, meter, "
+    "explicit_drops, listen, socket_room, meter, "
     "lease, throttle, books, receive, prune, opflex, events"
 )
 
@@ -749,6 +749,7 @@ pipelines:        auto, neutron, opflex-access, opflex-int, ovn; own files: none
 listens on:       nothing
 receives at:      nothing
 opflex:           no control files; names of policies in /var/lib/opflex-agent-ovs/ids
+socket room:      8388608 bytes
 meter:            1000 packets per second and table, burst of 100 packets
 without meters:   no flow is added
 lease:            60 s, renewed every 20 s

@@ -311,3 +311,70 @@ def test_stop_ends_a_connection_that_says_nothing() -> None:
     far.read()
     far.connection.stop()
     assert far.ended() is None
+
+
+class Pace:
+    """Notes what the reader asks about its rest, and rests as long as it is told to."""
+
+    def __init__(self, seconds: float) -> None:
+        self.asked: list[dict[str, bool]] = []
+        self._seconds = seconds
+
+    def rest(self, now: float, **state: bool) -> float:
+        self.asked.append(state)
+        return self._seconds
+
+
+def paced(far: Far, seconds: float = 0.0) -> Pace:
+    far.connection._pace = pace = Pace(seconds)  # type: ignore[assignment]
+    far.connection.may_rest = True
+    return pace
+
+
+def test_reader_does_not_rest_unless_it_may(far: Far) -> None:
+    pace = paced(far)
+    far.connection.may_rest = False
+    far.sock.sendall(wire.packet_in(bytes(60)))
+    assert eventually(lambda: far.packet_ins)
+    assert [] == pace.asked
+
+
+def test_reader_tells_packet_ins_from_all_else(far: Far) -> None:
+    pace = paced(far)
+    alone = {"packet_ins_only": True, "full": False, "asked": False}
+    far.sock.sendall(wire.packet_in(bytes(60)) * 3)
+    assert eventually(lambda: 3 == len(far.packet_ins) and pace.asked)
+    assert [alone] == pace.asked[:1]
+    pace.asked.clear()
+    update = wire.multipart(0xFFFF, UPDATE + bytes(8), 0)
+    for other in (update, wire.message(wire.ECHO_REQUEST, xid=5)):
+        far.sock.sendall(wire.packet_in(bytes(60)) + other)
+        assert eventually(lambda: pace.asked)
+        assert [{**alone, "packet_ins_only": False}] == pace.asked
+        pace.asked.clear()
+
+
+def test_reader_knows_that_somebody_waits_for_an_answer(far: Far) -> None:
+    pace = paced(far)
+    results = far.exchange(features_request(far))
+    _, first, _ = far.read()
+    _, barrier, _ = far.read()
+    far.sock.sendall(wire.packet_in(bytes(60)))
+    assert eventually(lambda: pace.asked)
+    assert [{"packet_ins_only": True, "full": False, "asked": True}] == pace.asked
+    far.sock.sendall(wire.multipart(METER_FEATURES, bytes(16), first))
+    far.sock.sendall(wire.message(wire.BARRIER_REPLY, xid=barrier))
+    assert 1 == len(far.waited(results))
+
+
+def test_what_comes_during_a_rest_is_taken_by_the_next_read(far: Far) -> None:
+    paced(far, 0.05)
+    reads: list[int] = []
+    far.connection._on_packet_ins = lambda found, now: reads.append(len(found))
+    message = wire.packet_in(bytes(60))
+    far.sock.sendall(message)
+    assert eventually(lambda: reads)
+    for _ in range(100):
+        far.sock.sendall(message)
+    assert eventually(lambda: 101 == sum(reads))
+    assert len(reads) < 20

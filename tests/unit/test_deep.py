@@ -287,6 +287,33 @@ def test_tcp_options_are_read_up_to_a_lie() -> None:
     assert TcpOptions(1460) == layer.options
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("0101 080a 00000005 00000006", TcpOptions(timestamps=TcpTimestamps(5, 6))),
+        ("0101 0809 00000005 00000006", None),
+        ("0101 0801 00000005 00000006", None),
+        (
+            "020405b4 0402 080a 00000005 00000006 00 030307",
+            TcpOptions(1460, True, None, TcpTimestamps(5, 6)),
+        ),
+        ("020405b4 0102 080a 00000005 00000006 01 030307", TcpOptions(1460)),
+        ("020405b4 0402 080b 00000005 00000006 01 030307", TcpOptions(1460, True, 7)),
+        (
+            "080a 00000005 00000006 030307 01 020405b4 0402",
+            TcpOptions(1460, True, 7, TcpTimestamps(5, 6)),
+        ),
+    ],
+)
+def test_tcp_options_of_usual_lengths_are_read_by_what_they_are(
+    options: str, expected: TcpOptions | None
+) -> None:
+    segment = tcp(1, 2, options=bytes.fromhex(options))
+    layer = decode(ethernet(0x0800, ipv4("10.0.0.1", "10.0.0.2", 6, segment)))[0].packet.tcp
+    assert layer is not None
+    assert expected == layer.options
+
+
 def test_later_fragment_has_no_ports() -> None:
     frame = ethernet(
         0x0800, ipv4("10.0.0.1", "10.0.0.2", 17, udp(1, 2), offset=3, identification=9)

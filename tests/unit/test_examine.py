@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ryu_droplog.config import loader
+from ryu_droplog.connections.socket_room import OFF, Room
 from ryu_droplog.doctor import page
 from ryu_droplog.doctor.checkup import Checkup, Database
 from ryu_droplog.doctor.examine import Additions, Explicit, Report, examine
@@ -325,10 +326,11 @@ def test_more_blind_tables_than_fit_are_counted() -> None:
 
 
 KEYS = {
-    "": "bridge well error pipeline owner running supports adds costs tables findings",
+    "": "bridge well error pipeline owner running supports socket_room adds costs tables findings",
     "owner": "pipeline sureness evidence",
     "supports": "openflow bundles flow_monitor meters version database protocols datapath offload"
     " dpdk controllers",
+    "socket_room": "state bytes missing why",
     "adds": "flows meters modified controller_rows",
     "tables": "table_id name state why priority explicit",
     "explicit": "flows logged packets",
@@ -338,11 +340,12 @@ KEYS = {
 
 
 def test_json_has_the_keys_that_are_documented() -> None:
-    told = json.loads(json.dumps(page.as_json(report())))
+    told = json.loads(json.dumps(page.as_json(report(socket_room=Room(OFF)))))
     parts = {
         "": told,
         "owner": told["owner"],
         "supports": told["supports"],
+        "socket_room": told["socket_room"],
         "adds": told["adds"],
         "tables": told["tables"][0],
         "explicit": told["tables"][0]["explicit"],

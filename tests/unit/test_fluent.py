@@ -80,10 +80,10 @@ def run(sink: Fluent, count: int = 3) -> None:
 
 
 def test_event_time_is_an_extension_with_nanoseconds() -> None:
-    data = fluent_protocol.event_time(1_700_000_000.25)
-    assert bytes.fromhex("d700 6553f100 0ee6b280") == data
-    assert msgpack.ExtType(0, data[2:]) == msgpack.unpackb(data)
-    assert bytes.fromhex("d700 00000000 00000000") == fluent_protocol.event_time(-5.0)
+    data = fluent_protocol.entry_head(1_700_000_000.25)
+    assert bytes.fromhex("92 d700 6553f100 0ee6b280") == data
+    assert msgpack.ExtType(0, data[3:]) == msgpack.unpackb(data[1:])
+    assert bytes.fromhex("92 d700 00000000 00000000") == fluent_protocol.entry_head(-5.0)
 
 
 @pytest.mark.parametrize(

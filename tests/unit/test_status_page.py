@@ -162,3 +162,31 @@ def test_books_that_balance_are_said_to_and_others_are_a_problem() -> None:
     told = answer(bridges=sources, unexplained={"br0": 0, "log": -2})
     assert ["log: the books do not balance, unexplained: 2 packets"] == problems(told)
     assert "unexplained: 0" not in as_text(told)
+
+
+def test_room_of_a_connection_is_told_below_its_bridge() -> None:
+    room = {"state": "enlarged", "bytes": 16_777_216, "missing": [], "why": None}
+    page = as_text(answer(bridges={"br0": bridge("connected", socket_room=room)}))
+    assert (
+        "  - br0: the room of the management socket is enlarged to 16777216 bytes, some 21845"
+        " short packets"
+    ) in page.splitlines()
+    assert [] == problems(answer(bridges={"br0": bridge("connected", socket_room=room)}))
+
+
+def test_what_the_switch_lost_itself_is_told_below_the_books() -> None:
+    lost = {"packet_in_overflow": 3, "rconn_overflow": 12}
+    switch = {"process": 9, "lost": lost, "new": lost, "seconds": 4.2, "error": None}
+    lines = as_text(answer(switches={"/run/openvswitch": switch})).splitlines()
+    assert (
+        "Open vSwitch in /run/openvswitch has lost PacketIns of all its bridges and controllers,"
+        " since it started, as of 4 s ago: 3 between its threads (packet_in_overflow), 12 because"
+        " a connection took them too slowly (rconn_overflow)"
+    ) == lines[-1]
+
+
+def test_switch_that_cannot_be_asked_says_why() -> None:
+    switch = {"process": None, "lost": None, "new": {}, "seconds": None, "error": "x: no answer"}
+    lines = as_text(answer(switches={"/r": switch})).splitlines()
+    assert "Open vSwitch in /r cannot be asked what it lost: x: no answer" == lines[-1]
+    assert [] == problems(answer(switches={"/r": switch}))

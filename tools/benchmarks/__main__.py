@@ -10,7 +10,7 @@ from pathlib import Path
 
 from private_ovs import CommandError, enter_private_namespaces
 
-from benchmarks import chain, encode, forward_files, live, memory, prune, receive, storm
+from benchmarks import chain, encode, forward_files, live, memory, prune, receive, room, storm
 from benchmarks.report import Report
 
 SECTIONS = (
@@ -21,13 +21,20 @@ SECTIONS = (
     "receive",
     "live",
     "storm",
+    "room",
     "memory",
     "idle",
 )
-INTO_RECEIVERS = ("forward_fluent", "forward_kafka", "forward_syslog", "forward_otlp")
+INTO_RECEIVERS = (
+    "forward_fluent",
+    "forward_kafka",
+    "forward_syslog",
+    "forward_otlp",
+    "forward_all",
+)
 ON_REQUEST = (*INTO_RECEIVERS, "fleet")
 """Sections that need the receivers of tools/prepare --test, and are measured only when named."""
-LIVE_SECONDS, STORM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 30.0
+LIVE_SECONDS, STORM_SECONDS, ROOM_SECONDS, IDLE_SECONDS = 5.0, 20.0, 10.0, 30.0
 QUICK_SECONDS = 3.0
 
 
@@ -55,6 +62,9 @@ def main() -> int:
             live.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "storm" in arguments.only:
             storm.run(report, quick, seconds or usual or STORM_SECONDS)
+        if "room" in arguments.only:
+            span = seconds or usual or ROOM_SECONDS
+            room.run(report, quick, span, arguments.rounds, arguments.beside)
         if "memory" in arguments.only:
             memory.run(report, quick)
         for name in INTO_RECEIVERS:
@@ -83,6 +93,9 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--only", type=_sections, default=SECTIONS, metavar="SECTION,...")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seconds", type=_seconds, default=None, metavar="N")
+    # For --against: how often `room` measures, and the tree beside which it does.
+    parser.add_argument("--rounds", type=int, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--beside", type=Path, default=None, help=argparse.SUPPRESS)
     return parser.parse_args(words)
 
 

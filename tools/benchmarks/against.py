@@ -24,6 +24,7 @@ from pathlib import Path
 from benchmarks.report import Figure, Report, progress
 
 SECTIONS = ("chain", "receive", "live")
+KNOWN = (*SECTIONS, "room")
 ROUNDS = 9
 SECONDS = 10.0
 """Of each run of receive and live; in short ones the program's start weighs too much."""
@@ -186,11 +187,41 @@ def _wholes(
     return cases, losses
 
 
+def _room(old: Tree, new: Tree, rounds: int, seconds: float, report: Report) -> bool:
+    """The older program on this tree's bed; False when this one is surely slower."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "figures.json")
+        command = ("-m", "benchmarks", "--only", "room", "--rounds", str(rounds))
+        subprocess.run(
+            (new.python, *command, "--seconds", str(seconds), "--beside", str(old.folder))
+            + ("--json", str(path)),
+            cwd=new.folder,
+            env=new.environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        told = json.loads(path.read_text())
+    section = report.section("room", f"the management socket: this tree, and {old.name}")
+    for one in told["figures"]:
+        name = one["figure"].replace(" ", "_")
+        spread = (one["low"], one["high"], tuple(one["rounds"]))
+        section.add(one["case"], **{name: Figure(one["value"], one["unit"], *spread)})
+    for note in told["notes"]["room"]:
+        section.note(note)
+    ratio = section.rows["enlarged"]["ratio"]
+    return not (ratio.value > WORST and interval(ratio.rounds)[0] > WORST)
+
+
 def run(old: Tree, new: Tree, arguments: argparse.Namespace, report: Report) -> bool:
     """Measure; False when the new tree is surely slower than it may be."""
-    section = report.section("against", f"processor time for each drop: this tree, and {old.name}")
     good = True
-    for name in arguments.only:
+    if "room" in arguments.only:
+        good = _room(old, new, arguments.rounds, arguments.seconds, report)
+    others = [name for name in arguments.only if name != "room"]
+    if not others:
+        return good
+    section = report.section("against", f"processor time for each drop: this tree, and {old.name}")
+    for name in others:
         losses: dict[str, tuple[list[int], list[int]]] = {}
         if name == "chain":
             cases = _chains(old, new, arguments.rounds)
@@ -251,9 +282,9 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 def _sections(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
-        if name not in SECTIONS:
+        if name not in KNOWN:
             raise argparse.ArgumentTypeError(
-                f"got {name!r}, expected some of {', '.join(SECTIONS)} with commas between"
+                f"got {name!r}, expected some of {', '.join(KNOWN)} with commas between"
             )
     return names
 

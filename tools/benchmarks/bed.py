@@ -7,10 +7,11 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from private_ovs import CommandError, PrivateSwitch, in_netns, run, stop_process
 
@@ -30,13 +31,15 @@ SETTLE_TIME = 0.5
 COVERAGE_TIME = 1.2
 """Seconds after which the switch has summed up its coverage counters."""
 
+SCRIPTS = Path(sys.executable).parent
+"""The folder of this tree's commands."""
+
 APPLICATION_PORT = 6654
 """Where the usual application listens, in the private network namespace."""
 _OURS = f"cookie={cookie.FAMILY:#x}/{cookie.FAMILY_MASK:#x}"
 _PACKETS = re.compile(r"n_packets=(\d+)")
 _BAND = re.compile(r"^\s*0:\s*packet_count:(\d+)", re.MULTILINE)
 _OVERFLOW = re.compile(r"^rconn_overflow\s.*total: (\d+)", re.MULTILINE)
-_BIN = Path(sys.executable).parent
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,17 @@ class Bed:
 
     # The program, and what it is compared with
 
-    def config(self, connect: str | None, meter: str | None, bridges: Sequence[str]) -> Path:
-        """Write a droplog.yaml; `connect` and `meter` as they stand there, None: the default."""
+    def config(
+        self,
+        connect: str | None,
+        meter: str | None,
+        bridges: Sequence[str],
+        keys: Mapping[str, object] = MappingProxyType({}),
+    ) -> Path:
+        """Write a droplog.yaml; `connect` and `meter` as they stand there, None: the default.
+
+        `keys` are others at its top.
+        """
         path = self.switch.folder / "droplog.yaml"
         data = {
             "drop_log_config": {"opflex_redirect_drop_logs": self.log.name},
@@ -85,6 +97,7 @@ class Bed:
             "run_directory": str(self.switch.folder / "droplog"),
             "bridges": [{"name": name, "connect": connect} for name in bridges],
             "meter": {"rate": 1_000_000, "burst": 1_000_000} if meter is None else {},
+            **keys,
         }
         path.write_text(json.dumps(data))  # which is YAML, too
         return path
@@ -92,7 +105,7 @@ class Bed:
     def knows(self, connect: str) -> bool:
         """Whether the program knows this way of connecting."""
         config = self.config(connect, None, [BRIDGE])
-        command = (str(_BIN / "ryu-droplog"), "check-config", str(config))
+        command = (str(SCRIPTS / "ryu-droplog"), "check-config", str(config))
         return subprocess.run(command, env=self.switch.env, capture_output=True).returncode == 0
 
     @contextmanager
@@ -101,22 +114,26 @@ class Bed:
         connect: str | None = None,
         meter: str | None = None,
         bridges: Sequence[str] = (BRIDGE,),
+        keys: Mapping[str, object] = MappingProxyType({}),
+        scripts: Path = SCRIPTS,
     ) -> Iterator[int]:
         """Run `ryu-droplog run` until the end of the block; gives its process id.
 
-        `meter`: None is out of the way, "default" the program's own. Raises CommandError when the
-        program does not get its flows onto the bridges.
+        `meter`: None is out of the way, "default" the program's own. `keys` are others of the
+        configuration, `scripts` the folder with the command. Raises CommandError when the program
+        does not get its flows onto the bridges.
         """
-        config = self.config(connect, meter, bridges)
-        command = (str(_BIN / "ryu-droplog"), "run", "--config", str(config))
-        with self._running(command, {}) as process:
+        config = self.config(connect, meter, bridges, keys)
+        command = (str(scripts / "ryu-droplog"), "run", "--config", str(config))
+        # Of another tree, it must not find the packages of this one.
+        with self._running(command, {"PYTHONPATH": ""}) as process:
             self._wait(process, lambda: all(self.count(name) is not None for name in bridges))
             yield process.pid
 
     @contextmanager
     def usual_application(self) -> Iterator[int]:
         """Run the usual kind of OS-Ken application as the bridge's controller; gives its pid."""
-        manager = (str(_BIN / "osken-manager"), "--ofp-listen-host", "127.0.0.1")
+        manager = (str(SCRIPTS / "osken-manager"), "--ofp-listen-host", "127.0.0.1")
         port = ("--ofp-tcp-listen-port", str(APPLICATION_PORT))
         env = {"PYTHONPATH": str(Path(__file__).parent.parent), "BENCH_LINES": str(self.log)}
         with self._running((*manager, *port, "benchmarks.usual_app"), env) as process:

@@ -40,8 +40,13 @@ _TIME = re.compile(r"^\[[^]]*\] ")
 
 def packet_ins(kind: str, variety: int = frames.VARIETY) -> list[bytes]:
     """PacketIns of a kind, as a flow of ours in the benchmark's table sends them."""
+    return reported(frames.of_kind(kind, variety))
+
+
+def reported(dropped: Sequence[bytes]) -> list[bytes]:
+    """PacketIns with these frames, as a flow of ours in the benchmark's table sends them."""
     ours = cookie.Cookie(True, GENERATION, TABLE).pack()
-    return [frames.packet_in(frame, ours, TABLE) for frame in frames.of_kind(kind, variety)]
+    return [frames.packet_in(frame, ours, TABLE) for frame in dropped]
 
 
 def batches(messages: list[bytes], count: int) -> list[list[bytes]]:

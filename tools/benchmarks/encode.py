@@ -22,6 +22,7 @@ from ryu_droplog.sinks.text import File
 
 DROPS = 6_400
 ROUNDS = 7
+NEW = "every flow new"
 FILE = "file"
 """The sink `file` in `opflex`: what all others are compared with."""
 
@@ -52,14 +53,17 @@ def run(report: Report, quick: bool) -> None:
     """Measure every encoding for every kind of packet."""
     section = report.section("encode", "encodings: PacketIn to written line, processor time")
     for kind in ["TCP", "mixed"] if quick else [*frames.KINDS, "mixed"]:
-        _measure(section, kind, 3 if quick else ROUNDS)
+        dropped = frames.traffic(kind, DROPS)
+        _measure(section, kind, dropped, 3 if quick else ROUNDS)
+    _measure(section, NEW, frames.distinct(DROPS, 1), 3 if quick else ROUNDS)
     section.note(
-        f"each ratio is to the sink file in opflex, in neighbouring rounds; {FILE} writes text"
+        f"each ratio is to the sink file in opflex, in neighbouring rounds; {FILE} writes text;"
+        f" packets of {frames.VARIETY} flows, in {NEW} each is the only one of its flow"
     )
 
 
-def _measure(section: Section, kind: str, rounds: int) -> None:
-    work = chain.batches(chain.packet_ins(kind), DROPS)
+def _measure(section: Section, kind: str, dropped: Sequence[bytes], rounds: int) -> None:
+    work = chain.batches(chain.reported(dropped), DROPS)
     names = [FILE, *ENCODERS.names()]
     took: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds + 1):

@@ -63,7 +63,7 @@ def run(report: Report, quick: bool) -> None:
 
 
 def _measure(section: Section, kind: str, rounds: int) -> None:
-    work = chain.batches(chain.packet_ins(kind, frames.VARIETY), DROPS)
+    work = chain.batches(chain.reported(frames.traffic(kind, DROPS)), DROPS)
     took: dict[str, list[float]] = {name: [] for name in SINKS}
     with socket(AF_INET, SOCK_DGRAM) as collector:
         collector.bind(("127.0.0.1", 0))

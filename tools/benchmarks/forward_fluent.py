@@ -43,6 +43,8 @@ while True:
 """
 """A receiver that keeps nothing: with it the sink itself is the limit."""
 ALONE, BESIDE = "file in opflex alone", "file in opflex beside fluent in ecs"
+OTHER_FLOWS = {2_000: "2,000 flows", 0: "every flow new"}
+"""So many flows, where there are not 256."""
 
 
 def run(report: Report, quick: bool) -> None:
@@ -80,6 +82,18 @@ def run(report: Report, quick: bool) -> None:
             quick,
             ALONE,
         )
+        for flows, name in OTHER_FLOWS.items():
+            alone = f"{ALONE}, {name}"
+            measure(
+                section,
+                {
+                    f"{BESIDE}, {name}": lambda work: through(work, _file(), into(hollow)),
+                    alone: lambda work: through(work, _file()),
+                },
+                quick,
+                alone,
+                flows,
+            )
     section.note(
         "the server alone: messages made before, each acknowledged; all others from the bytes of a"
         " PacketIn on, in ecs; processor: of this program, a drop; ratio: to the file alone"

@@ -107,6 +107,37 @@ def of_kind(kind: str, variety: int = VARIETY) -> list[bytes]:
     return [KINDS[kind](number) for number in range(variety)]
 
 
+def traffic(kind: str, count: int, flows: int = VARIETY, seed: int = 1) -> list[bytes]:
+    """Packets of so many flows of a kind, as `of_kind`; the flows take turns at random.
+
+    In each packet differs what differs between packets of a flow: IP identification, sequence
+    numbers, timestamps, windows, checksums, payload.
+    """
+    random = Random(seed)
+    first = of_kind(kind, flows)
+    return [_again(first[random.randrange(flows)], random) for _ in range(count)]
+
+
+def _again(frame: bytes, random: Random) -> bytes:
+    """Another packet of the same flow."""
+    ethertype, start = int.from_bytes(frame[12:14], "big"), 14
+    if ethertype == _VLAN:
+        ethertype, start = int.from_bytes(frame[16:18], "big"), 18
+    changed = bytearray(frame)
+    if ethertype == _ARP:
+        return frame
+    if ethertype == _IPV4:
+        changed[start + 4 : start + 6] = random.randbytes(2)
+        changed[start + 10 : start + 12] = random.randbytes(2)
+        protocol, behind = frame[start + 9], start + 20
+    else:
+        protocol, behind = frame[start + 6], start + 40
+    fields = {_TCP: ((4, 4), (8, 4), (14, 4), (28, 8)), _UDP: ((6, 4),), _ICMP: ((2, 2), (6, 2))}
+    for offset, size in fields[protocol]:
+        changed[behind + offset : behind + offset + size] = random.randbytes(size)
+    return bytes(changed)
+
+
 def _scatter(frame: bytes, random: Random) -> bytes:
     """The frame with other MACs (of unicast, as most are), IP addresses and ports."""
     ethertype = int.from_bytes(frame[12:14], "big")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import chain
+from benchmarks import chain, frames
 from benchmarks.report import Figure, Section
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.model.accounting import SourceBooks
@@ -68,10 +68,20 @@ def through(work: Work, *sinks: Sink) -> tuple[float, float]:
     return took
 
 
-def measure(section: Section, ways: Mapping[str, Way], quick: bool, beside: str = "") -> None:
-    """A row for each way, one round of each after the other; with its ratio to `beside`."""
+def measure(
+    section: Section,
+    ways: Mapping[str, Way],
+    quick: bool,
+    beside: str = "",
+    flows: int = frames.VARIETY,
+) -> None:
+    """A row for each way, one round of each after the other; with its ratio to `beside`.
+
+    Packets of so many flows of all kinds (see `frames.traffic`); 0: each is alone in its flow.
+    """
     count, rounds = (QUICK_DROPS, 1) if quick else (DROPS, ROUNDS)
-    work = chain.batches(chain.packet_ins("mixed"), count)
+    dropped = frames.traffic("mixed", count, flows) if flows else frames.distinct(count, 1)
+    work = chain.batches(chain.reported(dropped), count)
     rates: dict[str, list[float]] = {name: [] for name in ways}
     costs: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):

@@ -46,11 +46,17 @@ _GRE_LENGTH, _GRE_PART = 4, 4
 _VXLAN_PORTS = frozenset((4789, 8472))
 _VXLAN_LENGTH = 8
 _VXLAN_HAS_VNI = 0x08
-_DNS_PORTS = frozenset((53, headers.MDNS_PORT))
+DNS_PORTS = frozenset((53, headers.MDNS_PORT))
 _DHCP4_PORTS = frozenset((67, 68))
 _DHCP6_PORTS = frozenset((546, 547))
+PAYLOAD_PORTS = _VXLAN_PORTS | {headers.GENEVE_PORT} | DNS_PORTS | _DHCP4_PORTS | _DHCP6_PORTS
+"""Ports of UDP whose payload is looked into."""
 
 _MSS, _WINDOW_SCALE, _SACK_PERMITTED, _TIMESTAMPS = 2, 3, 4, 8
+# What nearly all senders begin a connection with (MSS, SACK permitted, timestamps, no operation,
+# window scale), and send in it (twice no operation, timestamps): read at once.
+_SYN_OPTIONS, _SYN_KINDS = Struct("!HHHHIIBHB"), (0x0204, 0x0402, 0x080A, 0x01, 0x0303)
+_DATA_OPTIONS, _DATA_KINDS = Struct("!III"), 0x0101080A
 _FLAGS = tuple(
     tuple(
         name
@@ -88,6 +94,16 @@ def tcp(walk: Walk, frame: bytes, start: int, end: int) -> int:
 
 def _tcp_options(frame: bytes, start: int, end: int) -> TcpOptions | None:
     """The options that are known and whole, RFC 9293 section 3.2; None: there are none."""
+    if end - start == _SYN_OPTIONS.size:
+        sizes, mss, sack, stamps, value, echo, no_operation, scales, scale = (
+            _SYN_OPTIONS.unpack_from(frame, start)
+        )
+        if (sizes, sack, stamps, no_operation, scales) == _SYN_KINDS:
+            return TcpOptions(mss, True, scale, TcpTimestamps(value, echo))
+    elif end - start == _DATA_OPTIONS.size:
+        stamps, value, echo = _DATA_OPTIONS.unpack_from(frame, start)
+        if stamps == _DATA_KINDS:
+            return TcpOptions(timestamps=TcpTimestamps(value, echo))
     options = TcpOptions()
     some = False
     while start < end:
@@ -136,7 +152,7 @@ def udp(walk: Walk, frame: bytes, start: int, end: int) -> int:
         return _vxlan(walk, frame, payload, end)
     if destination == headers.GENEVE_PORT:
         return _geneve(walk, frame, payload, end)
-    if destination in _DNS_PORTS or source in _DNS_PORTS:
+    if destination in DNS_PORTS or source in DNS_PORTS:
         packet.dns = dns.read(frame[payload:end])
     elif destination in _DHCP4_PORTS:
         packet.dhcp = dhcp.version_4(frame[payload:end])

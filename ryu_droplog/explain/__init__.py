@@ -1,0 +1,1 @@
+"""Why one packet was dropped, and what would let it through."""
