@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ __all__ = [
 ]
 
 DATAPATH = os.environ.get("RYU_DROPLOG_DATAPATH", "netdev")
-"""The datapath_type of bridges, as in ovs-vswitchd.conf.db(5): `netdev`, or `system`, the kernel's."""
+"""The datapath_type of bridges (ovs-vswitchd.conf.db(5)): `netdev`, or `system`, the kernel's."""
 KERNEL = DATAPATH == "system"
 """Whether bridges have the kernel's datapath."""
 LOG_TAIL = 40
@@ -240,9 +241,10 @@ class PrivateSwitch:
         """
         options = ("--system-id=random", "--no-mlockall", "--no-monitor")
         try:
-            run(ovs_ctl, *options, "restart", env=self.env, timeout=60 * SLOWNESS)
+            # It waits until the processes are gone, and children go when their parent has waited.
             for process in self._daemons.values():
-                process.wait()
+                threading.Thread(target=process.wait, daemon=True).start()
+            run(ovs_ctl, *options, "restart", env=self.env, timeout=60 * SLOWNESS)
             yield
         finally:
             run(ovs_ctl, "stop", env=self.env, timeout=60 * SLOWNESS)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from namespaces import run
-from private_ovs import PrivateSwitch, send_frame
+from private_ovs import PrivateSwitch, in_netns, run, send_frame
 
 from . import books
 from .books import File, held_back, settled
@@ -26,7 +25,8 @@ from .program import (
 pytestmark = [pytest.mark.ovs, pytest.mark.kernel_switch]
 
 BRIDGE = "br-kernel"
-CONFIG = f"bridges: [{{name: {BRIDGE}}}]\nmeter: {{rate: 20, burst: 20}}"
+BRIDGES = f"bridges: [{{name: {BRIDGE}}}]"
+CONFIG = f"{BRIDGES}\nmeter: {{rate: 20, burst: 20}}"
 FLOWS = (
     "table=0,priority=5,arp,actions=NORMAL",
     "table=0,priority=4,tcp,tp_dst=80,actions=goto_table:1",
@@ -36,6 +36,14 @@ WATCHED = [0, 1]
 OVS_CTL = "/usr/share/openvswitch/scripts/ovs-ctl"
 STORM, RATE = 1500, 300
 """Frames of a storm, and how many a second: what an emulated machine carries."""
+SEGMENTS = 10
+"""Datagrams that a guest hands over to its interface as one."""
+SEND_SEGMENTS = f"""
+import socket
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.setsockopt(socket.IPPROTO_UDP, 103, 1000)  # UDP_SEGMENT, linux/udp.h
+sender.sendto(bytes({SEGMENTS} * 1000), ("10.9.0.2", 53))
+"""
 
 _PACKETS = re.compile(r"\bpackets:(\d+)")
 _METERED = re.compile(r"\bmeter\(\d+\),userspace\(pid=\d+,controller\(reason=0,")
@@ -44,20 +52,17 @@ _METERED = re.compile(r"\bmeter\(\d+\),userspace\(pid=\d+,controller\(reason=0,"
 @pytest.fixture(scope="module")
 def switch() -> Iterator[PrivateSwitch]:
     with PrivateSwitch(kernel=True) as started:
+        started.add_bridge(BRIDGE, datapath="system")
+        started.guest("one", BRIDGE, "10.9.0.1/24")
         yield started
 
 
 @pytest.fixture
 def bridge(switch: PrivateSwitch) -> Iterator[str]:
     """A bridge of the kernel's datapath with a guest `one`, whose tables 0 and 1 lose packets."""
-    switch.add_bridge(BRIDGE, datapath="system")
-    if not Path("/sys/class/net/one").exists():
-        switch.guest("one", BRIDGE)
-    else:
-        switch.add_port(BRIDGE, "one")
     add_flows(switch, BRIDGE, *FLOWS)
     yield BRIDGE
-    switch.vsctl("del-br", BRIDGE)
+    switch.ofctl("del-flows", BRIDGE)
 
 
 def dropped_by(flow: str) -> int:
@@ -103,9 +108,9 @@ def test_restart_by_ovs_ctl_keeps_the_owners_flows_and_ours_come_again(
         assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
         before = our_flows(switch, bridge)
         with switch.restarted_by(OVS_CTL):
-            assert 2 == eventually(2, lambda: program.times("watching"))
+            assert 2 == eventually(2, lambda: program.times("connected to"))
             assert before == eventually(before, lambda: our_flows(switch, bridge))
-            assert WATCHED == our_meters(switch, bridge)
+            assert WATCHED == eventually(WATCHED, lambda: our_meters(switch, bridge))
             assert theirs == foreign_flows(switch, bridge)
             send_frame("one", "eth0", syn())
             assert 1 == eventually(1, lambda: len(program.lines()))
@@ -135,4 +140,24 @@ def test_drops_while_ovs_vswitchd_is_dead_are_counted_by_the_kernel_alone(
         send_frame("one", "eth0", syn())
         assert 6 == eventually(6, lambda: books.total(program, bridge)["dropped"])
         assert 6 == eventually(6, lambda: len(program.lines()))
+        assert 0 == program.end()
+
+
+def test_segments_that_a_guest_leaves_to_its_interface_are_a_line_each(
+    switch: PrivateSwitch, bridge: str
+) -> None:
+    """The kernel's flow counts the packet that they still are; the program what it got."""
+    inside = in_netns("one", "ip", "neigh", "replace", "10.9.0.2", "dev", "eth0")
+    run(*inside, "lladdr", "02:00:00:00:00:02")
+    run(*in_netns("one", "ethtool", "-K", "eth0", "tx", "on", "tx-udp-segmentation", "on"))
+    with Program(switch, BRIDGES) as program:
+        assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
+        for packets in (1, 2, 3):
+            run(*in_netns("one", sys.executable, "-I", "-S", "-c", SEND_SEGMENTS))
+            lines = packets * SEGMENTS
+            assert lines == eventually(lines, lambda: len(program.lines()))
+        # The first had no flow in the kernel yet, and went through ovs-vswitchd in segments.
+        assert SEGMENTS + 2 == settled(switch, bridge)
+        book = books.total(program, bridge)
+        assert (lines, lines, 0) == (book["dropped"], book["logged"], book["lost_in_switch"])
         assert 0 == program.end()
