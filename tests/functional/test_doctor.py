@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from private_ovs import DATAPATH, PrivateSwitch
+from private_ovs import DATAPATH, SLOWNESS, PrivateSwitch
 
 from .held_line import HeldLine
 from .program import BIN, Program, add_flows, eventually, our_flows
@@ -42,7 +42,8 @@ def doctor(
     file = switch.folder / "doctor.yaml"
     file.write_text(config.replace("{folder}", str(switch.folder)))
     command = (str(BIN / "ryu-droplog"), "doctor", "--config", str(file), *arguments)
-    return subprocess.run(command, env=switch.env, capture_output=True, text=True, timeout=30)
+    patience = 30 * SLOWNESS
+    return subprocess.run(command, env=switch.env, capture_output=True, text=True, timeout=patience)
 
 
 def report(switch: PrivateSwitch, config: str = CONFIG) -> dict[str, Any]:

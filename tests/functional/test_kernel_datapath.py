@@ -99,6 +99,29 @@ def test_storm_is_rate_limited_in_the_kernel_and_the_books_balance_to_the_packet
     assert not our_meters(switch, bridge)
 
 
+def test_owner_who_takes_the_places_of_our_flows_has_them(
+    switch: PrivateSwitch, bridge: str
+) -> None:
+    """One replaces our table-miss flow, one overlaps with our flow above a drop."""
+    theirs = ("table=0,priority=0,actions=NORMAL", "table=1,priority=1,tcp,actions=NORMAL")
+    with Program(switch, CONFIG) as program:
+        assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
+        add_flows(switch, bridge, *theirs)
+        assert [] == eventually([], lambda: our_flows(switch, bridge))
+        with_theirs = foreign_flows(switch, bridge)
+        assert len(FLOWS) + len(theirs) == len(with_theirs)
+        send_frame("one", "eth0", syn())
+        for flow in theirs:
+            place = flow.rpartition(",")[0]
+            switch.ofctl("--strict", "del-flows", bridge, place)
+        assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
+        assert [] == program.lines()
+        send_frame("one", "eth0", syn())
+        assert 1 == eventually(1, lambda: len(program.lines()))
+        assert 0 == program.end()
+    assert len(FLOWS) == len(switch.flows(bridge))
+
+
 def test_restart_by_ovs_ctl_keeps_the_owners_flows_and_ours_come_again(
     switch: PrivateSwitch, bridge: str
 ) -> None:

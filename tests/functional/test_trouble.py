@@ -194,7 +194,6 @@ def test_standard_files_that_are_closed_leave_the_switch_and_the_clean_up_alone(
     assert not left
 
 
-@pytest.mark.datapath
 def test_flow_of_ours_changed_by_its_neighbour_is_taken_away_and_comes_back(
     switch: PrivateSwitch, bridge: str
 ) -> None:
