@@ -93,6 +93,8 @@ def _values(settings: Settings, receivers: Sequence[str]) -> Iterator[tuple[str,
     yield "socket_room", _Value(f"{settings.socket_room} bytes", settings.socket_room > 0)
     for key in ("rate", "burst", "required"):
         yield f"meter.{key}", _Value(show(getattr(settings.meter, key)))
+    for key in ("enable", "per_table", "per_bridge"):
+        yield f"storm.{key}", _Value(show(getattr(settings.storm, key)))
     for key in ("duration", "renew"):
         yield f"lease.{key}", _Value(show(getattr(settings.lease, key)))
     yield "throttle", _Value(_throttle(settings.throttle))

@@ -14,6 +14,7 @@ from ryu_droplog.config.settings import (
     ExplicitDrops,
     Opflex,
     Settings,
+    Storm,
 )
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.pipelines.loader import Pipeline
@@ -52,6 +53,7 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
             "without meters",
             "no flow is added" if meter.required else "flows are added all the same",
         ),
+        ("in a storm", _storm(settings.storm)),
         ("lease", f"{lease.duration} s, renewed every {lease.renew} s"),
         ("repeats", _throttle(settings.throttle)),
         (
@@ -125,6 +127,15 @@ def _opflex(opflex: Opflex) -> str:
     control = f"control files in {directory}" if directory else "no control files"
     tenants = f"; tenants in the line, {len(opflex.tenants)} known" if opflex.print_tenant else ""
     return f"{control}; names of policies in {opflex.ids_directory}{tenants}"
+
+
+def _storm(storm: Storm) -> str:
+    if not storm.enable:
+        return "no flow of packets steps aside"
+    return (
+        f"the loudest flows of packets step aside, {storm.per_table} a table and"
+        f" {storm.per_bridge} a bridge at most"
+    )
 
 
 def _throttle(throttle: Deduplication | None) -> str:

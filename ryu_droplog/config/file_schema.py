@@ -23,6 +23,7 @@ from ryu_droplog.config.settings import (
     is_bridge_name,
 )
 from ryu_droplog.config.sink_spec import QueueSpec
+from ryu_droplog.config.storm_settings import StormKeys
 from ryu_droplog.pipelines.file_schema import LAST_TABLE, PipelineName, Prefix
 from ryu_droplog.pipelines.loader import AUTO
 from ryu_droplog.schema.convert import STRICT
@@ -371,6 +372,10 @@ class ConfigurationFile(BaseModel):
     )
     meter: MeterKeys | None = Field(
         default=None, description="holds back a flood of drops, one meter for each table"
+    )
+    storm: StormKeys | None = Field(
+        default=None,
+        description="what is done about loud flows of packets while a meter drops",
     )
     lease: LeaseKeys | None = Field(
         default=None, description="how long the flows outlive the program"

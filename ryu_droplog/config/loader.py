@@ -42,8 +42,10 @@ from ryu_droplog.config.settings import (
     Meter,
     Opflex,
     Settings,
+    Storm,
 )
 from ryu_droplog.config.sink_settings import sinks_of
+from ryu_droplog.config.storm_settings import StormKeys
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.schema import text_file
@@ -129,6 +131,7 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         arrivals=arrivals,
         meter=_meter(file.meter or MeterKeys(), document),
         lease=_lease(file.lease or LeaseKeys(), document),
+        storm=Storm(**dict(file.storm or StormKeys())),
         throttle=Deduplication(throttle.window, throttle.entries) if throttle else None,
         socket_room=file.socket_room,
         report_interval=(file.books or BooksKeys()).interval,

@@ -42,6 +42,16 @@ class Meter(Struct, frozen=True):
     """False: on a switch without meters, add the flows without."""
 
 
+class Storm(Struct, frozen=True):
+    """How many loud flows of packets step aside while a meter drops."""
+
+    enable: bool = True
+    per_table: int = 16
+    """Summary flows that a table may have, 1 to 1024."""
+    per_bridge: int = 256
+    """Summary flows that a bridge may have, 1 to 65536."""
+
+
 class Lease(Struct, frozen=True):
     """How long the flows outlive the program."""
 
@@ -168,6 +178,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     arrivals: Arrivals = Arrivals()
     meter: Meter
     lease: Lease
+    storm: Storm = Storm()
     throttle: Deduplication | None = None
     """None: repeats are not folded."""
     socket_room: int = SOCKET_ROOM

@@ -161,7 +161,7 @@ class _Tables:
             parts = cookie.unpack(flow.cookie)
             if parts is not None and not parts.slot:
                 self._watched.add(flow.table_id)
-            else:
+            elif not flow.effect.marked:
                 self._logged_tables.add(flow.table_id)
         elif tells(flow):
             self._logged_tables.add(flow.table_id)

@@ -2,8 +2,8 @@
 
 The unit is packets; a record that stands for n repeats counts n. For each table of a source:
 
-    counted = rate-limited by the meter + lost in the switch + received
-    received = failed + filtered + deduplicated, in windows still open + handed on
+    counted = rate-limited by the meter + lost in the switch + received + summarised
+    received + summarised = failed + filtered + in windows that are still open + handed on
 
 and for each source, where what cannot be read is of no table:
 
@@ -38,13 +38,19 @@ class TableBook:
     """The drops of one table up to the sinks, in packets, since the program started."""
 
     counted: int = 0
-    """By our flow in that table: over restarts of the switch, and over adding the flow again."""
+    """By our flow in that table: over restarts of the switch, and over adding the flow again.
+    What its summary flows have counted is `summarised` and `credited`."""
     metered: int = 0
     """Rate-limited: held back by the table's meter."""
     explicit: int = 0
     """Dropped by flows of the owner's and seen in their counters only; no part of `counted`."""
     received: int = 0
     """Read from a PacketIn or datagram."""
+    summarised: int = 0
+    """Counted by the switch at summary flows in that table, which send nothing."""
+    credited: int = 0
+    """Counted by the switch at summary flows, though other flows of ours had taken the packets:
+    they are among those that were rate-limited or received."""
     failed: int = 0
     """Lost by a mistake in this program, before the sinks."""
     filtered: int = 0
@@ -69,6 +75,8 @@ class SinkBook:
     """Written; where the receiver acknowledges, acknowledged."""
     repeats: int = 0
     """Of those written, how many are only a number at the end of a repeated drop's line."""
+    summarised: int = 0
+    """Of those written, how many are a number that the switch counted."""
 
     @property
     def ended(self) -> int:
@@ -161,7 +169,14 @@ class SourceReading(NamedTuple):
         ended = self.refused + self.waiting + self.unrecognised + self.malformed + self.failed
         missing = abs(self.arrived - ended - sum(t.received for t in self.tables.values()))
         return missing + sum(
-            abs(t.received - t.failed - t.filtered - self.deduplicated[number] - t.handed_on)
+            abs(
+                t.received
+                + t.summarised
+                - t.failed
+                - t.filtered
+                - self.deduplicated[number]
+                - t.handed_on
+            )
             for number, t in self.tables.items()
         )
 
@@ -178,9 +193,11 @@ class SourceReading(NamedTuple):
         for number, table in self.tables.items():
             in_windows = self.deduplicated[number]
             right = table.failed + table.filtered + in_windows + table.handed_on
-            if table.received != right:
+            if table.received + table.summarised != right:
+                summarised = f" + {table.summarised} summarised" if table.summarised else ""
                 yield (
-                    f"{self.names[number]}: {table.received} received, but {table.failed} failed"
+                    f"{self.names[number]}: {table.received} received{summarised},"
+                    f" but {table.failed} failed"
                     f" + {table.filtered} filtered + {in_windows} deduplicated"
                     f" + {table.handed_on} handed on are {right}"
                 )

@@ -8,8 +8,9 @@
 D is the table-drop bit that operators of the OpFlex agent look for (`ovs-ofctl dump-flows br-int
 cookie=0x4000000000000000/0x4000000000000000`). On a bridge that the agent itself manages it stays
 0, because there that bit marks the agent's own flows. Slot 0 is the flow that sees what the table
-misses; the others are above an explicit drop each. A generation is one run of the program (its
-upper 16 bits) and one addition of a flow to the slot (its lower 8).
+misses; those up to `CAPTURE_SLOT_MAX` are above an explicit drop each; the others are summary
+flows, which drop the packets of one signature without telling. A generation is one run of the
+program (its upper 16 bits) and one addition of a flow to the slot (its lower 8).
 """
 
 from __future__ import annotations
@@ -21,10 +22,15 @@ TABLE_DROP = 1 << 62
 """Bit 62, the OpFlex agent's table-drop cookie (opflex-agent, lib/include FlowConstants)."""
 SIGNATURE = 0xD407
 """What tells our flows from everyone else's; also our controller id (NXT_SET_CONTROLLER_ID)."""
+NOTE = SIGNATURE.to_bytes(2, "big") + b"drop"
+"""What a summary flow holds in its only action (NXAST_NOTE), and so is known for ours by."""
 GENERATION_MAX = (1 << 24) - 1
 ADDITION_MASK = 0xFF
 """The low bits of a generation: how often a flow was added to the slot in this run, modulo 256."""
 SLOT_MAX = (1 << 14) - 1
+SUMMARY_SLOT = SLOT_MAX + 1 - (1 << 10)
+"""The first slot of summary flows; all that follow are theirs, too."""
+CAPTURE_SLOT_MAX = SUMMARY_SLOT - 1
 ALL_BITS = (1 << 64) - 1
 
 _SIGNATURE_SHIFT = 32
@@ -35,7 +41,7 @@ FAMILY_MASK = 1 << 63 | 0xFFFF << _SIGNATURE_SHIFT
 """Every bit but D, slot, generation and table: `cookie & FAMILY_MASK == FAMILY` in all of ours.
 
 One cookie of 131,072 that others make at random has this too; a flow of ours is known by the
-controller id in its action besides.
+controller id or the note in its action besides.
 """
 
 
@@ -80,6 +86,12 @@ def run_of(cookie: int) -> int | None:
 def generation_text(run: int) -> str:
     """A run as messages name it: its generation, as it stands in the cookies of its flows."""
     return f"generation {run:#08x}"
+
+
+def is_summary(cookie: int) -> bool:
+    """Whether a 64-bit cookie is one of ours, and a summary flow's."""
+    parts = unpack(cookie)
+    return parts is not None and parts.slot >= SUMMARY_SLOT
 
 
 def of_run(cookie: int, generation: int) -> bool:

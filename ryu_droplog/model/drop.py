@@ -129,6 +129,9 @@ class Drop(Struct, gc=False):
     """How many more like it came within the window of deduplication; 0: it stands for itself."""
     first_time: float = 0.0
     """`time` of the first that a repeated one stands for; 0 where it stands for itself."""
+    summarised: bool = False
+    """Whether it stands for packets that the switch counted and did not send: `repeated` of them,
+    this one not among them."""
 
 
 Explain = Callable[[Drop], Mapping[str, "str | int"]]

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from ryu_droplog.model import cookie
 from ryu_droplog.model.errors import SwitchError
+from ryu_droplog.openflow.note import NOTE_INSTRUCTIONS
 
 # ofp_flow_stats: length, table_id, pad, duration (s, ns), priority, idle and hard timeout, flags,
 # pad, cookie, packet and byte count. The match follows, then the instructions.
@@ -102,6 +103,8 @@ class Effect:
     """Controller ids that its controller actions name (NXAST_CONTROLLER2)."""
     meter_ids: list[int] = field(default_factory=list)
     """Meters that its controller actions name."""
+    marked: bool = False
+    """True when all that it does is to hold our note, as a summary flow of this program does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +281,7 @@ def _blocks(body: bytes, header: Struct, shortest: int) -> Iterator[tuple[int, b
 
 def effect_of(instructions: bytes) -> Effect:
     """Read the instructions of a flow; raises SwitchError when a length contradicts the bytes."""
-    effect = Effect()
+    effect = Effect(marked=instructions == NOTE_INSTRUCTIONS)
     blocks = list(_blocks(instructions, _INSTRUCTION, _INSTRUCTION_SIZE))
     goes_on = any(kind == _INSTRUCTION_GOTO_TABLE for kind, _ in blocks)
     for kind, block in blocks:
@@ -384,5 +387,14 @@ def _properties(body: bytes) -> Iterator[tuple[int, bytes]]:
 
 def is_ours(flow: Flow) -> bool:
     """Whether this program added the flow, in this run or an earlier one."""
-    ours = cookie.unpack(flow.cookie) is not None
-    return ours and cookie.SIGNATURE in flow.effect.controller_ids
+    return run_of(flow.cookie, flow.effect) is not None
+
+
+def run_of(flow_cookie: int, effect: Effect) -> int | None:
+    """The run of this program that has added a flow; None: none has.
+
+    Beside its cookie, what it does is of this program's kind: a summary flow holds our note, any
+    other sends packets to our controller id.
+    """
+    own = effect.marked or cookie.SIGNATURE in effect.controller_ids
+    return cookie.run_of(flow_cookie) if own else None

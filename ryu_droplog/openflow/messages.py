@@ -9,7 +9,7 @@ or deletes or changes a flow without naming its cookie in full: our own, but for
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from os_ken.lib.pack_utils import msg_pack_into
@@ -27,6 +27,8 @@ _NXAST_CONTROLLER2 = 37
 _ONF = 0x4F4E4600
 _FLOW_MONITOR_REQUEST = struct.Struct("!IHHIB3xHH4x")
 _EMPTY_MATCH = (1, 4)
+_BARRIER_SIZE = 8
+"""Bytes of OFPT_BARRIER_REQUEST, which is a header alone (section 7.3.8)."""
 
 # Properties of NXAST_CONTROLLER2 (enum nx_action_controller2_prop_type).
 _PROPERTY_MAX_LEN = 0
@@ -184,8 +186,18 @@ def delete_meter(datapath: Any, meter_id: int) -> Message:
 def script(datapath: Any, messages: Sequence[Message]) -> bytes:
     """The bytes of a whole connection that sends these messages: hello first, a barrier last."""
     parser = datapath.ofproto_parser
+    return serialised((parser.OFPHello(datapath), *messages, parser.OFPBarrierRequest(datapath)))
+
+
+def longer(script: bytes, more: Sequence[Message]) -> bytes:
+    """The script with more messages before its barrier."""
+    return script[:-_BARRIER_SIZE] + serialised(more) + script[-_BARRIER_SIZE:]
+
+
+def serialised(messages: Iterable[Message]) -> bytes:
+    """The bytes of these messages, one behind the other, as they are sent."""
     parts = []
-    for message in (parser.OFPHello(datapath), *messages, parser.OFPBarrierRequest(datapath)):
+    for message in messages:
         message.set_xid(0)
         message.serialize()
         parts.append(bytes(message.buf))
@@ -205,11 +217,13 @@ class OurFlow:
         meter_id: int | None,
         lease: int,
         actions: bytes = b"",
+        tells: bool = True,
     ) -> None:
         """`match` has the OXM fields, raw; empty: a table-miss flow, at priority 0.
 
         `lease` is the hard timeout in seconds, counted from the last renewal. `actions`, raw, come
         before the one that sends the packet to us: they do what the flow below does to a packet.
+        A flow that does not tell has `NOTE_ACTION` (`note.py`) and drops.
         """
         self.table_id = table_id
         self.priority = priority
@@ -218,6 +232,7 @@ class OurFlow:
         self.meter_id = meter_id
         self.lease = lease
         self.actions = actions
+        self.tells = tells
         self._renewed = False
         """Whether the last renewal was an odd one."""
 
@@ -278,13 +293,15 @@ class OurFlow:
             match=match,
             flow_cookie=self.cookie,
             mask=mask,
-            actions=[
-                *_raw(self.actions),
-                controller_action(datapath, self.meter_id, MAX_LEN - self._renewed),
-            ],
+            actions=[*_raw(self.actions), *self._tell(datapath)],
             flags=flags,
             lease=self.lease,
         )
+
+    def _tell(self, datapath: Any) -> list[Any]:
+        if not self.tells:
+            return []
+        return [controller_action(datapath, self.meter_id, MAX_LEN - self._renewed)]
 
 
 class RewrittenFlow:

@@ -93,6 +93,24 @@ def _dump(
     return answer.bodies
 
 
+def counts_of(connection: Connection, flows: Iterable[tuple[int, int]]) -> list[Count]:
+    """What flows have counted that are named by table and whole cookie; absent: not there.
+
+    Open vSwitch finds a whole cookie by its index: this costs it the same on a bridge of any size.
+    """
+    requests = [
+        messages.dump_flows(connection, table_id, flow_cookie, cookie.ALL_BITS)
+        for table_id, flow_cookie in flows
+    ]
+    answers = exchange_many(connection, requests)
+    return [
+        count
+        for answer in answers
+        for body in answer.bodies
+        for count in parse_counts(body, lambda _: True)
+    ]
+
+
 def leftover(flow: Flow) -> OurFlow:
     """A flow of ours as it is on the switch, ready to be deleted."""
     return OurFlow(

@@ -14,6 +14,7 @@ from ryu_droplog.model.location import Location
 from ryu_droplog.packet import ethernet
 from ryu_droplog.processing.dedup import Deduplicator
 from ryu_droplog.processing.shares import Share, shares
+from ryu_droplog.processing.summaries import WINDOW, Summaries, Summary
 
 COMPLAINT_PAUSE = 60.0
 """Seconds between two complaints about messages that contradict themselves, or about mistakes of
@@ -68,6 +69,7 @@ class Chain:
         self._sinks = sinks
         self._filters = filters
         self._next_deduplicator = deduplicator
+        self._summaries = Summaries()
         self._next_complaint: dict[type[Exception], float] = {}
         self.complaints: deque[str] = deque(maxlen=2)
         """What was wrong with a message, for whoever may log."""
@@ -93,15 +95,44 @@ class Chain:
         self._change_deduplicator()
         self._hand_on(self._without_repeats(self._decode(messages, read_at, now), now))
 
+    def summarise(self, summary: Summary, read_at: float, now: float) -> None:
+        """Take packets that the switch counted and did not send; times as in `take`.
+
+        The filters judge them by one of them.
+        """
+        location, metadata, frame = summary.sample
+        packets, book = summary.packets, self._books.tables[location.key[1]]
+        book.credited += summary.credited
+        book.summarised += packets
+        if not packets:
+            return
+        try:
+            drop = ethernet.decode(frame, read_at, location, metadata)
+            names = (drop_filter.match(drop) for drop_filter in self._filters)
+            name = next((name for name in names if name is not None), None)
+        except Exception as error:
+            book.failed += packets
+            self._complain(error, frame, now)
+            return
+        if name is not None:
+            self._books.filtered_by[name] += packets
+            book.filtered += packets
+            return
+        window = WINDOW if self._deduplicator is None else self._deduplicator.window
+        self._summaries.take(summary.key, drop, packets, now + window)
+
     def tick(self, now: float) -> None:
         """Close the windows that have ended by `now`, seconds of a clock that is never set."""
         self._change_deduplicator()
+        self._hand_on(self._summaries.expire(now))
         if self._deduplicator is not None:
             self._hand_on(self._deduplicator.expire(now))
 
     def deduplicated(self) -> Counter[int]:
         """Drops in open windows, by the number of their table's book, measured."""
         waiting: Counter[int] = Counter()
+        for drop, packets in self._summaries.waiting():
+            waiting[drop.location.key[1]] += packets
         if self._deduplicator is not None:
             for drop, repeated in self._deduplicator.waiting():
                 waiting[drop.location.key[1]] += repeated
@@ -183,8 +214,8 @@ class Chain:
             return
         by_table = shares(drops)
         tables = self._books.tables
-        for key, number, repeated in by_table:
-            tables[key[1]].handed_on += repeated or number
+        for share in by_table:
+            tables[share.key[1]].handed_on += share.packets
         for sink in self._sinks:
             sink.put(drops, by_table)
 

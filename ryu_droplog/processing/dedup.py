@@ -32,7 +32,7 @@ class Deduplicator:
 
     def __init__(self, window: float, entries: int = ENTRIES) -> None:
         """`window` in seconds, counted from the first drop; `entries` from 1."""
-        self._length = window
+        self.window = window
         self._entries = entries
         self._windows: OrderedDict[Hashable, _Window] = OrderedDict()
         """The one that was used last is the last."""
@@ -59,7 +59,7 @@ class Deduplicator:
             ended += _end(self._windows.pop(key))
         elif len(self._windows) >= self._entries:
             ended += _end(self._windows.popitem(last=False)[1])
-        opened = self._windows[key] = _Window(now + self._length, drop)
+        opened = self._windows[key] = _Window(now + self.window, drop)
         self._opened.append((key, opened))
         if len(self._opened) > 2 * self._entries:
             self._opened = deque(one for one in self._opened if self._is_open(*one))

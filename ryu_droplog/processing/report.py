@@ -12,6 +12,7 @@ _LOSSES = (
     ("metered", "rate-limited by the meter"),
     ("pruned", "filtered"),
     ("folded", "deduplicated"),
+    ("summarised", "summarised"),
     ("lost_in_switch", "lost in the switch"),
     ("refused", "refused by a full queue"),
     ("failed", "lost because they could not be written"),
@@ -23,6 +24,7 @@ _HEADINGS = {
     "logged": "logged",
     "pruned": "filtered",
     "folded": "deduplicated",
+    "summarised": "summarised",
     "metered": "rate-limited",
     "lost_in_switch": "lost in switch",
     "refused": "refused",
@@ -36,9 +38,11 @@ COUNTERS = (
     "counted",
     "metered",
     "received",
+    "unsent",
     "logged",
     "pruned",
     "folded",
+    "summarised",
     "refused",
     "failed",
     "explicit",
@@ -68,12 +72,14 @@ def snapshot(
         table, log = reading.tables[number], logged.get(number) or SinkBook()
         windows = reading.deduplicated[number]
         columns = {
-            "counted": table.counted,
+            "counted": table.counted + table.summarised + table.credited,
             "metered": table.metered,
             "received": table.received,
-            "logged": log.written - log.repeats,
+            "unsent": table.summarised,
+            "logged": log.written - log.repeats - log.summarised,
             "pruned": table.filtered + log.filtered,
             "folded": log.repeats,
+            "summarised": log.summarised,
             "refused": log.refused,
             "failed": table.failed + log.failed + log.expired,
             "explicit": table.explicit,
@@ -99,9 +105,9 @@ def _with_derived(columns: dict[str, int]) -> dict[str, int]:
 
     `dropped` is what the switch counted, or what must have been counted when its number is behind:
     Open vSwitch brings a flow's counter up to date about twice a second. What of it was neither
-    rate-limited nor received got lost in the switch.
+    rate-limited nor received, nor dropped without being sent, got lost in the switch.
     """
-    seen = columns["metered"] + columns["received"]
+    seen = columns["metered"] + columns["received"] + columns["unsent"]
     dropped = max(columns["counted"], seen)
     return {**columns, "dropped": dropped, "lost_in_switch": dropped - seen}
 

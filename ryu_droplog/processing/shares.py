@@ -17,6 +17,8 @@ class Share(NamedTuple):
     """How many records."""
     repeated: int = 0
     """0, or how many packets the one record stands for."""
+    summarised: bool = False
+    """Whether these are packets that the switch counted and did not send."""
 
     @property
     def packets(self) -> int:
@@ -34,7 +36,7 @@ def shares(drops: Iterable[Drop]) -> list[Share]:
                 by_table.append(Share(location.key, number))
             location, number = drop.location, 0
             if drop.repeated:
-                by_table.append(Share(location.key, 1, drop.repeated))
+                by_table.append(Share(location.key, 1, drop.repeated, drop.summarised))
                 continue
         number += 1
     if location is not None and number:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ryu_droplog.concurrency.backoff import Backoff
-from ryu_droplog.model.cookie import SLOT_MAX, TABLE_DROP
+from ryu_droplog.model.cookie import CAPTURE_SLOT_MAX, TABLE_DROP
 from ryu_droplog.openflow.flow_stats import Event, Update, actions_of, effect_of
 from ryu_droplog.openflow.messages import OurFlow
 from ryu_droplog.openflow.oxm_match import overlap, with_free_bit
@@ -155,7 +155,7 @@ class Slots:
             return slot
         table_id = place.table_id
         slot = self._used.get(table_id, 0) + 1
-        if slot <= SLOT_MAX:
+        if slot <= CAPTURE_SLOT_MAX:
             self._used[table_id] = slot
         elif self._free.get(table_id):
             slot = self._free[table_id].popleft()

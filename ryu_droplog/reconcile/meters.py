@@ -78,12 +78,16 @@ class Meters:
         self._counters.forget_meters(tables)
         return tables
 
-    def read(self, answer_time: float = ANSWER_TIME) -> None:
-        """Bring the books up to date; the switch has `answer_time` seconds."""
+    def read(self, answer_time: float = ANSWER_TIME) -> dict[int, int]:
+        """Bring the books up to date; the switch has `answer_time` seconds.
+
+        Returns what each meter, by its id, has dropped since it was made.
+        """
         drops = meter_drops(self._connection, sorted(self._held), answer_time)
         for meter_id, packets in drops.items():
             table_id = meter_id - self._base
             self._counters.meter(table_id, self._name(table_id), packets)
+        return drops
 
     def on_switch(self) -> list[int]:
         """The meters of this program that are on the switch, of whatever run."""

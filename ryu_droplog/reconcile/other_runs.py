@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ryu_droplog.model import cookie
+from ryu_droplog.openflow import flow_stats
 from ryu_droplog.openflow.flow_stats import Event, Flow, Update, effect_of
 
 SLACK = 2.0
@@ -62,9 +63,7 @@ class OtherRun:
 
 def run_of(flow: Flow) -> int | None:
     """The run that added a flow; None: it is not one of this program's."""
-    if cookie.SIGNATURE not in flow.effect.controller_ids:
-        return None
-    return cookie.run_of(flow.cookie)
+    return flow_stats.run_of(flow.cookie, flow.effect)
 
 
 class OtherRuns:
@@ -126,9 +125,9 @@ class OtherRuns:
     def note(self, update: Update) -> bool:
         """Take a change of a flow by others; whether another run of this program made it."""
         run = cookie.run_of(update.cookie)
-        if run is None:
-            return False
-        if cookie.SIGNATURE not in effect_of(update.instructions).controller_ids:
+        if run is None or (
+            flow_stats.run_of(update.cookie, effect_of(update.instructions)) is None
+        ):
             return False
         if update.event == Event.DELETED:
             return run in self._runs

@@ -36,6 +36,7 @@ from ryu_droplog.openflow.flow_stats import (
     effect_of,
     is_ours,
     parse_updates,
+    run_of,
 )
 from ryu_droplog.openflow.messages import OurFlow
 from ryu_droplog.openflow.requests import (
@@ -66,6 +67,7 @@ from ryu_droplog.reconcile.pace import SHARE, Pace
 from ryu_droplog.reconcile.plan_report import coming, describe, summarise
 from ryu_droplog.reconcile.planner import Plan, Snapshot
 from ryu_droplog.reconcile.planner import plan as make_plan
+from ryu_droplog.reconcile.storm_driver import StormDriver, StormParts
 from ryu_droplog.reconcile.sweeper import Sweeper
 from ryu_droplog.text import phrases
 
@@ -115,6 +117,7 @@ class Reconciler:
         generation: int,
         counters: Counters,
         context: ReconcilerContext,
+        storm: StormParts,
         dead: Collection[int] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -153,6 +156,19 @@ class Reconciler:
         self._slots = Slots()
         self._rewritten = OwnerFlowRewrite(connection)
         self._meters = Meters(connection, settings.meter, generation, counters, self._name)
+        self._undo = b""
+        """What the clean-up process would send, but for the removal of summary flows."""
+        self._storm_control = storm.control
+        self._storm = StormDriver(
+            connection,
+            name,
+            storm,
+            counters,
+            self._meters,
+            self._name,
+            self._register_summary_flows,
+            clock,
+        )
         self._bundle_id = 0
         self._renewal = 0.0
         self._look_again = math.inf
@@ -217,6 +233,7 @@ class Reconciler:
             **description,
             "coming": coming(self._plan, self._pipeline, self._pace.tables, self._name, now),
             "other_runs": self._sweeper.describe(now),
+            "summarised": self._storm.describe(now),
         }
 
     # The reconciler's own thread
@@ -244,11 +261,13 @@ class Reconciler:
         self._replan(first=True)
         self._renewal = self._clock() + self._lease.renew
         while not self._stopping:
-            alarms = self._renewal, self._next_plan(), self._misses.due()
+            alarms = self._renewal, self._next_plan(), self._misses.due(), self._storm.due
             self._wait(min(alarms) - self._clock())
             now = self._clock()
             if self._stopping:
                 break
+            if now >= self._storm.due:
+                self._look_for_storm()
             if now >= self._misses.due():
                 self._misses.ask()
             if now >= self._renewal:
@@ -298,7 +317,9 @@ class Reconciler:
         if self._stopping and not self._rewritten.places:
             return  # what is being removed is ours alone, whatever others do
         contended: dict[FlowKey, str] = {}
-        for update in parse_updates(body[EXPERIMENTER_HEADER:]):
+        updates = list(parse_updates(body[EXPERIMENTER_HEADER:]))
+        self._storm.changed(updates)
+        for update in updates:
             self._take_news(update)
             self._changes.note(update)
             self._rewritten.note(update)
@@ -313,9 +334,7 @@ class Reconciler:
         """Have a plan made, if the change is of a kind that a plan depends on."""
         others = self._sweeper.note(update)
         effect = effect_of(update.instructions)
-        ours = (
-            cookie.SIGNATURE in effect.controller_ids and cookie.run_of(update.cookie) is not None
-        )
+        ours = run_of(update.cookie, effect) is not None
         if ours and not (others and update.event == Event.DELETED):
             return  # as good as absent, but for one that was in the way and is gone
         leads_to = {step.table_id for step in effect.steps}
@@ -339,10 +358,13 @@ class Reconciler:
 
     def _handle_removed(self, removed: FlowRemoved) -> None:
         if cookie.of_run(removed.cookie, self._generation):
+            self._awaited.discard(removed.cookie)
+            if cookie.is_summary(removed.cookie):
+                self._storm.ended(removed)
+                return
             table_id = removed.table_id
             self._counters.flow(removed.cookie, table_id, self._name(table_id), removed.packets)
             self._counters.end_flow(removed.cookie)
-            self._awaited.discard(removed.cookie)
 
     def _handle_read_counters(self, request: _ReadCounters) -> None:
         self._read_counters()
@@ -357,7 +379,8 @@ class Reconciler:
         self._without_meters = not settings.meter.required
         self._meters.change(settings.meter)
         self._capture = _capture(settings)
-        self._look_again = self._clock()
+        self._storm_control.change(settings)
+        self._look_again = self._storm.due = self._clock()
         self._pace.waive()
         self._renewal = min(self._renewal, self._clock() + self._lease.renew)
 
@@ -375,7 +398,8 @@ class Reconciler:
             reasons_by_table.setdefault(key.table_id, []).append(
                 f"{why}; next try in {state.backoff.full:g} s"
             )
-        exchange_many(self._connection, [flow.delete(self._connection) for flow in gone])
+        removals = [flow.delete(self._connection) for flow in gone]
+        exchange_many(self._connection, [*self._storm.leave(reasons.keys()), *removals])
         if len(reasons_by_table) > TABLES_NAMED:
             LOG.info(
                 "%s: %d of our flows in %d tables were removed because of changes by others; they"
@@ -475,6 +499,7 @@ class Reconciler:
         self._bundle_id += 1
         # The flow counts as ours from before it is added, so that no change by others is missed.
         former, state.flow = state.flow, flow
+        exchange_many(self._connection, self._storm.make_room(flow))
         adding = flow.add(self._connection, self._bundle_id, instead_of=former)
         errors = [answer.error for answer in self._connection.exchange(adding) if answer.error]
         if errors:
@@ -501,7 +526,8 @@ class Reconciler:
 
     def _remove(self, state: FlowState) -> None:
         if state.flow is not None:
-            self._connection.exchange([state.flow.delete(self._connection)])
+            above = self._storm.leave([state.desired.key])
+            exchange_many(self._connection, [*above, state.flow.delete(self._connection)])
             state.flow = None
 
     def _held(self) -> dict[FlowKey, OurFlow]:
@@ -511,7 +537,8 @@ class Reconciler:
         """Start all leases anew; find out which flows and meters are gone."""
         held = self._held()
         connection = self._connection
-        exchange_many(connection, [flow.renew(connection) for flow in held.values()])
+        renewals = [flow.renew(connection) for flow in held.values()]
+        exchange_many(connection, [*renewals, *self._storm.renewals()])
         present = self._read_counters()
         gone = {key: "is gone" for key, flow in held.items() if flow.cookie not in present}
         for table_id in self._meters.forget_lost():
@@ -531,16 +558,19 @@ class Reconciler:
             return number & cookie.FAMILY_MASK == cookie.FAMILY or number in theirs
 
         present = set()
-        others = []
+        others, summary_flows = [], []
         for count in dump_counts(self._connection, is_counted, answer_time):
-            if cookie.of_run(count.cookie, self._generation):
+            if not cookie.of_run(count.cookie, self._generation):
+                others.append(count)
+            elif cookie.is_summary(count.cookie):
+                summary_flows.append(count)
+            else:
                 present.add(count.cookie)
                 name = self._name(count.table_id)
                 self._counters.flow(count.cookie, count.table_id, name, count.packets)
-            else:
-                others.append(count)
         self._count_explicit(others)
         self._meters.read(answer_time)
+        self._storm.counted(summary_flows)
         return present
 
     def _count_explicit(self, counts: Iterable[Count]) -> None:
@@ -564,18 +594,22 @@ class Reconciler:
         with suppress(SwitchTimeout):  # a slow switch may still have the time to remove them
             self._read_counters(STOP_TIME)
         held = list(self._held().values())
-        self._awaited = {flow.cookie for flow in held}
-        answers = exchange_many(connection, [flow.delete(connection) for flow in held], STOP_TIME)
+        self._awaited = {flow.cookie for flow in held} | self._storm.cookies
+        added = len(held) + self._storm.count
+        removals = self._storm.leave(self._states.keys())
+        removals += [flow.delete(connection) for flow in held]
+        answers = exchange_many(connection, removals, STOP_TIME)
         restored = len(self._rewritten.places)
         self._rewritten.restore(list(self._rewritten.places), STOP_TIME)
         self._await_last_counts()
         self._meters.read(STOP_TIME)
+        self._storm.finish()
         answers += self._meters.remove(STOP_TIME)
         errors = [answer.error for answer in answers if answer.error]
         if errors:
             raise SwitchRefusal(f"the switch refuses to remove it: {error_text(errors[0])}")
         self._context.register_clean_up(b"", Footprint())
-        removed = phrases.count(len(held), "flow") if held else "no flow was there"
+        removed = phrases.count(added, "flow") if added else "no flow was there"
         LOG.info("%s: removed what was added: %s", self._bridge, removed)
         if restored:
             LOG.info(
@@ -605,16 +639,33 @@ class Reconciler:
             drop.flow.table_id for drop in plan.explicit if drop.method is CaptureMethod.MODIFY
         }
         meters = self._meters.removals(tables)
-        flows = len(held.keys() | {flow.key for flow in desired})
+        flows = len(held.keys() | {flow.key for flow in desired}) + self._storm.count
         footprint = Footprint(flows, len(meters), len(restorals), self._lease.duration)
-        script = messages.script(connection, removals + restorals + meters)
+        self._undo = messages.script(connection, removals + restorals + meters)
+        script = messages.longer(self._undo, self._storm.removals())
         self._context.register_clean_up(script, footprint)
+
+    def _look_for_storm(self) -> None:
+        """Let loud flows of packets step aside, or come back."""
+        self._handle_waiting()  # no summary flow is added where its place has been taken
+        before = self._storm.count
+        self._storm.look(self._held() if self._facts.monitored else {})
+        if self._storm.count != before:
+            self._register_summary_flows()
+
+    def _register_summary_flows(self) -> None:
+        """Tell the clean-up process of the summary flows that are there, or about to be."""
+        script = messages.longer(self._undo, self._storm.removals())
+        self._context.register_clean_up(script, self._footprint())
+
+    def _footprint(self) -> Footprint:
+        flows = len(self._held()) + self._storm.count
+        changed = len(self._rewritten.places)
+        return Footprint(flows, self._meters.count, changed, self._lease.duration)
 
     def _count_remains(self) -> None:
         """Tell the clean-up process how much there is, after leases were renewed or flows added."""
-        changed = len(self._rewritten.places)
-        footprint = Footprint(len(self._held()), self._meters.count, changed, self._lease.duration)
-        self._context.register_clean_up(None, footprint)
+        self._context.register_clean_up(None, self._footprint())
 
     def _log_summary(self, plan: Plan) -> None:
         """Log what is watched and what is not, as far as that has changed."""

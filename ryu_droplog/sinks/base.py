@@ -159,7 +159,7 @@ class Sink(ABC):
         """
         if by_table is None:
             by_table = shares(drops)
-        handed_on = sum([repeated or number for _, number, repeated in by_table])
+        handed_on = sum([share.packets for share in by_table])
         filtered: Sequence[Share] = ()
         failed: Sequence[Share] = ()
         if self._chooses:
@@ -351,11 +351,14 @@ class Sink(ABC):
         """With the lock held."""
         records = 0
         packets: dict[TableKey, int] = {}
-        for key, number, repeated in by_table:
+        for key, number, repeated, summarised in by_table:
             packets[key] = packets.get(key, 0) + (repeated or number)
             records += number
             if repeated and outcome == "written":
-                self._book(key).repeats += repeated
+                if summarised:
+                    self._book(key).summarised += repeated
+                else:
+                    self._book(key).repeats += repeated
         for key, number in packets.items():
             book = self._book(key)
             setattr(book, outcome, getattr(book, outcome) + number)

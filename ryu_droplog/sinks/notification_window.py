@@ -42,7 +42,7 @@ class Window:
         self._kinds: dict[bytes, _Kind] = {}
         self._untracked = 0
         self._first, self._last = float("inf"), 0.0
-        self._shares: dict[tuple[TableKey, bool], Share] = {}
+        self._shares: dict[tuple[TableKey, bool, bool], Share] = {}
 
     def add(self, signature: bytes, drop: Drop) -> None:
         """Count a drop."""
@@ -61,7 +61,7 @@ class Window:
     def count(self, by_table: Sequence[Share]) -> None:
         """What the drops are in the books."""
         for share in by_table:
-            key = share.key, bool(share.repeated)
+            key = share.key, bool(share.repeated), share.summarised
             there = self._shares.get(key)
             if there is not None:
                 share = there._replace(
@@ -72,7 +72,7 @@ class Window:
 
     @property
     def by_table(self) -> list[Share]:
-        """All that was counted: two shares for each table at most."""
+        """All that was counted: three shares for each table at most."""
         return list(self._shares.values())
 
     def message(self, node: str, listed: int, spell: Callable[[Drop], bytes]) -> bytes:

@@ -54,9 +54,26 @@ CREATE TABLE chunk (
 _HEAD = "number, id, run, time, sent, drops, packets, size, shares"
 _LAST = 2**63 - 1
 _SIDE_FILES = ("-wal", "-shm")
+
+
+class _StoredShare(msgspec.Struct, array_like=True):
+    """A share in the database; only one that is summarised has the last element."""
+
+    source: str
+    table: int
+    drops: int
+    repeated: int
+    summarised: bool = False
+
+
 _encode = msgspec.msgpack.encode
-_decode_shares = msgspec.msgpack.Decoder(list[tuple[str, int, int, int]]).decode
+_decode_shares = msgspec.msgpack.Decoder(list[_StoredShare]).decode
 _decode_items = msgspec.msgpack.Decoder(list[Any]).decode
+
+
+def _stored(share: Share) -> tuple[object, ...]:
+    stored = (*share.key, share.drops, share.repeated)
+    return (*stored, True) if share.summarised else stored
 
 
 class SpoolInUse(OSError):
@@ -124,7 +141,7 @@ class Spool:
 
         Raises OSError where it cannot be written, and SpoolDamaged.
         """
-        counted = [(*share.key, share.drops, share.repeated) for share in shares]
+        counted = [_stored(share) for share in shares]
         drops = sum(share.drops for share in shares)
         packets = sum(share.packets for share in shares)
         size = len(data) + ROW_COST
@@ -235,7 +252,8 @@ class Spool:
     def _kept(self, row: Sequence[Any]) -> Kept:
         number, id, run, time, sent, drops, packets, size, shares = row
         by_table = [
-            Share((key, table), n, times) for key, table, n, times in _decode_shares(shares)
+            Share((stored.source, stored.table), stored.drops, stored.repeated, stored.summarised)
+            for stored in _decode_shares(shares)
         ]
         return Kept(number, id, time, by_table, run != self._run, bool(sent), drops, packets, size)
 

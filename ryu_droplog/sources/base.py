@@ -13,7 +13,7 @@ from ryu_droplog.model.accounting import SourceBooks, SourceReading
 from ryu_droplog.processing import report
 from ryu_droplog.processing.chain import Chain, DropFilter, Reader, Taker
 from ryu_droplog.processing.dedup import Deduplicator
-from ryu_droplog.processing.ingress_queue import IngressQueue
+from ryu_droplog.processing.ingress_queue import IngressQueue, Stage
 from ryu_droplog.sinks.log_books import LogBooks
 
 
@@ -40,8 +40,12 @@ class Source:
         self._route = route
         self._deduplicator = _deduplicator(route.deduplication)
         self._chain = Chain(reader, books, self._deduplicator, route.sinks, route.filters)
-        self.ingress_queue = IngressQueue(name, self._chain, books, threads)
+        self.ingress_queue = IngressQueue(name, self._stage(self._chain), books, threads)
         self._reported = self._snapshot()
+
+    def _stage(self, chain: Chain) -> Stage:
+        """What takes the messages behind the ingress queue: the chain, or what leads to it."""
+        return chain
 
     def redirect(self, route: Route) -> None:
         """Send drops another way from now on; windows that are open go on where nothing changed."""

@@ -14,14 +14,26 @@ from ryu_droplog.openflow.connection import Connection
 from ryu_droplog.owners.explanations import Explanations
 from ryu_droplog.owners.opflex_names import OpflexNames
 from ryu_droplog.pipelines.loader import Pipeline
+from ryu_droplog.processing.chain import Chain
+from ryu_droplog.processing.ingress_queue import Stage
+from ryu_droplog.processing.loud_flows import LoudFlows
 from ryu_droplog.reconcile.counters import Counters
 from ryu_droplog.reconcile.reconciler import Reconciler
+from ryu_droplog.reconcile.storm import StormControl
+from ryu_droplog.reconcile.storm_driver import StormParts
 from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.sources.base import Route, Source, without_drops
 from ryu_droplog.sources.bridge_context import BridgeContext
 from ryu_droplog.sources.packet_in import PacketInReader
 
-NOT_YET = {"pipeline": "", "tables": [], "explicit": [], "coming": [], "other_runs": []}
+NOT_YET = {
+    "pipeline": "",
+    "tables": [],
+    "explicit": [],
+    "coming": [],
+    "other_runs": [],
+    "summarised": [],
+}
 """What `state` says of a bridge that was never connected."""
 
 
@@ -55,14 +67,20 @@ class BridgeSource(Source):
         pipeline = pipelines[bridge.pipeline]
         self._reader = PacketInReader(name, bridge.prefix, pipeline, generation, books)
         super().__init__(name, self._reader, books, route, threads)
+        self._storm = StormParts(StormControl(generation, settings), self._loud_flows, books)
         self._context = BridgeContext(
             name, bridge, pipelines, self._reader, clean_up, explanations, directory
         )
         self._directory = directory
         self._reconciler: Reconciler | None = None
 
+    def _stage(self, chain: Chain) -> Stage:
+        self._loud_flows = LoudFlows(chain, self._reader, self._generation)
+        return self._loud_flows
+
     def begin(self, connection: Connection, dead: Collection[int] = ()) -> Reconciler:
         """A reconciler for a new connection; `dead` are generations of runs that have ended."""
+        self._storm.control.change(self._settings)
         self._directory.learn_datapath_id(self.name, connection.id)
         self._reconciler = Reconciler(
             connection,
@@ -72,6 +90,7 @@ class BridgeSource(Source):
             self._generation,
             self._counters,
             self._context,
+            self._storm,
             dead,
         )
         return self._reconciler

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from .program import BIN, OURS, Program, eventually
 
 OPEN_METER = "meter: {rate: 1000000, burst: 1000000}"
 """A meter that holds nothing back in these tests."""
-ENDS = ("logged", "pruned", "folded", "refused", "failed", "waiting")
+ENDS = ("logged", "pruned", "folded", "summarised", "refused", "failed", "waiting")
 LINE = re.compile(
     r"^\[\d{4}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2}\.\d{6}\] (?:\[info\] \[ryu_droplog\] )?"
     r"\S+ MISS  SMAC=.* URGP=\d+(?: REPEATED=\d+)?$"
@@ -40,10 +40,16 @@ _BAND = re.compile(r"^\s*0:\s*packet_count:(\d+)", re.MULTILINE)
 # Sending
 
 
-def sending(switch: PrivateSwitch, count: int, rate: float, guest: str = "one") -> tuple[str, ...]:
+def sending(
+    switch: PrivateSwitch,
+    count: int,
+    rate: float,
+    guest: str = "one",
+    frames: Sequence[bytes] = FLOWS,
+) -> tuple[str, ...]:
     """The command that sends so many frames, `rate` a second; 0: at line rate."""
-    path = switch.folder / "frames"
-    path.write_bytes(sender.pack(FLOWS))
+    path = switch.folder / f"frames-{guest}"
+    path.write_bytes(sender.pack(list(frames)))
     command = (sys.executable, "-I", "-S", sender.__file__, "eth0", str(count), str(rate))
     return in_netns(guest, *command, str(path))
 
@@ -54,9 +60,15 @@ def send(switch: PrivateSwitch, count: int, rate: float = 0, guest: str = "one")
 
 
 @contextmanager
-def load(switch: PrivateSwitch, count: int, rate: float) -> Iterator[subprocess.Popen[bytes]]:
+def load(
+    switch: PrivateSwitch,
+    count: int,
+    rate: float,
+    guest: str = "one",
+    frames: Sequence[bytes] = FLOWS,
+) -> Iterator[subprocess.Popen[bytes]]:
     """Send in the background; at the end of the block all is sent."""
-    process = switch.start(None, *sending(switch, count, rate))
+    process = switch.start(None, *sending(switch, count, rate, guest, frames))
     try:
         yield process
         assert 0 == process.wait(60 * SLOWNESS)
@@ -131,8 +143,9 @@ def total(program: Program, bridge: str) -> dict[str, Any]:
 def balances(book: Mapping[str, Any]) -> bool:
     """Whether every drop in it has one end."""
     return (
-        book["dropped"] == book["metered"] + book["lost_in_switch"] + book["received"]
-        and book["received"] == sum(book[end] for end in ENDS)
+        book["dropped"]
+        == book["metered"] + book["lost_in_switch"] + book["received"] + book["unsent"]
+        and book["received"] + book["unsent"] == sum(book[end] for end in ENDS)
         and min(book[column] for column in (*COUNTERS, "lost_in_switch")) >= 0
     )
 

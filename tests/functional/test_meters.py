@@ -25,6 +25,7 @@ BRIDGE = "br-meter"
 CONFIG = f"""
 bridges: [{{name: {BRIDGE}}}]
 meter: {{rate: 50, burst: 20}}
+storm: {{enable: false}}
 lease: {{duration: 4, renew: 1}}
 """
 

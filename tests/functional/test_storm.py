@@ -1,4 +1,6 @@
-"""Floods, bursts and stalls: all that the flow counted is a line, or it is known what it is."""
+"""Floods, bursts and stalls where nothing steps aside: all that the flow counted is a line, or it
+is known what it is.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ def ready(switch: PrivateSwitch) -> bool:
 def test_flood_under_the_default_meter_is_lines_and_held_back(
     switch: PrivateSwitch, file: File
 ) -> None:
-    with Program(switch, f"{CONFIG}\n{file.config}") as program:
+    with Program(switch, f"{CONFIG}\nstorm: {{enable: false}}\n{file.config}") as program:
         assert ready(switch)
         send(switch, 30_000, 20_000)
         dropped = settled(switch, BRIDGE)

@@ -25,7 +25,7 @@ from ryu_droplog.config.loader import (
     ovs_rundir,
     parse,
 )
-from ryu_droplog.config.settings import Arrivals
+from ryu_droplog.config.settings import Arrivals, Storm
 from ryu_droplog.config.sink_spec import QueueSpec, SinkSpec
 from ryu_droplog.model.errors import ConfigError
 from ryu_droplog.pipelines.loader import load_pipelines
@@ -86,7 +86,7 @@ PIPELINE = "expected a name of 1 to 64 letters, digits and _.- that begins with 
 REDIRECT = 'expected the name of a file inside log_directory, "syslog", or null for standard output'
 TOP = (
     "drop_log_config, format, sinks, log_directory, run_directory, pipeline_directory, bridges, "
-    "explicit_drops, listen, socket_room, meter, "
+    "explicit_drops, listen, socket_room, meter, storm, "
     "lease, throttle, books, receive, prune, opflex, events"
 )
 
@@ -311,6 +311,8 @@ def test_rundir_comes_from_environment(environ: dict[str, str], expected: str) -
         ("meter: {rate: 1000000, burst: 1000}", Meter(1_000_000, 1000, True)),
         ("meter: {rate: 100000}", Meter(100_000, 100, True)),
         ("meter: {rate: 1, burst: 2}", Meter(1, 2, True)),
+        ("storm: {enable: false, per_table: 1}", Storm(False, 1, 256)),
+        ("storm: {per_table: 1024, per_bridge: 65536}", Storm(True, 1024, 65536)),
         ("lease: {duration: 65535, renew: 32767}", Lease(65535, 32767)),
         ("lease: {duration: 40}", Lease(40, 20)),
         ("lease: {duration: 30}", Lease(30, 15)),
@@ -323,9 +325,9 @@ def test_rundir_comes_from_environment(environ: dict[str, str], expected: str) -
         ("meter: {rate: 1000000}", Meter(1_000_000, 1000, True)),
     ],
 )
-def test_number_at_its_limit_is_accepted(text: str, expected: Meter | Lease) -> None:
+def test_number_at_its_limit_is_accepted(text: str, expected: Meter | Lease | Storm) -> None:
     settings = parse_clean(text)
-    assert expected == (settings.meter if isinstance(expected, Meter) else settings.lease)
+    assert expected in (settings.meter, settings.lease, settings.storm)
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -402,6 +404,11 @@ def test_settings_cannot_be_changed() -> None:
         (
             "meter: {burst: 4294967296}",
             "meter.burst: got 4294967296; expected an integer from 1 to 4294967295",
+        ),
+        ("storm: {per_table: 0}", "storm.per_table: got 0; expected an integer from 1 to 1024"),
+        (
+            "storm: {per_bridge: 65537}",
+            "storm.per_bridge: got 65537; expected an integer from 1 to 65536",
         ),
         ("lease: {duration: 2}", "lease.duration: got 2; expected an integer from 3 to 65535"),
         (
@@ -752,6 +759,7 @@ opflex:           no control files; names of policies in /var/lib/opflex-agent-o
 socket room:      8388608 bytes
 meter:            1000 packets per second and table, burst of 100 packets
 without meters:   no flow is added
+in a storm:       the loudest flows of packets step aside, 16 a table and 256 a bridge at most
 lease:            60 s, renewed every 20 s
 repeats:          each has its own line
 books:            reported every 60 s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ryu_droplog.model.cookie import SLOT_MAX
+from ryu_droplog.model.cookie import CAPTURE_SLOT_MAX
 from ryu_droplog.openflow.flow_stats import Event, Update
 from ryu_droplog.reconcile.desired_state import (
     FIRST_PAUSE,
@@ -75,9 +75,9 @@ def test_flow_that_never_stood_was_not_withdrawn() -> None:
 
 def test_place_keeps_its_slot_and_a_slot_is_used_again_last() -> None:
     slots = Slots()
-    places = [Place(1, priority, b"") for priority in range(SLOT_MAX + 1)]
+    places = [Place(1, priority, b"") for priority in range(CAPTURE_SLOT_MAX + 1)]
     taken = [slots.take(place) for place in places]
-    assert [*range(1, SLOT_MAX + 1), None] == taken
+    assert [*range(1, CAPTURE_SLOT_MAX + 1), None] == taken
     assert taken == [slots.take(place) for place in places]
     slots.keep(lambda key: key.slot != 7)
     assert 7 == slots.take(places[-1])

@@ -12,6 +12,7 @@ from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow import messages
 from ryu_droplog.openflow.messages import OurFlow, RewrittenFlow
+from ryu_droplog.openflow.note import NOTE_ACTION, NOTE_INSTRUCTIONS
 
 SIGNATURE = f"{cookie.SIGNATURE:04x}"
 COOKIE = 0x4000D407ABCD0104
@@ -252,3 +253,26 @@ def test_rewritten_flow_is_only_ever_modified_and_gets_its_own_actions_back(
         flow_as_it_was.idle_timeout,
         flow_as_it_was.flags,
     )
+
+
+def test_summary_flow_holds_a_note_and_nothing_else(datapath: ProtocolDesc) -> None:
+    flow = our_flow(ARP, 1, actions=NOTE_ACTION, tells=False)
+    [add] = flow.add(datapath, 7)
+    data = packed(add)
+    expected = (
+        of.OFPFC_ADD, of.OFPFF_CHECK_OVERLAP | of.OFPFF_SEND_FLOW_REM, 1,
+    )  # fmt: skip
+    sent = flow_mod(data)
+    assert expected == (sent.command, sent.flags, sent.priority)
+    assert data.endswith(NOTE_INSTRUCTIONS)
+    assert bytes.fromhex("ffff0010 00002320 0008 d407 64726f70") == NOTE_ACTION
+    renewals = [packed(flow.renew(datapath)) for _ in range(2)]
+    assert renewals[0] == renewals[1]
+    assert renewals[0].endswith(NOTE_INSTRUCTIONS)
+
+
+def test_script_can_be_made_longer_before_its_barrier(datapath: ProtocolDesc) -> None:
+    first, second = our_flow(), our_flow(ARP, 1)
+    whole = messages.script(datapath, [first.delete(datapath), second.delete(datapath)])
+    short = messages.script(datapath, [first.delete(datapath)])
+    assert whole == messages.longer(short, [second.delete(datapath)])

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ryu_droplog.model import cookie
-from ryu_droplog.openflow.flow_stats import Effect, Flow, Step, is_ours
+from ryu_droplog.openflow.flow_stats import Effect, Flow, Step, effect_of, is_ours
+from ryu_droplog.openflow.note import NOTE_INSTRUCTIONS
 from ryu_droplog.pipelines.loader import Pipeline, parse_pipeline
 from ryu_droplog.reconcile.planner import Plan, Snapshot, Verdict, plan
 
@@ -153,6 +154,12 @@ def test_flows_of_ours_are_as_good_as_absent(theirs: list[Flow]) -> None:
     assert expected == table_2(our_flow(2, 0), *theirs, our_flow(2, 1, ARP))
 
 
+def noted(number: int, instructions: bytes) -> Flow:
+    """A flow with this cookie that does this."""
+    effect = effect_of(instructions)
+    return Flow(2, 1, number, b"", 0, 0, effect, instructions)
+
+
 @pytest.mark.parametrize(
     ("candidate", "expected"),
     [
@@ -162,10 +169,19 @@ def test_flows_of_ours_are_as_good_as_absent(theirs: list[Flow]) -> None:
         (flow(2, 0, number=cookie.FAMILY, ids=[5]), False),
         (flow(2, 0, number=cookie.FAMILY, ids=[5, cookie.SIGNATURE]), True),
         (flow(2, 0, number=cookie.TABLE_DROP, ids=[cookie.SIGNATURE]), False),
+        (noted(cookie.FAMILY, NOTE_INSTRUCTIONS), True),
+        (noted(cookie.TABLE_DROP, NOTE_INSTRUCTIONS), False),
+        (noted(cookie.FAMILY, NOTE_INSTRUCTIONS[:-1] + b"q"), False),
+        (noted(cookie.FAMILY, NOTE_INSTRUCTIONS + bytes.fromhex("0001000805000000")), False),
     ],
-    ids=["ours", "cookie alone", "id alone", "other id", "both ids", "table-drop cookie"],
-)
-def test_flow_is_ours_by_cookie_and_controller_id_together(candidate: Flow, expected: bool) -> None:
+    ids=[
+        "ours", "cookie alone", "id alone", "other id", "both ids", "table-drop cookie",
+        "cookie and note", "note alone", "other note", "note and more",
+    ],
+)  # fmt: skip
+def test_flow_is_ours_by_cookie_and_controller_id_or_note_together(
+    candidate: Flow, expected: bool
+) -> None:
     assert expected == is_ours(candidate)
 
 

@@ -134,13 +134,17 @@ def test_table_has_a_line_for_each_table_and_one_for_all() -> None:
     numbers = {"counted": 1234, "metered": 1000, "received": 233, "logged": 200, "refused": 33}
     text = as_table({"br-int": state(("A", ALL_LOGGED), ("LONGER", numbers))})
     assert [
-        "bridge  table       dropped  logged  filtered  deduplicated  rate-limited  lost in switch"
+        "bridge  table       dropped  logged  filtered  deduplicated  summarised  rate-limited"
+        "  lost in switch"
         "  refused  not written  waiting  counted only",
-        "br-int  A                 3       3         0             0             0               0"
+        "br-int  A                 3       3         0             0           0             0"
+        "               0"
         "        0            0        0             0",
-        "br-int  LONGER         1234     200         0             0          1000               1"
+        "br-int  LONGER         1234     200         0             0           0          1000"
+        "               1"
         "       33            0        0             0",
-        "br-int  all tables     1237     203         0             0          1000               1"
+        "br-int  all tables     1237     203         0             0           0          1000"
+        "               1"
         "       33            0        0             0",
     ] == text.splitlines()
 
@@ -152,11 +156,11 @@ def rows(text: str) -> list[list[str]]:
 
 def test_only_table_has_no_line_for_all() -> None:
     text = as_table({"br-int": state(("A", ALL_LOGGED))})
-    assert [["br-int", "A", "3", "3", *["0"] * 8]] == rows(text)
+    assert [["br-int", "A", "3", "3", *["0"] * 9]] == rows(text)
 
 
 def test_bridge_without_tables_has_a_line_for_all() -> None:
-    assert [["br-int", "*", *["0"] * 10]] == rows(as_table({"br-int": state()}))
+    assert [["br-int", "*", *["0"] * 11]] == rows(as_table({"br-int": state()}))
 
 
 def test_no_bridge_is_a_heading_alone() -> None:
@@ -167,7 +171,7 @@ def test_losses_of_unknown_table_show_where_there_is_one_table_only() -> None:
     """What nobody looked at was not lost in the switch."""
     numbers = {"counted": 10, "received": 3, "logged": 3}
     last = rows(as_table({"br-int": state(("A", numbers), refused=5, malformed=2)}))[-1]
-    assert ["0", "5", "2"] == last[7:10], "lost in switch, refused, not written"
+    assert ["0", "5", "2"] == last[8:11], "lost in switch, refused, not written"
 
 
 def test_explicit_drops_that_nobody_saw_are_told_by_table() -> None:

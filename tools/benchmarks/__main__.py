@@ -10,7 +10,18 @@ from pathlib import Path
 
 from private_ovs import CommandError, enter_private_namespaces
 
-from benchmarks import chain, encode, forward_files, live, memory, prune, receive, room, storm
+from benchmarks import (
+    chain,
+    encode,
+    flood,
+    forward_files,
+    live,
+    memory,
+    prune,
+    receive,
+    room,
+    storm,
+)
 from benchmarks.report import Report
 
 SECTIONS = (
@@ -21,6 +32,7 @@ SECTIONS = (
     "receive",
     "live",
     "storm",
+    "flood",
     "room",
     "memory",
     "idle",
@@ -62,6 +74,8 @@ def main() -> int:
             live.run(report, quick, seconds or usual or LIVE_SECONDS)
         if "storm" in arguments.only:
             storm.run(report, quick, seconds or usual or STORM_SECONDS)
+        if "flood" in arguments.only:
+            flood.run(report, arguments.rounds or (1 if quick else None), arguments.beside)
         if "room" in arguments.only:
             span = seconds or usual or ROOM_SECONDS
             room.run(report, quick, span, arguments.rounds, arguments.beside)
@@ -93,7 +107,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--only", type=_sections, default=SECTIONS, metavar="SECTION,...")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seconds", type=_seconds, default=None, metavar="N")
-    # For --against: how often `room` measures, and the tree beside which it does.
+    # For --against: how often `flood` and `room` measure, and the tree beside which.
     parser.add_argument("--rounds", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--beside", type=Path, default=None, help=argparse.SUPPRESS)
     return parser.parse_args(words)

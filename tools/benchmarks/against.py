@@ -21,10 +21,12 @@ from dataclasses import dataclass
 from math import comb
 from pathlib import Path
 
-from benchmarks.report import Figure, Report, progress
+from benchmarks.report import Figure, Report, Section, progress
 
 SECTIONS = ("chain", "receive", "live")
-KNOWN = (*SECTIONS, "room")
+BESIDE = ("flood", "room")
+"""Sections in which the older program runs on this tree's bed."""
+KNOWN = (*SECTIONS, *BESIDE)
 ROUNDS = 9
 SECONDS = 10.0
 """Of each run of receive and live; in short ones the program's start weighs too much."""
@@ -187,11 +189,13 @@ def _wholes(
     return cases, losses
 
 
-def _room(old: Tree, new: Tree, rounds: int, seconds: float, report: Report) -> bool:
-    """The older program on this tree's bed; False when this one is surely slower."""
+def _beside(
+    name: str, old: Tree, new: Tree, rounds: int, seconds: float, report: Report
+) -> Section:
+    """The older program on this tree's bed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "figures.json")
-        command = ("-m", "benchmarks", "--only", "room", "--rounds", str(rounds))
+        command = ("-m", "benchmarks", "--only", name, "--rounds", str(rounds))
         subprocess.run(
             (new.python, *command, "--seconds", str(seconds), "--beside", str(old.folder))
             + ("--json", str(path)),
@@ -201,23 +205,26 @@ def _room(old: Tree, new: Tree, rounds: int, seconds: float, report: Report) -> 
             stdout=subprocess.DEVNULL,
         )
         told = json.loads(path.read_text())
-    section = report.section("room", f"the management socket: this tree, and {old.name}")
+    section = report.section(name, f"{name}: this tree, and {old.name}")
     for one in told["figures"]:
-        name = one["figure"].replace(" ", "_")
+        figure = one["figure"].replace(" ", "_")
         spread = (one["low"], one["high"], tuple(one["rounds"]))
-        section.add(one["case"], **{name: Figure(one["value"], one["unit"], *spread)})
-    for note in told["notes"]["room"]:
+        section.add(one["case"], **{figure: Figure(one["value"], one["unit"], *spread)})
+    for note in told["notes"][name]:
         section.note(note)
-    ratio = section.rows["enlarged"]["ratio"]
-    return not (ratio.value > WORST and interval(ratio.rounds)[0] > WORST)
+    return section
 
 
 def run(old: Tree, new: Tree, arguments: argparse.Namespace, report: Report) -> bool:
     """Measure; False when the new tree is surely slower than it may be."""
     good = True
-    if "room" in arguments.only:
-        good = _room(old, new, arguments.rounds, arguments.seconds, report)
-    others = [name for name in arguments.only if name != "room"]
+    for name in arguments.only:
+        if name in BESIDE:
+            section = _beside(name, old, new, arguments.rounds, arguments.seconds, report)
+            if name == "room":
+                ratio = section.rows["enlarged"]["ratio"]
+                good = not (ratio.value > WORST and interval(ratio.rounds)[0] > WORST)
+    others = [name for name in arguments.only if name not in BESIDE]
     if not others:
         return good
     section = report.section("against", f"processor time for each drop: this tree, and {old.name}")
