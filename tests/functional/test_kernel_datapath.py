@@ -13,6 +13,7 @@ from . import books
 from .books import File, held_back, settled
 from .packets import syn
 from .program import (
+    OURS,
     Program,
     add_flows,
     eventually,
@@ -21,6 +22,7 @@ from .program import (
     our_meters,
     watched,
 )
+from .test_stepping_aside import FLOOD, NOTE
 
 pytestmark = [pytest.mark.ovs, pytest.mark.kernel_switch]
 
@@ -36,6 +38,8 @@ WATCHED = [0, 1]
 OVS_CTL = "/usr/share/openvswitch/scripts/ovs-ctl"
 STORM, RATE = 1500, 300
 """Frames of a storm, and how many a second: what an emulated machine carries."""
+LOUD = 6000
+"""Frames of a flow that is so loud that it steps aside."""
 SEGMENTS = 10
 """Datagrams that a guest hands over to its interface as one."""
 SEND_SEGMENTS = f"""
@@ -82,7 +86,8 @@ def test_storm_is_rate_limited_in_the_kernel_and_the_books_balance_to_the_packet
     switch: PrivateSwitch, bridge: str
 ) -> None:
     file = File(switch)
-    with Program(switch, f"{CONFIG}\n{file.config}") as program:
+    config = f"{CONFIG}\nstorm: {{enable: false}}\n{file.config}"
+    with Program(switch, config) as program:
         assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
         books.send(switch, STORM, RATE)
         assert [] != datapath_flows(switch)
@@ -97,6 +102,26 @@ def test_storm_is_rate_limited_in_the_kernel_and_the_books_balance_to_the_packet
         assert 0 == program.end()
     assert not our_flows(switch, bridge)
     assert not our_meters(switch, bridge)
+
+
+def test_loud_flow_steps_aside_and_the_books_balance_to_the_packet(
+    switch: PrivateSwitch, bridge: str
+) -> None:
+    def aside() -> int:
+        return sum(flow.endswith(f"actions={NOTE}") for flow in switch.flows(bridge, OURS))
+
+    with Program(switch, CONFIG) as program:
+        assert WATCHED == eventually(WATCHED, lambda: watched(switch, bridge))
+        with books.load(switch, LOUD, RATE, "one", FLOOD):
+            assert 1 == eventually(1, aside)
+        book = books.all_in(program, bridge, LOUD)
+        assert (LOUD, 0, 0) == (book["dropped"], book["lost_in_switch"], book["waiting"])
+        assert 0 < book["summarised"]
+        assert LOUD == book["logged"] + book["metered"] + book["summarised"]
+        assert {0} == set(books.status(program)["unexplained"].values())
+        assert 0 == eventually(0, aside), "it is quiet"
+        assert 0 == program.end()
+    assert len(FLOWS) == len(switch.flows(bridge))
 
 
 def test_owner_who_takes_the_places_of_our_flows_has_them(
