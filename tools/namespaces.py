@@ -16,7 +16,9 @@ from pathlib import Path
 
 NETNS_FOLDER = Path("/run/netns")
 """Where `ip netns` keeps its names (ip-netns(8))."""
-COMMAND_TIMEOUT = 20.0
+SLOWNESS = float(os.environ.get("RYU_DROPLOG_SLOWNESS", "1"))
+"""How many times as long as usual this machine may take for everything; an emulated one is slow."""
+COMMAND_TIMEOUT = 20.0 * SLOWNESS
 """Seconds that any command here may take."""
 
 # Flags of unshare(2), from linux/sched.h.
@@ -122,7 +124,7 @@ def send_frame(
     run(*in_netns(netns, *sender), stdin=frame, timeout=COMMAND_TIMEOUT + count * interval)
 
 
-def stop_process(process: subprocess.Popen[bytes], patience: float = 5.0) -> int:
+def stop_process(process: subprocess.Popen[bytes], patience: float = 5.0 * SLOWNESS) -> int:
     """End a process: SIGTERM, after `patience` seconds SIGKILL. Gives back its return code."""
     if process.poll() is None:
         process.terminate()

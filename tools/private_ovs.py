@@ -4,9 +4,11 @@ What the demonstration and the functional tests share. Standard library only, so
 any Python 3.10 or later before anything is installed. It needs root, and Open vSwitch, iproute2,
 ethtool and util-linux on the PATH.
 
-The switch uses the userspace datapath (`datapath_type=netdev`), whose tap device `ovs-netdev` can
-exist once in a network namespace. So call `enter_private_namespaces` first, and have one
-`PrivateSwitch` at a time; a switch that the machine itself runs is then neither seen nor touched.
+The switch uses the userspace datapath (`datapath_type=netdev`), or the kernel's where the
+environment says `RYU_DROPLOG_DATAPATH=system` and the module openvswitch is loaded. The tap device
+`ovs-netdev` of the one and the datapath `ovs-system` of the other can exist once in a network
+namespace. So call `enter_private_namespaces` first, and have one `PrivateSwitch` at a time; a
+switch that the machine itself runs is then neither seen nor touched.
 """
 
 from __future__ import annotations
@@ -19,14 +21,16 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from namespaces import (
     NETNS_FOLDER,
+    SLOWNESS,
     CommandError,
     enter_private_namespaces,
     in_netns,
@@ -38,7 +42,10 @@ from namespaces import (
 )
 
 __all__ = [
+    "DATAPATH",
+    "KERNEL",
     "NETNS_FOLDER",
+    "SLOWNESS",
     "CommandError",
     "Guest",
     "PrivateSwitch",
@@ -50,10 +57,15 @@ __all__ = [
     "takes_connections",
 ]
 
+DATAPATH = os.environ.get("RYU_DROPLOG_DATAPATH", "netdev")
+"""The datapath_type of bridges (ovs-vswitchd.conf.db(5)): `netdev`, or `system`, the kernel's."""
+KERNEL = DATAPATH == "system"
+"""Whether bridges have the kernel's datapath."""
 LOG_TAIL = 40
 """Lines of each daemon's log that are shown when the switch does not start."""
 
 _OPENFLOW = "OpenFlow13"
+_TIMEOUT = f"--timeout={10 * SLOWNESS:g}"
 _TABLE = re.compile(r"\btable=(\d+)")
 _PRIORITY = re.compile(r"\bpriority=(\d+)")
 
@@ -97,7 +109,7 @@ class PrivateSwitch:
     env: dict[str, str]
     """The environment in which Open vSwitch's tools find this switch."""
 
-    def __init__(self, *, kernel: bool = False) -> None:
+    def __init__(self, *, kernel: bool = KERNEL) -> None:
         """`kernel`: bridges may have the kernel's datapath, where its module is; else none can."""
         self._kernel = kernel
 
@@ -168,7 +180,7 @@ class PrivateSwitch:
             start_new_session=True,  # Ctrl-C is for this process, which then ends its children
         )
 
-    def _wait_for(self, path: Path, patience: float = 30.0) -> None:
+    def _wait_for(self, path: Path, patience: float = 30.0 * SLOWNESS) -> None:
         deadline = time.monotonic() + patience
         while not takes_connections(path):
             if time.monotonic() > deadline:
@@ -220,7 +232,7 @@ class PrivateSwitch:
 
     def vsctl(self, *arguments: str) -> str:
         """Run ovs-vsctl and give back what it printed. Raises CommandError."""
-        return run("ovs-vsctl", "--timeout=10", *arguments, env=self.env)
+        return run("ovs-vsctl", _TIMEOUT, *arguments, env=self.env)
 
     def ofctl(self, *arguments: str) -> str:
         """Run ovs-ofctl, with OpenFlow 1.3 unless `-O` says otherwise. Raises CommandError."""
@@ -229,13 +241,36 @@ class PrivateSwitch:
 
     def appctl(self, *arguments: str) -> str:
         """Run ovs-appctl (on ovs-vswitchd unless `-t` says otherwise). Raises CommandError."""
-        return run("ovs-appctl", "--timeout=10", *arguments, env=self.env)
+        return run("ovs-appctl", _TIMEOUT, *arguments, env=self.env)
+
+    @contextlib.contextmanager
+    def restarted_by(self, ovs_ctl: str) -> Iterator[None]:
+        """Restart both daemons by ovs-ctl(8), and end those at the end of the block by it.
+
+        `ovs_ctl` is the path of that script. Then the daemons are started as before; bridges stay
+        in the database, their flows do not. Needs the kernel's module. Raises CommandError.
+        """
+        options = ("--system-id=random", "--no-mlockall", "--no-monitor")
+        try:
+            # It waits until the processes are gone, and children go when their parent has waited.
+            for process in self._daemons.values():
+                threading.Thread(target=process.wait, daemon=True).start()
+            run(ovs_ctl, *options, "restart", env=self.env, timeout=60 * SLOWNESS)
+            yield
+        finally:
+            run(ovs_ctl, "stop", env=self.env, timeout=60 * SLOWNESS)
+            self.start_database()
+            self.start_vswitchd()
 
     def add_bridge(
-        self, name: str, fail_mode: str = "secure", protocols: Sequence[str] | None = None
+        self,
+        name: str,
+        fail_mode: str = "secure",
+        protocols: Sequence[str] | None = None,
+        datapath: str = DATAPATH,
     ) -> None:
         """Make a bridge; `protocols` as in ovs-vswitchd.conf.db(5), None: Open vSwitch's own."""
-        settings = ["datapath_type=netdev", f"fail_mode={fail_mode}"]
+        settings = [f"datapath_type={datapath}", f"fail_mode={fail_mode}"]
         if protocols:
             settings.append(f"protocols={','.join(protocols)}")
         self.vsctl("add-br", name, "--", "set", "bridge", name, *settings)
@@ -299,6 +334,8 @@ class PrivateSwitch:
         with signals_held(signal.SIGINT, signal.SIGTERM):
             for process in reversed([*self._daemons.values(), *self._children]):
                 stop_process(process)
+            if self._kernel:
+                _remove_datapaths()
             # Taps outlive ovs-vswitchd, and a veth goes some time after its namespace.
             for link in _links() - self._links_before:
                 with contextlib.suppress(CommandError):
@@ -307,6 +344,13 @@ class PrivateSwitch:
                 with contextlib.suppress(CommandError):  # its making was cut short
                     run("ip", "netns", "del", name)
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _remove_datapaths() -> None:
+    """Take the kernel's datapaths away, with their ports: they outlive ovs-vswitchd."""
+    with contextlib.suppress(CommandError):  # the module is not loaded
+        for datapath in run("ovs-dpctl", "dump-dps").split():
+            run("ovs-dpctl", "del-dp", datapath)
 
 
 def _schema() -> Path:

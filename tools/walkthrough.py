@@ -32,6 +32,7 @@ from access_bridge import (
     build,
 )
 from private_ovs import (
+    SLOWNESS,
     CommandError,
     PrivateSwitch,
     enter_private_namespaces,
@@ -42,11 +43,11 @@ from private_ovs import (
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / ".venv" / "bin" / "ryu-droplog"
-REQUEST_TIMEOUT = 3
+REQUEST_TIMEOUT = int(3 * SLOWNESS)
 """Seconds after which a request has failed: time for a SYN and its first repeat (RFC 6298)."""
-PATIENCE = 20.0
+PATIENCE = 20.0 * SLOWNESS
 """Seconds in which the program must have done what a step waits for."""
-LINE_PATIENCE = 5.0
+LINE_PATIENCE = 5.0 * SLOWNESS
 """Seconds in which a drop must have become a line, from the end of the request on."""
 LINES_SHOWN = 3
 """Drop lines that are shown; a SYN is repeated, and each repeat is a drop."""

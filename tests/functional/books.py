@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import sender
-from private_ovs import CommandError, PrivateSwitch, in_netns, run, stop_process
+from private_ovs import SLOWNESS, CommandError, PrivateSwitch, in_netns, run, stop_process
 
 from ryu_droplog.processing.report import ALL, COUNTERS
 
@@ -56,7 +56,7 @@ def sending(
 
 def send(switch: PrivateSwitch, count: int, rate: float = 0, guest: str = "one") -> None:
     """Send frames that no flow wants."""
-    run(*sending(switch, count, rate, guest), timeout=60)
+    run(*sending(switch, count, rate, guest), timeout=60 * SLOWNESS)
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def load(
     process = switch.start(None, *sending(switch, count, rate, guest, frames))
     try:
         yield process
-        assert 0 == process.wait(60)
+        assert 0 == process.wait(60 * SLOWNESS)
     finally:
         stop_process(process)
 
@@ -87,7 +87,7 @@ def counted(switch: PrivateSwitch, bridge: str) -> int:
 def settled(switch: PrivateSwitch, bridge: str) -> int:
     """The same, when it has not changed for a second."""
     last, since = -1, time.monotonic()
-    deadline = since + 30
+    deadline = since + 30 * SLOWNESS
     while time.monotonic() - since < 1 and time.monotonic() < deadline:
         now = counted(switch, bridge)
         if now != last:
@@ -116,7 +116,7 @@ def overflow(switch: PrivateSwitch) -> int:
 def ask(program: Program, *arguments: str) -> str:
     """What `ryu-droplog status` prints, whether all is well or not."""
     command = (str(BIN / "ryu-droplog"), "status", *arguments, "--config", str(program.config))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30 * SLOWNESS)
     if done.returncode not in (0, 1):
         raise CommandError(done.stderr.strip(), done.returncode)
     return done.stdout

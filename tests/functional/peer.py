@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from private_ovs import PrivateSwitch
+from private_ovs import SLOWNESS, PrivateSwitch
 
 from ryu_droplog.config.endpoint import UnixEndpoint
 from ryu_droplog.connections.connector import connect
@@ -45,7 +45,7 @@ class Peer:
 
     def __enter__(self) -> Peer:
         self._reader.start()
-        assert self._ready.wait(5), self.connection.refusal
+        assert self._ready.wait(5 * SLOWNESS), self.connection.refusal
         return self
 
     def __exit__(

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from private_ovs import PrivateSwitch, stop_process
+from private_ovs import SLOWNESS, PrivateSwitch, stop_process
 
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.requests import METER_BASE
@@ -24,7 +24,7 @@ BIN = Path(sys.executable).parent
 """The scripts of the environment that runs the tests."""
 RUN = (str(BIN / "ryu-droplog"), "run", "--config", "{config}")
 PATIENCE = 45.0
-"""Seconds in which the program must have done what a test waits for."""
+"""Seconds in which the program must have done what a test waits for, on a usual machine."""
 OURS = f"cookie={cookie.FAMILY:#x}/{cookie.FAMILY_MASK:#x}"
 """Matches the flows of the program, of whatever run and on whatever bridge."""
 
@@ -39,8 +39,11 @@ T = TypeVar("T")
 
 
 def eventually(expected: object, look: Callable[[], T], patience: float = PATIENCE) -> T:
-    """Look until it is as expected or `patience` seconds are over; what was seen last."""
-    deadline = time.monotonic() + patience
+    """Look until it is as expected or `patience` seconds are over; what was seen last.
+
+    On a machine that is said to be slow, as many times `patience`.
+    """
+    deadline = time.monotonic() + patience * SLOWNESS
     while (actual := look()) != expected and time.monotonic() < deadline:
         time.sleep(0.03)
     return actual
@@ -150,7 +153,7 @@ class Program:
     def end(self, number: signal.Signals = signal.SIGTERM, patience: float = 5.0) -> int:
         """End it with a signal. Gives back its return code; fails after `patience` seconds."""
         self.process.send_signal(number)
-        return self.process.wait(patience)
+        return self.process.wait(patience * SLOWNESS)
 
     @property
     def clean_up_process(self) -> int:

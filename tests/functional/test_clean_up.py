@@ -90,6 +90,7 @@ def test_switch_that_hangs_while_the_program_ends_is_cleaned_up_for_longer_than_
     assert FOREIGN == switch.flows(bridge)
 
 
+@pytest.mark.datapath
 def test_switch_that_hangs_while_the_program_is_killed_is_cleaned_up_when_it_goes_on(
     switch: PrivateSwitch, bridge: str
 ) -> None:
@@ -121,6 +122,7 @@ def test_second_signal_ends_at_once_and_leaves_the_rest_to_the_clean_up_process(
         assert [[], []] == eventually([[], []], lambda: left(switch, bridge))
 
 
+@pytest.mark.datapath
 def test_clean_up_process_killed_alone_is_noticed_and_replaced(
     switch: PrivateSwitch, bridge: str
 ) -> None:
@@ -270,6 +272,7 @@ def test_stop_that_does_not_come_to_its_end_is_cut_short(
     assert FOREIGN == switch.flows(bridge)
 
 
+@pytest.mark.datapath
 def test_signals_in_quick_succession_are_one(
     switch: PrivateSwitch, bridge: str, runtime: Runtime
 ) -> None:

@@ -85,6 +85,7 @@ def stage() -> Iterator[Stage]:
         yield Stage(Path(folder))
 
 
+@pytest.mark.datapath
 def test_story_told_of_the_program_is_true(stage: Stage, runtime: Runtime) -> None:
     status, said = stage.tell("--program", str(runtime.bin / "ryu-droplog"), env=runtime.env)
     assert (0, AS_TOLD) == (status, said.splitlines()[-1]), said

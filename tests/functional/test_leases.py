@@ -20,7 +20,7 @@ from .program import (
     watched,
 )
 
-pytestmark = pytest.mark.ovs
+pytestmark = [pytest.mark.ovs, pytest.mark.datapath]
 
 BRIDGE = "br-lease"
 CONFIG = f"""

@@ -19,7 +19,7 @@ from .program import (
     watched,
 )
 
-pytestmark = pytest.mark.ovs
+pytestmark = [pytest.mark.ovs, pytest.mark.datapath]
 
 BRIDGE = "br-meter"
 CONFIG = f"""

@@ -57,6 +57,7 @@ def arrived(peer: Peer, switch: PrivateSwitch, sent: int, expected: int) -> int:
     return len(peer.packet_ins)
 
 
+@pytest.mark.datapath
 def test_connection_that_sends_nothing_gets_no_packet_ins(
     switch: PrivateSwitch, peer: Peer
 ) -> None:
@@ -68,6 +69,7 @@ def test_connection_that_sends_nothing_gets_no_packet_ins(
     assert 1 == arrived(peer, switch, sent=2, expected=1)
 
 
+@pytest.mark.datapath
 def test_packets_for_our_id_come_to_us_alone(switch: PrivateSwitch, peer: Peer) -> None:
     with Peer(switch, BRIDGE) as other:
         assert [] == other.send(messages.set_config(other.connection, 0))
@@ -86,6 +88,7 @@ def test_packets_for_our_id_come_to_us_alone(switch: PrivateSwitch, peer: Peer) 
         )
 
 
+@pytest.mark.datapath
 def test_ovs_ofctl_monitor_sees_none_of_our_packets(switch: PrivateSwitch, peer: Peer) -> None:
     seen = switch.folder / "monitor"
     with seen.open("wb") as output:
@@ -114,6 +117,7 @@ def sends_arp_until_seen(seen: Path) -> bool:
     return "PACKET_IN" in seen.read_text()
 
 
+@pytest.mark.datapath
 def test_packet_comes_whole_with_table_cookie_and_registers(
     switch: PrivateSwitch, peer: Peer
 ) -> None:
@@ -151,6 +155,7 @@ def test_fragment_handling_of_the_bridge_is_left_as_it_was(
     switch.ofctl("set-frags", BRIDGE, "normal")
 
 
+@pytest.mark.datapath
 def test_nothing_is_written_to_the_database(switch: PrivateSwitch, peer: Peer) -> None:
     def database() -> str:
         dump = ("ovsdb-client", "dump", f"unix:{switch.rundir}/db.sock")

@@ -51,6 +51,7 @@ def test_add_with_the_same_match_and_priority_replaces_in_silence(
     assert ["cookie=0x9, table=2, check_overlap priority=0 actions=drop"] == switch.flows(BRIDGE)
 
 
+@pytest.mark.datapath
 def test_miss_flow_in_a_table_without_priority_0_is_added(
     switch: PrivateSwitch, peer: Peer
 ) -> None:
@@ -84,12 +85,14 @@ def test_miss_flow_of_ours_stands_in_the_way_of_a_second(switch: PrivateSwitch, 
     assert [MISS] == switch.flows(BRIDGE)
 
 
+@pytest.mark.datapath
 def test_priority_0_of_the_owner_replaces_a_miss_flow(switch: PrivateSwitch, peer: Peer) -> None:
     assert [] == peer.add(ours(2))
     add_flows(switch, BRIDGE, "table=2,priority=0,actions=NORMAL")
     assert ["table=2, priority=0 actions=NORMAL"] == switch.flows(BRIDGE)
 
 
+@pytest.mark.datapath
 def test_flow_above_a_drop_is_added(switch: PrivateSwitch, peer: Peer) -> None:
     add_flows(switch, BRIDGE, "table=2,priority=0,actions=drop")
     assert [] == peer.add(ours(2, 1))
@@ -106,6 +109,7 @@ def test_flow_above_an_overlapping_flow_is_refused(
     assert before == switch.flows(BRIDGE)
 
 
+@pytest.mark.datapath
 def test_overlapping_flow_of_the_owner_is_not_refused_beside_a_flow_above(
     switch: PrivateSwitch, peer: Peer
 ) -> None:
@@ -150,6 +154,7 @@ def test_renewal_and_removal_touch_no_flow_but_that_of_our_cookie(
     assert ([] if theirs is None else [theirs]) == switch.flows(BRIDGE)
 
 
+@pytest.mark.datapath
 def test_removal_takes_our_flow_and_no_other(switch: PrivateSwitch, peer: Peer) -> None:
     add_flows(switch, BRIDGE, "table=2,priority=0,actions=drop", "table=2,priority=5,actions=drop")
     before = switch.flows(BRIDGE)
@@ -187,6 +192,7 @@ def test_saved_flows_are_restored_with_ours_on_a_bridge_without_our_meters(
     ]
 
 
+@pytest.mark.datapath
 def test_meter_deleted_leaves_the_flow_that_names_it_in_its_action(
     switch: PrivateSwitch, peer: Peer
 ) -> None:
@@ -197,6 +203,7 @@ def test_meter_deleted_leaves_the_flow_that_names_it_in_its_action(
     assert before == switch.flows(BRIDGE)
 
 
+@pytest.mark.datapath
 def test_meter_above_max_meter_is_accepted(switch: PrivateSwitch, peer: Peer) -> None:
     features = switch.ofctl("meter-features", BRIDGE)
     highest = int(features.split("max_meter:")[1].split()[0])

@@ -65,6 +65,7 @@ def vswitchd(switch: PrivateSwitch) -> int:
     return int((switch.rundir / "ovs-vswitchd.pid").read_text())
 
 
+@pytest.mark.datapath
 def test_switch_that_hangs_while_the_program_ends_is_cleaned_up_when_it_goes_on(
     switch: PrivateSwitch, bridge: str
 ) -> None:
