@@ -197,8 +197,9 @@ class Story:
         say("\n  The running program remembers it, for whoever asks:")
         config = ("observe", "--config", str(self.config))
         last = ("--last", "1", "--to-port", "80")
+        source = f"{BRIDGE}: {CLIENT.name} ({CLIENT.ip}"  # the port tells whose it was
         for words, expected in (
-            (last, rf"{BRIDGE}: {CLIENT.ip}:\d+ -> {SERVER.ip}:80 table 4 .* \(TCP Flags: SYN\)"),
+            (last, rf"{re.escape(source)}:\d+\) -> {SERVER.ip}:80 table 4 .* \(TCP Flags: SYN\)"),
             (("--aggregate-by", "to-ip,to-port,reason"), rf"(?m)^{SERVER.ip} +80 +MISS +\d"),
         ):
             said = self.shell(*self.command, *config, *words)
