@@ -26,6 +26,8 @@ FieldId = tuple[int, int]
 
 _REGISTERS = 16
 _TOP_BIT = 0x80000000
+_REGISTER_SIZE = 4
+"""Bytes."""
 SPARE_REGISTERS = (15, 14, 13, 12, 11, 10)
 """Registers whose bit 31 nobody is known to set, the least likely first.
 
@@ -80,7 +82,8 @@ def free_bit(match: bytes) -> int | None:
     """
     present = fields(match)
     for register in SPARE_REGISTERS:
-        if not present.get((_NXM_1, register), (0, 0, 4))[1] & _TOP_BIT:
+        _, mask, size = present.get((_NXM_1, register), (0, 0, _REGISTER_SIZE))
+        if size == _REGISTER_SIZE and not mask & _TOP_BIT:
             return register
     return None
 
@@ -90,7 +93,7 @@ def with_free_bit(match: bytes, register: int) -> bytes:
 
     `register` is what `free_bit` said.
     """
-    value, mask, _ = fields(match).get((_NXM_1, register), (0, 0, 4))
+    value, mask, _ = fields(match).get((_NXM_1, register), (0, 0, _REGISTER_SIZE))
     ours = _MASKED_REGISTER.pack(_NXM_1, register << 1 | 1, 8, value, mask | _TOP_BIT)
     if not mask:
         return match + ours

@@ -86,6 +86,10 @@ def test_match_that_pins_every_spare_register_has_no_bit() -> None:
     assert None is free_bit(match)
 
 
+def test_register_of_another_size_is_not_spare() -> None:
+    assert 14 == free_bit(raw("00011f0c 000000000000 0001000001d2"))
+
+
 registers = st.dictionaries(
     st.sampled_from(range(16)),
     st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 2**32 - 1)),
