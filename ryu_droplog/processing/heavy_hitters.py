@@ -9,17 +9,10 @@ counted at least as often as it came.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Generic, NamedTuple, TypeVar
+from operator import itemgetter
+from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
-
-
-class Frequency(NamedTuple, Generic[K]):
-    """How often a key came."""
-
-    key: K
-    least: int
-    """So often for certain."""
 
 
 class HeavyHitters(Generic[K]):
@@ -59,12 +52,12 @@ class HeavyHitters(Generic[K]):
         """Whether a key is counted now."""
         return key in self._counts
 
-    def most(self) -> list[Frequency[K]]:
-        """What is counted now, the most frequent first."""
+    def most(self) -> list[tuple[K, int]]:
+        """What is counted now, the most frequent first, and how often each came for certain."""
         # dict.items() of another thread's dict is copied at once, while nobody else runs.
         errors = self._errors.copy()
-        seen = [Frequency(key, n - errors.get(key, 0)) for key, n in list(self._counts.items())]
-        return sorted(seen, key=lambda frequency: frequency.least, reverse=True)
+        least = [(key, n - errors.get(key, 0)) for key, n in list(self._counts.items())]
+        return sorted(least, key=itemgetter(1), reverse=True)
 
     def _rarest_key(self) -> K:
         """A key with the lowest count: all that had it last time come first."""
