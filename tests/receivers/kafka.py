@@ -32,7 +32,17 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from .certificates import Certificates, make_certificates
-from .service import HOST, PATIENCE, Service, end_group, eventually, free_port, spawn, takes_tcp
+from .service import (
+    HOST,
+    PATIENCE,
+    Service,
+    end_group,
+    eventually,
+    free_port,
+    serves_tcp,
+    spawn,
+    takes_tcp,
+)
 from .tls_front import TlsFront
 from .venv import VENV
 
@@ -83,6 +93,16 @@ class TansuBroker(Service):
         bucket = f"http://{HOST}:{self._s3_port}/{_BUCKET}"
         with urllib.request.urlopen(urllib.request.Request(bucket, method="PUT")):
             pass
+
+    def start(self) -> None:
+        """Start it, once the S3 server is done with what a killed broker asked of it.
+
+        A request of the dead broker's that is carried out late would overwrite the records that the
+        next one has acknowledged meanwhile at the same offsets.
+        """
+        if self._s3 is not None:
+            eventually(lambda: not serves_tcp(self._s3_port), "the S3 server has nothing to do")
+        super().start()
 
     def clear(self) -> None:
         if self._front is not None:

@@ -26,6 +26,8 @@ PATIENCE = 60.0
 LOG_TAIL = 40
 """Lines of a receiver's log that are shown when it does not start."""
 
+_OPEN = ("01", "03", "08")
+"""ESTABLISHED, SYN_RECV and CLOSE_WAIT, as Linux numbers them (include/net/tcp_states.h)."""
 _PORTS = range(20000, 32000)  # below the range from which Linux takes a client's port
 _Anything = TypeVar("_Anything")
 
@@ -49,6 +51,12 @@ def takes_tcp(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
         return True
     return False
+
+
+def serves_tcp(port: int) -> bool:
+    """Whether a server has connections that it has not closed (proc(5), /proc/net/tcp)."""
+    rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(row[1].endswith(f":{port:04X}") and row[3] in _OPEN for row in rows)
 
 
 def takes_unix(path: Path) -> bool:
