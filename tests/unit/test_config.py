@@ -87,7 +87,7 @@ REDIRECT = 'expected the name of a file inside log_directory, "syslog", or null 
 TOP = (
     "drop_log_config, format, sinks, log_directory, run_directory, pipeline_directory, bridges, "
     "explicit_drops, listen, socket_room, meter, storm, "
-    "lease, throttle, books, receive, identity, prune, opflex, events, ring, socket_group"
+    "lease, throttle, books, receive, identity, prune, opflex, events, ring, socket_group, baseline"
 )
 
 
