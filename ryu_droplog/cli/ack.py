@@ -10,6 +10,7 @@ from datetime import date, datetime, timezone
 
 import click
 
+from ryu_droplog.cli import completing
 from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.exits import Exit
 from ryu_droplog.cli.visiting import errors_in_one_line
@@ -43,7 +44,13 @@ def _day(ctx: click.Context, parameter: click.Parameter, value: str | None) -> d
     epilog="Exit status: 0 done, 1 --remove found no such entry, 2 the file or the command line is"
     " wrong."
 )
-@click.argument("key", metavar="[SIGNATURE|PROBLEM]", required=False, callback=_key)
+@click.argument(
+    "key",
+    metavar="[SIGNATURE|PROBLEM]",
+    required=False,
+    callback=_key,
+    shell_complete=completing.known_drops,
+)
 @config_option("path", "droplog.yaml, whose `baseline` names the file")
 @click.option("--reason", metavar="TEXT", help="Why these drops are left as they are.")
 @click.option(

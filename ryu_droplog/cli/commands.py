@@ -23,6 +23,7 @@ COMMANDS: Registry[click.Command] = Registry(
         "replay": "ryu_droplog.cli.replay:replay",
         "events": "ryu_droplog.cli.events:events",
         "send-test": "ryu_droplog.cli.send_test:send_test",
+        "completion": "ryu_droplog.cli.completion:completion",
         "record-schema": "ryu_droplog.cli.record_schema:record_schema",
     },
     group="ryu_droplog.commands",

@@ -33,6 +33,11 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     page begins with what needs attention (!) and what is good to know (-); then come the owner of
     the bridge, what the program adds and costs, what the switch supports, and each table:
     watched, would be watched, drops elsewhere, owner forwards all, left alone, cannot be watched.
+
+    \b
+    Examples:
+    ryu-droplog doctor --bridge br-int
+    ryu-droplog doctor --json
     """
     ready_hub()
     from ryu_droplog.doctor import page

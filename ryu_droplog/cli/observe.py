@@ -94,6 +94,7 @@ def observe(ctx: click.Context, /, **options: Any) -> None:
     negates the one that comes next. Names may have * and ? in them.
 
     \b
+    Examples:
     ryu-droplog observe --follow --to-port 443 --not --from-ip 10.0.0.0/8
     ryu-droplog observe --since 10m --vm web-1 --output json
     ryu-droplog observe --all --aggregate-by source,destination,reason
