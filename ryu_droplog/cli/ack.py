@@ -25,8 +25,8 @@ from ryu_droplog.text.printable import printable
 def _key(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and not KEY.fullmatch(value):
         raise click.BadParameter(
-            f"got {show(value)}; expected {baseline_file.KEYS}, as `ryu-droplog observe -o dict`"
-            " shows them"
+            f"got {show(value)}; expected {baseline_file.KEYS}: `ryu-droplog observe -o dict`"
+            " and `ryu-droplog doctor` show them"
         )
     return value
 
@@ -69,15 +69,19 @@ def ack(
     """Note that a drop is known: in the file that `baseline` names, which can be kept in git.
 
     SIGNATURE is one drop between two ends, PROBLEM the same drop whoever the ends are; records have
-    both, and so has `ryu-droplog observe -o dict`. What is known is logged and counted, and marked:
-    `observe --new` and sinks with `new_only: true` leave it out. The running program follows the
-    file. Said again, an entry is changed; your own name and today's date are noted in it.
+    both, and so has `ryu-droplog observe -o dict`. A PROBLEM may be one of `ryu-droplog doctor`,
+    too, whose lines end with it: doctor then counts it no more.
+
+    Known drops are logged and counted all the same, and marked: `observe --new` and sinks with
+    `new_only: true` leave them out. The running program follows the file. Said again, an entry is
+    changed; your own name and today's date are noted in it.
 
     \b
     Examples:
     ryu-droplog observe --last 1 -o dict
     ryu-droplog ack 1:6f0e4b1c9a37d2508e61f3a4c7b2d915 --reason "scanner of the audit" \\
         --until 2026-12-31
+    ryu-droplog ack doctor:5be0a8d1c47f2936 --reason "the owner needs its flow there"
     ryu-droplog ack --list
     ryu-droplog ack 1:6f0e4b1c9a37d2508e61f3a4c7b2d915 --remove
     """

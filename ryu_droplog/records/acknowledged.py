@@ -13,8 +13,10 @@ from ryu_droplog.model.drop import Drop
 from ryu_droplog.records.record import Acknowledged
 from ryu_droplog.records.signature import Signatures
 
-KEY = re.compile("1:[0-9a-f]{32}")
-"""A signature or a problem, as records have them."""
+DOCTOR = "doctor:"
+"""Begins the key of a problem that `ryu-droplog doctor` has found."""
+KEY = re.compile(f"1:[0-9a-f]{{32}}|{DOCTOR}[0-9a-f]{{16}}")
+"""A signature or a problem, as records have them, or a problem as doctor has it."""
 
 Mark = Callable[[Sequence[Drop]], int]
 """Marks the drops that are acknowledged, and says how many packets these are; never waits."""

@@ -28,7 +28,10 @@ from ryu_droplog.schema.expected import Expected
 from ryu_droplog.schema.wording import show
 from ryu_droplog.schema.yaml_document import Document
 
-KEYS = "a signature or a problem of a record, 1: and 32 hexadecimal digits"
+KEYS = (
+    "a signature or a problem of a record, 1: and 32 hexadecimal digits, or a problem of doctor,"
+    " doctor: and 16"
+)
 _HEAD = "# Known drops, by signature or problem; `ryu-droplog ack` writes here.\n"
 
 

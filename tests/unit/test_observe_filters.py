@@ -66,6 +66,7 @@ FITTING = {
 UNKNOWN = {"port", "pod", "namespace", "vm", "network", "traffic-direction", "interface", "rule"}
 """What is not known of `unlike`."""
 NOT_FITTING = {
+    "acknowledged": "no",
     "ip": "10.255.0.1",
     "from-ip": SYN.destination.ip,
     "to-ip": SYN.source.ip,
