@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ryu_droplog.model.drop import Drop, IPv4, IPv6, Tcp, Udp
+from ryu_droplog.model.drop import Arp, Drop, Icmp, IPv4, IPv6, Tcp, Udp
 from ryu_droplog.packet.deep.ethernet import decode
 from ryu_droplog.records.keys import CACHE_SIZE, Keys
 
 
 class Signatures:
-    """The keys of each drop; those of connections are remembered. For one thread at a time."""
+    """The keys of each drop; those of most are remembered. For one thread at a time."""
 
     def __init__(self) -> None:
         self._keys = Keys()
@@ -21,10 +21,17 @@ class Signatures:
     def keys(self, drop: Drop) -> tuple[str, str]:
         """What the record of the drop has as `signature` and as `problem`."""
         l3, l4 = drop.l3, drop.l4
-        if not (isinstance(l3, IPv4 | IPv6) and isinstance(l4, Tcp | Udp)):
+        flow: tuple[object, ...]
+        if isinstance(l3, IPv4 | IPv6) and isinstance(l4, Tcp | Udp):
+            ports = l4.src_port, l4.dst_port
+            flow = drop.location, drop.ethertype, drop.protocol, ports, l3.src, l3.dst
+        elif isinstance(l3, IPv4) and isinstance(l4, Icmp):
+            flow = drop.location, drop.ethertype, drop.protocol, l3.src, l3.dst
+        elif isinstance(l3, Arp):
+            ends = drop.smac, drop.dmac, l3.sender_ip, l3.target_ip
+            flow = drop.location, drop.ethertype, ends
+        else:
             return self._made(drop)
-        ports = l4.src_port, l4.dst_port
-        flow = drop.location, drop.ethertype, drop.protocol, ports, l3.src, l3.dst
         keys = self._remembered.get(flow)
         if keys is None:
             if len(self._remembered) >= CACHE_SIZE:
