@@ -17,9 +17,11 @@ from sinks import Kept
 from ryu_droplog.__main__ import main
 from ryu_droplog.config import loader
 from ryu_droplog.model.errors import ConfigError
+from ryu_droplog.observe.drop_of_record import drop_of
 from ryu_droplog.plugins.parts import ENCODERS
 from ryu_droplog.records import baseline_file
 from ryu_droplog.records.acknowledged import Baseline, Entry
+from ryu_droplog.records.maker import RecordMaker
 from ryu_droplog.records.signature import Signatures
 from ryu_droplog.runtime.known_drops import KnownDrops
 
@@ -167,6 +169,18 @@ def test_marker_marks_and_counts_packets() -> None:
     baseline.use({PROBLEM: Entry("known")})
     assert 6 == mark(drops)
     assert [True, False, True] == [drop.acknowledged for drop in drops]
+
+
+def test_lines_say_that_a_drop_is_known() -> None:
+    known = dropped()
+    known.acknowledged = True
+    for encoding, mark in (("json", b',"acknowledged":true'), ("extended", b" ACKNOWLEDGED=yes ")):
+        encode = ENCODERS.get(encoding)(context())
+        assert mark in encode(known)
+        assert b"acknowledged" not in encode(dropped()).lower()
+    maker = RecordMaker(context(baseline=Baseline({PROBLEM: Entry("known")})))
+    record = maker.make(dropped()).record
+    assert drop_of(record).acknowledged, "also where it was a record before"
 
 
 def test_sink_of_new_drops_filters_the_known_ones_and_its_books_balance() -> None:
