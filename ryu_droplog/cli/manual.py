@@ -17,6 +17,8 @@ NAME = "ryu-droplog"
 _EXAMPLES = "Examples:"
 _VERBATIM = "\b"
 """What stands alone on the first line of a paragraph whose lines are not filled."""
+_HELP = ("-h, --help", "Show this message and exit.")
+"""Of every command; click remembers with which names one was first asked for it."""
 _FILES = (
     ("/etc/ryu-droplog/droplog.yaml", "the configuration, where no other is named"),
     ("/run/ryu-droplog", "locks and sockets of the running program"),
@@ -75,8 +77,8 @@ def _context() -> click.Context:
 
 
 def _options(command: click.Command, ctx: click.Context) -> Iterator[str]:
-    records = [parameter.get_help_record(ctx) for parameter in command.get_params(ctx)]
-    yield from _table([record for record in records if record is not None])
+    records = [parameter.get_help_record(ctx) for parameter in command.params]
+    yield from _table([*(record for record in records if record is not None), _HELP])
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> Iterator[str]:

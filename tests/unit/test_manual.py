@@ -32,7 +32,9 @@ def test_help_of_each_command_has_examples_of_it(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS.own_names())
 def test_examples_use_options_that_there_are(name: str) -> None:
     command = COMMANDS.get(name)
-    ctx = click.Context(command, info_name=name, parent=click.Context(main))
+    ctx = click.Context(
+        command, info_name=name, parent=click.Context(main, **main.context_settings)
+    )
     known = {option for each in command.get_params(ctx) for option in each.opts}
     known |= {option for each in command.get_params(ctx) for option in each.secondary_opts}
     examples = (command.help or "").partition("Examples:\n")[2].split("\n\n")[0]
