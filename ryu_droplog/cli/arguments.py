@@ -23,6 +23,7 @@ def config_option(
         "--config",
         name,
         metavar="FILE",
+        type=click.Path(),
         callback=lambda context, parameter, value: choose(value),
         help=f"{what} ({ORDER}, else {without})",
     )

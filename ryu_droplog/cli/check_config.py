@@ -25,7 +25,11 @@ from ryu_droplog.text.printable import plain
     epilog="Exit status: 0 all is well, 1 something cannot be written, 2 the file is wrong.",
 )
 @click.argument(
-    "path", metavar="[FILE]", required=False, callback=lambda c, p, value: choose(value)
+    "path",
+    metavar="[FILE]",
+    required=False,
+    type=click.Path(),
+    callback=lambda c, p, value: choose(value),
 )
 @click.option(
     "--schema",
@@ -43,6 +47,12 @@ def check_config(path: str | None, schema: bool, types: bool) -> None:
     Without FILE it is what RYU_DROPLOG_CONFIG names, else /etc/ryu-droplog/droplog.yaml where it
     exists, else the defaults. Whether the log directory and the run directory can be written is
     looked at as the user who asks.
+
+    \b
+    Examples:
+    ryu-droplog check-config droplog.yaml
+    ryu-droplog check-config --schema > droplog.schema.json
+    ryu-droplog check-config --types
     """
     if schema:
         click.echo(json.dumps(json_schema(), indent=2))

@@ -36,6 +36,11 @@ def clean(path: str | None, name: str | None, force: bool) -> None:
     may belong to a program that is at work with another run_directory: they are watched for as
     long as their leases last (60 s by default), and left alone if they are renewed; the exit
     status is then 1.
+
+    \b
+    Examples:
+    ryu-droplog clean
+    ryu-droplog clean --bridge br-int --force
     """
     ready_hub()
     from ryu_droplog.model.cookie import generation_text

@@ -13,6 +13,7 @@ from ryu_droplog.cli.exits import NO_BRIDGE, Exit
 from ryu_droplog.cli.visiting import (
     bridge_option,
     conclude,
+    errors_in_one_line,
     outcome_of,
     read_visits,
     ready_hub,
@@ -33,15 +34,23 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
     page begins with what needs attention (!) and what is good to know (-); then come the owner of
     the bridge, what the program adds and costs, what the switch supports, and each table:
     watched, would be watched, drops elsewhere, owner forwards all, left alone, cannot be watched.
+
+    \b
+    Examples:
+    ryu-droplog doctor --bridge br-int
+    ryu-droplog doctor --json
     """
     ready_hub()
     from ryu_droplog.doctor import page
     from ryu_droplog.doctor.checkup import check
     from ryu_droplog.doctor.examine import examine
     from ryu_droplog.doctor.identities import known_ends
+    from ryu_droplog.doctor.known_problems import holding_now
     from ryu_droplog.runtime.one_shot import reach_bridge
 
     settings, pipelines, bridges = read_visits(path, name)
+    with errors_in_one_line():
+        baseline = holding_now(settings.baseline)
     pages, objects = [], []
     outcomes: list[Exit] = []
     for bridge in bridges:
@@ -60,7 +69,7 @@ def doctor(path: str | None, name: str | None, as_json: bool) -> None:
             outcomes.append(outcome_of(error))
             continue
         identity = known_ends(settings, bridge, checkup.names, checkup.at_work)
-        report = examine(bridge, pipelines, settings, checkup, identity)
+        report = examine(bridge, pipelines, settings, checkup, identity, baseline)
         pages.append(page.as_page(report))
         objects.append(page.as_json(report))
         outcomes.append(Exit.WELL if report.well else Exit.ATTENTION)

@@ -50,6 +50,11 @@ def events(
     Listens on a Unix socket for what the exporter of packet events sends, and posts it for the
     pods of this node, so that `kubectl describe pod` shows the packets that were dropped. Options
     override the file. Without a file, packet events are on.
+
+    \b
+    Examples:
+    ryu-droplog events
+    ryu-droplog events --node worker-1 --kubeconfig ~/.kube/config
     """
     plain_log.set_up(verbose=verbose)
     errors = standard_error(threading)

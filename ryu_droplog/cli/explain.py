@@ -68,6 +68,7 @@ def explain(
     it lets the packet through, and which of 20 drops before it as well.
 
     \b
+    Examples:
     ryu-droplog explain
     ryu-droplog explain --to-port 443 --not --from-ip 10.0.0.0/8
     tail -1 /var/log/drops.json | ryu-droplog explain -

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ryu_droplog.cli import completing
 from ryu_droplog.observe.filters import FILTERS
 from ryu_droplog.observe.query import Condition
 
@@ -41,6 +42,7 @@ def filter_options(without: Collection[str] = ()) -> Callable[[Callable[..., Any
                 multiple=True,
                 metavar=chosen.value,
                 help=chosen.help,
+                shell_complete=completing.bridges if name == "bridge" else None,
             )(command)
         negate = click.option("--not", "negated", is_flag=True, help="Negate the next filter.")
         return negate(command)

@@ -50,6 +50,7 @@ DEFAULT = 20
 @click.option("--since", metavar="TIME", help="None before that: 5m ago, or a date (RFC 3339).")
 @click.option("--until", metavar="TIME", help="None after that: 5m ago, or a date (RFC 3339).")
 @filter_options()
+@click.option("--new", is_flag=True, help="None that the baseline has: --acknowledged no.")
 @click.option(
     "--output",
     "-o",
@@ -93,9 +94,11 @@ def observe(ctx: click.Context, /, **options: Any) -> None:
     negates the one that comes next. Names may have * and ? in them.
 
     \b
+    Examples:
     ryu-droplog observe --follow --to-port 443 --not --from-ip 10.0.0.0/8
     ryu-droplog observe --since 10m --vm web-1 --output json
     ryu-droplog observe --all --aggregate-by source,destination,reason
+    ryu-droplog observe --follow --new
     ryu-droplog observe --follow --timeout 30 --table 82 --fail-if-none
     ryu-droplog observe --from kafka:broker:9092/drops --since 1h --reason DENY
 
@@ -103,6 +106,8 @@ def observe(ctx: click.Context, /, **options: Any) -> None:
     or the command line is wrong, 3 there is no such program, file or topic.
     """
     conditions = conditions_of(ctx, options)
+    if options["new"]:
+        conditions.append(Condition("acknowledged", ["no"]))
     with errors_in_one_line():
         predicate(conditions)
         aggregate = None

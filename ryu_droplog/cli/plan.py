@@ -28,7 +28,13 @@ _VERDICTS = {"table-miss": "table-miss", "shadow": "flow above", "left alone": "
 @config_option("path", "droplog.yaml")
 @bridge_option
 def plan(path: str | None, name: str | None) -> None:
-    """Show what `run` would add to each bridge, table by table; changes nothing."""
+    """Show what `run` would add to each bridge, table by table; changes nothing.
+
+    \b
+    Examples:
+    ryu-droplog plan --bridge br-int
+    ryu-droplog plan --config droplog.yaml
+    """
     ready_hub()
     from ryu_droplog.openflow.oxm_match import text as match_text
     from ryu_droplog.owners.detection import choose_pipeline, recognise

@@ -13,7 +13,7 @@ from ryu_droplog.pipelines.loader import load_pipelines
 
 
 @click.command()
-@click.argument("path", metavar="FILE")
+@click.argument("path", metavar="FILE", type=click.Path())
 @config_option(
     "config_path", "droplog.yaml: its pipelines, prefixes, filters and the section opflex"
 )
@@ -34,9 +34,7 @@ def replay(path: str, config_path: str | None, form: str | None, prune: bool) ->
     """Write the drops whose logs are in FILE, a pcap or pcapng capture, with the capture's time.
 
     A drop log is what the switch of an OpFlex agent sends: Geneve in UDP, to port 6081 or 50000.
-    FILE may be compressed by gzip, and may be - for standard input, also live:
-
-        tcpdump -U -i lo -w - udp port 50000 | ryu-droplog replay -
+    FILE may be compressed by gzip, and may be - for standard input, also live.
 
     Of a drop log that the capture has cut (tcpdump -s, editcap -s), what is there is written, with
     TRUNCATED behind it; what a missing option would say counts as not recorded.
@@ -44,6 +42,12 @@ def replay(path: str, config_path: str | None, form: str | None, prune: bool) ->
     A summary is written to standard error. Exit status: 0 all was read, also where it had no drop
     log, 1 the capture is damaged (what could be read is written) or cannot be read, 2 the
     configuration or the command line is wrong.
+
+    \b
+    Examples:
+    ryu-droplog replay drops.pcap
+    tcpdump -U -i lo -w - udp port 50000 | ryu-droplog replay -
+    ryu-droplog replay drops.pcapng.gz --format json --no-prune
     """
     from ryu_droplog.sources.pcap_replay import replay as play
 

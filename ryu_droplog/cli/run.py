@@ -25,6 +25,11 @@ def run(path: str | None, verbose: bool) -> None:
     Exit status: 0 all is removed, 1 something may still be on a bridge (the log says what, and the
     clean-up process goes on trying for a minute), 2 the configuration or the command line is
     wrong.
+
+    \b
+    Examples:
+    sudo ryu-droplog run
+    sudo ryu-droplog run --config droplog.yaml --verbose
     """
     with errors_in_one_line():
         from ryu_droplog.runtime import manager

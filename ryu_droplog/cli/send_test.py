@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from ryu_droplog.cli import completing
 from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.exits import RULE, Exit, overall
 from ryu_droplog.cli.visiting import errors_in_one_line
@@ -19,7 +20,7 @@ MARK_BYTES = 4
 
 
 @click.command("send-test", epilog=RULE.format(nobody="no sink has written the record"))
-@click.argument("name", metavar="[SINK]", required=False)
+@click.argument("name", metavar="[SINK]", required=False, shell_complete=completing.sinks)
 @config_option("path", "droplog.yaml: its sinks", "drop lines to standard output")
 @click.option(
     "--timeout",
@@ -38,6 +39,11 @@ def send_test(name: str | None, path: str | None, timeout: float) -> None:
     No program need run, and no switch is touched. The record is of a drop in table SEND_TEST of
     the bridge send-test; its mark, which is printed first, is in owner.test of the record and in
     the packet's payload. Filters of sinks are not asked; a spool is left alone.
+
+    \b
+    Examples:
+    ryu-droplog send-test
+    ryu-droplog send-test bus --timeout 30
     """
     from ryu_droplog.records.context import node_name
     from ryu_droplog.sinks.trial import try_sink

@@ -24,6 +24,11 @@ def status(path: str | None, as_json: bool) -> None:
 
     Problems come first (!): a bridge that is not connected and why, a configuration that was
     refused, a destination that cannot be written.
+
+    \b
+    Examples:
+    ryu-droplog status
+    ryu-droplog status --json | jq .[].sinks
     """
     from ryu_droplog.runtime import status_page, status_socket
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ryu_droplog.cli import completing
 from ryu_droplog.cli.exits import Exit, overall
 from ryu_droplog.model.errors import DropLogError, Unreachable
 from ryu_droplog.text.phrases import without_name
@@ -22,6 +23,7 @@ bridge_option = click.option(
     "--bridge",
     "name",
     metavar="NAME",
+    shell_complete=completing.bridges,
     help="Only this bridge. One that the configuration does not name is taken with the defaults.",
 )
 

@@ -117,6 +117,7 @@ def _values(settings: Settings, receivers: Sequence[str]) -> Iterator[tuple[str,
     for key, value in structs.asdict(settings.ring).items():
         yield f"ring.{key}", _Value(show(value))
     yield "socket_group", _optional(settings.socket_group)
+    yield "baseline", _optional(settings.baseline)
 
 
 def _bridge(bridge: Bridge) -> Iterator[tuple[str, _Value]]:

@@ -13,6 +13,7 @@ from ryu_droplog.config.settings import (
     Deduplication,
     ExplicitDrops,
     Opflex,
+    RingBounds,
     Settings,
     Storm,
 )
@@ -21,6 +22,8 @@ from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.schema.wording import show
 from ryu_droplog.text.phrases import count
 from ryu_droplog.text.printable import escape
+
+_PAYLOADS = {"headers": "its headers alone", "full": "all of these"}
 
 
 def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
@@ -63,6 +66,9 @@ def describe(settings: Settings, pipelines: Mapping[str, Pipeline]) -> str:
             if settings.report_interval
             else "not reported",
         ),
+        ("ring", _ring(settings.ring)),
+        ("may observe", _observers(settings.socket_group)),
+        ("baseline", _optional(settings.baseline)),
     ]
     page = [f"{name + ':':<18}{value}" for name, value in lines]
     if settings.listed_sinks:
@@ -154,6 +160,22 @@ def _throttle(throttle: Deduplication | None) -> str:
     return f"deduplicated within {throttle.window:g} s, {throttle.entries} at a time"
 
 
+def _ring(ring: RingBounds) -> str:
+    return (
+        f"the last {ring.drops} drops of each bridge, {ring.bytes} bytes of memory at most;"
+        f" {ring.snaplen} bytes of each frame, observers get {_PAYLOADS[ring.payload]}"
+    )
+
+
+def _observers(group: str | None) -> str:
+    everyone = "root and the user of the program"
+    return everyone if group is None else f"{everyone}, and the group {group}"
+
+
+def _optional(path: str | None) -> str:
+    return "none" if path is None else escape(path)
+
+
 def _log(settings: Settings) -> str:
     if settings.listed_sinks and settings.output is None:
         return "the sinks below"
@@ -168,6 +190,8 @@ def _sink(sink: SinkSpec) -> Iterator[str]:
         if value is not None:
             yield f"  {key + ':':<15} {escape(str(value))}"
     yield f"  {'filtered:':<16}{_prune(sink.filters)}"
+    if sink.new_only:
+        yield f"  {'new only:':<16}what the baseline has does not go here"
     yield (
         f"  {'queue:':<16}{sink.queue.drops} drops; while it is full, the {sink.queue.overflow}"
         " are refused"

@@ -319,6 +319,9 @@ class SinkKeys(BaseModel):
         default=(), description="what does not go to this sink, in the form of `prune.filters`"
     )
     queue: QueueKeys = Field(default=QueueKeys(), description="the drops that wait for it")
+    new_only: bool = Field(
+        default=False, description="`true`: what the `baseline` has does not go to this sink"
+    )
 
 
 class ConfigurationFile(BaseModel):
@@ -413,4 +416,9 @@ class ConfigurationFile(BaseModel):
         description="the group that may use `ryu-droplog observe`; null: root and the user of the"
         " program alone",
         examples=["droplog"],
+    )
+    baseline: Directory | None = Field(
+        default=None,
+        description="the file of known drops, which `ryu-droplog ack` writes; null: none",
+        examples=["/etc/ryu-droplog/baseline.yaml"],
     )

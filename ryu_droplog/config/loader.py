@@ -154,6 +154,7 @@ def parse(text: str, source: str, environ: Mapping[str, str] = os.environ) -> Se
         listed_sinks=file.sinks is not None,
         ring=RingBounds(**dict(file.ring or RingKeys())),
         socket_group=file.socket_group,
+        baseline=file.baseline,
         lines=KeyLines(document.line),
     )
 

@@ -227,6 +227,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ring: RingBounds = RingBounds()
     socket_group: str | None = None
     """The group that may observe; None: root and the user of the program alone."""
+    baseline: str | None = None
+    """Absolute path of the file of known drops; None: there is none."""
     lines: KeyLines = KeyLines()
     """Where in the file its keys are."""
 

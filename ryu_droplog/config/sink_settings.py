@@ -118,6 +118,7 @@ def _listed(
         type=keys.type,
         filters=filters_of(keys.filters, document, [*path, "filters"]),
         queue=QueueSpec(keys.queue.drops, keys.queue.overflow),
+        new_only=keys.new_only,
         options=options,
     )
 

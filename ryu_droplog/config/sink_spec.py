@@ -29,6 +29,8 @@ class SinkSpec(Struct, frozen=True):
     filters: tuple[FilterSpec, ...] = ()
     """What does not go to this sink."""
     queue: QueueSpec = QueueSpec()
+    new_only: bool = False
+    """Whether what the baseline has does not go to this sink."""
     options: Any = SinkOptions()
     """An instance of the class `Options` of the type."""
     title: str = ""

@@ -14,6 +14,7 @@ from ryu_droplog.config.endpoint import ServiceEndpoint
 from ryu_droplog.config.settings import Bridge, Settings
 from ryu_droplog.doctor.checkup import Checkup
 from ryu_droplog.doctor.findings import Case, Finding, findings
+from ryu_droplog.doctor.known_problems import marked
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.flow_stats import Flow, is_ours
 from ryu_droplog.owners.base import Recognition
@@ -24,6 +25,7 @@ from ryu_droplog.reconcile.other_runs import run_of
 from ryu_droplog.reconcile.owner_flow_rewrite import tells
 from ryu_droplog.reconcile.planner import Plan, TablePlan, Verdict
 from ryu_droplog.reconcile.planner import plan as make_plan
+from ryu_droplog.records.acknowledged import Entry
 
 State = Literal[
     "watched",
@@ -93,7 +95,7 @@ class Report:
     @property
     def well(self) -> bool:
         """Whether nothing needs attention."""
-        return all(finding.level != "warning" for finding in self.findings)
+        return not any(finding.attention for finding in self.findings)
 
 
 def examine(
@@ -102,8 +104,9 @@ def examine(
     settings: Settings,
     seen: Checkup,
     identity: Mapping[str, Any] = MappingProxyType({}),
+    baseline: Mapping[str, Entry] = MappingProxyType({}),
 ) -> Report:
-    """Make up the report of one bridge; `identity` is as in it."""
+    """Make up the report of one bridge; `identity` is as in it, `baseline` what counts today."""
     flows = seen.snapshot.flows
     recognition = recognise(flows)
     pipeline = choose_pipeline(bridge.pipeline, recognition, pipelines)
@@ -129,7 +132,11 @@ def examine(
         adds=adds,
         costs=_costs(settings, seen, adds),
         tables=reports,
-        findings=findings(Case(bridge, settings, recognition, seen, plan, absent)),
+        findings=marked(
+            bridge.name,
+            findings(Case(bridge, settings, recognition, seen, plan, absent)),
+            baseline,
+        ),
     )
 
 

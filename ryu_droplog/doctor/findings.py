@@ -34,6 +34,15 @@ class Finding:
 
     level: Level
     text: str
+    problem: str = ""
+    """Of a warning, the key under which it may be acknowledged."""
+    acknowledged: str = ""
+    """Why somebody leaves it as it is; empty: nobody has said so."""
+
+    @property
+    def attention(self) -> bool:
+        """Whether it needs some."""
+        return self.level == "warning" and not self.acknowledged
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from typing import Any
 
 from ryu_droplog.doctor import identities
 from ryu_droplog.doctor.examine import Additions, Explicit, Report, TableReport
+from ryu_droplog.doctor.findings import Finding
 from ryu_droplog.text.phrases import count
+from ryu_droplog.text.printable import printable
 
 MANY = 4
 """Tables of which the same is said, and that are told together on the page."""
@@ -18,10 +20,10 @@ _NOTHING_TO_SEE = ("owner forwards all", "left alone")
 
 def as_page(report: Report) -> str:
     """The report as text, without a final newline."""
-    attention = sum(finding.level == "warning" for finding in report.findings)
+    attention = sum(finding.attention for finding in report.findings)
     verdict = "all is well" if report.well else f"{count(attention, 'thing')} to look at"
     lines = [f"{report.bridge}: {verdict}"]
-    lines += [f"  {'!' if f.level == 'warning' else '-'} {f.text}" for f in report.findings]
+    lines += [_finding_in_words(finding) for finding in report.findings]
     verb = "has added" if report.running else "would add"
     lines += [
         f"  owner:     {report.owner.in_words()}",
@@ -33,6 +35,15 @@ def as_page(report: Report) -> str:
         "  tables:",
     ]
     return "\n".join([*lines, *_tables_in_words(report.tables)])
+
+
+def _finding_in_words(finding: Finding) -> str:
+    """What needs attention ends with the key under which it may be acknowledged."""
+    if finding.acknowledged:
+        return f"  - {finding.text} [acknowledged: {printable(finding.acknowledged)}]"
+    if finding.attention:
+        return f"  ! {finding.text} [{finding.problem}]"
+    return f"  - {finding.text}"
 
 
 def _tables_in_words(tables: Sequence[TableReport]) -> Iterator[str]:

@@ -26,7 +26,21 @@ _KEYS = {
     "DSCP": "dscp", "FRAG": "fragment_offset",
 }  # fmt: skip
 _UNUSED = frozenset(
-    ("ETYP", "QTAG", "ID", "FLAGS", "TC", "FL", "SEQ", "ACK", "WINDOWS", "URGP", "STID", "DTID")
+    (
+        "ACKNOWLEDGED",
+        "ETYP",
+        "QTAG",
+        "ID",
+        "FLAGS",
+        "TC",
+        "FL",
+        "SEQ",
+        "ACK",
+        "WINDOWS",
+        "URGP",
+        "STID",
+        "DTID",
+    )
 )
 _FLOW = {
     "FLOW_COOKIE": "flow.cookie", "FLOW_PRIORITY": "flow.priority", "FLOW_MATCH": "flow.match",

@@ -105,6 +105,8 @@ class SourceBooks:
     """PacketIns and datagrams that were read from the switch or the socket."""
     refused: int = 0
     """Of these, those that came while the ingress queue was full; nobody looked at them."""
+    acknowledged: int = 0
+    """Packets that were handed on marked, because the baseline has them; a part of `handed_on`."""
     missed: int = 0
     """Datagrams that the kernel dropped, because the socket's buffer was full; no part of
     `arrived`."""

@@ -135,6 +135,8 @@ class Drop(Struct, gc=False):
     received: float = 0.0
     """The same moment as `time` by a clock that is never set; 0 where there is none: of a capture.
     Whose a packet was is what held at that moment."""
+    acknowledged: bool = False
+    """Whether the baseline has it: somebody knows of it."""
 
 
 Explain = Callable[[Drop], Mapping[str, "str | int"]]

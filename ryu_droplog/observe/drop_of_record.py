@@ -34,7 +34,7 @@ def drop_of(record: Record) -> Drop:
         number = record.port.number & 0xFFFFFFFF
         metadata = _IN_PORT.pack(headers.OXM_CLASS_BASIC, headers.OXM_IN_PORT << 1, 4, number)
     drop = decode(record.frame.data, seconds_of(record.time), location, metadata)
-    drop.repeated = record.repeated
+    drop.repeated, drop.acknowledged = record.repeated, record.acknowledged is not None
     drop.first_time = seconds_of(record.first_time) if record.first_time else 0.0
     return drop
 

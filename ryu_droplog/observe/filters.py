@@ -263,6 +263,13 @@ def _rule(value: str) -> Predicate:
     return holds
 
 
+def _acknowledged(value: str) -> Predicate:
+    if value not in ("yes", "no"):
+        raise ValueError("yes or no")
+    wanted = value == "yes"
+    return lambda record: (record.acknowledged is not None) == wanted
+
+
 _IP = "ADDRESS", "addresses, or prefixes such as 10.0.0.0/8"
 _PORT = "PORT", "ports of TCP, UDP or SCTP"
 _POD = "[NAMESPACE/]POD", "pods whose name begins so"
@@ -295,5 +302,8 @@ FILTERS: dict[str, Filter] = {
         _of_text(lambda record: record.signature), "KEY", "The same drop of the same ends."
     ),
     "problem": Filter(_of_text(lambda record: record.problem), "KEY", "The same drop."),
+    "acknowledged": Filter(
+        _acknowledged, "yes|no", "Whether the baseline has it, by signature or problem."
+    ),
 }
 """By the name of their flag, in the order of the help. Names may have `*` and `?` in them."""

@@ -14,7 +14,7 @@ from ryu_droplog.records.json_text import to_json
 from ryu_droplog.records.record import Record
 from ryu_droplog.sinks import line
 from ryu_droplog.sinks.formats import text_format
-from ryu_droplog.text.printable import plain, word
+from ryu_droplog.text.printable import plain, printable, word
 
 Colour = Callable[[str, str], str]
 """(text, name of a colour of click's) -> the text in that colour, or as it is."""
@@ -50,7 +50,8 @@ def _compact(record: Record, style: Style) -> str:
     text += f" ({protocol_of(record)})"
     port = port_of(record)
     text += f" in {port}" if port else ""
-    return text + (f" {record.repeated} times" if record.repeated else "")
+    text += f" {record.repeated} times" if record.repeated else ""
+    return text + (" [acknowledged]" if record.acknowledged is not None else "")
 
 
 def _dict(record: Record, style: Style) -> str:
@@ -70,8 +71,17 @@ def _dict(record: Record, style: Style) -> str:
         ("NETWORK", _networks(record)),
         ("REPEATED", str(record.repeated or "")),
         ("SIGNATURE", record.signature),
+        ("PROBLEM", record.problem),
+        ("ACKNOWLEDGED", _acknowledged(record)),
     ]
     return "\n".join([*(f"{key:>12}: {value}" for key, value in rows if value), "------------"])
+
+
+def _acknowledged(record: Record) -> str:
+    known = record.acknowledged
+    if known is None:
+        return ""
+    return printable(f"{known.reason} (until {known.until})" if known.until else known.reason)
 
 
 def _networks(record: Record) -> str:

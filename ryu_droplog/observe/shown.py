@@ -115,5 +115,8 @@ PARTS: dict[str, Callable[[Record], str]] = {
     "protocol": protocol_of,
     "signature": lambda record: record.signature,
     "problem": lambda record: record.problem,
+    "acknowledged": lambda record: (
+        word(record.acknowledged.reason) if record.acknowledged is not None else ""
+    ),
 }
 """What records may be counted by: `--aggregate-by`."""

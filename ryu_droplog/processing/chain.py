@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from ryu_droplog.model.accounting import SourceBooks, TableBook
@@ -24,6 +24,11 @@ SHOWN = 64
 """Bytes of such a message that are shown."""
 _NO_BOOK = TableBook()
 """Stands where no book is open yet; nothing is counted there."""
+
+
+def mark_none(drops: Sequence[Drop]) -> int:
+    """Know of no drop."""
+    return 0
 
 
 class Reader(Protocol):
@@ -63,10 +68,12 @@ class Chain:
         sinks: Sequence[Taker],
         filters: Sequence[DropFilter] = (),
         ring: Ring | None = None,
+        mark: Callable[[Sequence[Drop]], int] = mark_none,
     ) -> None:
         """`deduplicator` is this chain's own; None: each drop is handed on.
 
-        `ring` keeps what is handed on, for observers; None: nobody may ask.
+        `ring` keeps what is handed on, for observers; None: nobody may ask. `mark` marks the drops
+        that the baseline has, and says how many packets these are.
         """
         self._reader = reader
         self._books = books
@@ -74,6 +81,7 @@ class Chain:
         self._sinks = sinks
         self._filters = filters
         self._ring = ring
+        self._mark = mark
         self._next_deduplicator = deduplicator
         self._summaries = Summaries()
         self._next_complaint: dict[type[Exception], float] = {}
@@ -220,6 +228,10 @@ class Chain:
     def _hand_on(self, drops: Sequence[Drop]) -> None:
         if not drops:
             return
+        try:
+            self._books.acknowledged += self._mark(drops)
+        except Exception as error:  # unmarked, they go on their way
+            self._complain(error, drops[0].frame, drops[0].received)
         by_table = shares(drops)
         tables = self._books.tables
         for share in by_table:

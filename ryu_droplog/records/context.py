@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
 from ryu_droplog.model.drop import Drop, Explain
+from ryu_droplog.records.acknowledged import NOTHING_KNOWN, Baseline
 from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.record import Identity
 
@@ -59,6 +60,8 @@ class EncoderContext(NamedTuple):
     clock: Callable[[], float] = time.time
     """Seconds since the epoch."""
     identify: Identify = identify_nobody
+    baseline: Baseline = NOTHING_KNOWN
+    """What somebody knows of."""
 
 
 Encode = Callable[[Drop], bytes]

@@ -96,6 +96,7 @@ class RecordMaker:
             record.repeated = drop.repeated
             record.first_time = rfc3339(drop.first_time or drop.time)
             record.last_time = time
+        record.acknowledged = context.baseline.find(signature, problem, drop.time)
         return record
 
     def times(self, read_at: float) -> tuple[str, str]:

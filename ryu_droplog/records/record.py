@@ -119,6 +119,13 @@ class Context(_Part):
     conntrack: Annotated[Conntrack | None, _is("where the packet was tracked")] = None
 
 
+class Acknowledged(_Part):
+    """What the baseline says of the drop: somebody knows of it."""
+
+    reason: Annotated[str, _is("why it is left as it is")]
+    until: Annotated[str, _is("the last day for which that holds, UTC; absent: without end")] = ""
+
+
 class Frame(_Part):
     """The bytes of the packet."""
 
@@ -184,6 +191,9 @@ class Record(_Part):
     ] = 0
     first_time: Annotated[str, _is("when the first of the repeated came, as time", _TIME)] = ""
     last_time: Annotated[str, _is("when the last of the repeated came, as time", _TIME)] = ""
+    acknowledged: Annotated[
+        Acknowledged | None, _is("where the baseline has its signature or its problem")
+    ] = None
 
 
 def schema() -> dict[str, Any]:

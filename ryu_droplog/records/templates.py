@@ -24,7 +24,7 @@ from ryu_droplog.records.context import Encode, EncoderContext, Identities
 from ryu_droplog.records.json_text import to_json, utf8_to_json
 from ryu_droplog.records.layouts import FIELDS, Layout, layout_of
 from ryu_droplog.records.maker import RecordMaker
-from ryu_droplog.records.record import Record
+from ryu_droplog.records.record import Acknowledged, Record
 
 FLOW_CACHE_SIZE = 4_096
 """Flows that are remembered at most, with some kilobytes each, those of which one packet came
@@ -59,9 +59,13 @@ class Template(Struct, frozen=True, eq=False):
     in_port: int
     ends: Identities
     """Whose the packet was."""
+    keys: tuple[str, str]
+    """Its signature and its problem."""
+    acknowledged: Acknowledged | None
+    """What the baseline said of them."""
 
 
-_UNKNOWN = Template(b"", itemgetter(0), 0, 0, {}, 0, (None, None))
+_UNKNOWN = Template(b"", itemgetter(0), 0, 0, {}, 0, (None, None), ("", ""), None)
 """Of a flow of which nothing is remembered."""
 
 
@@ -77,6 +81,7 @@ class FlowDocuments:
         self._explain = context.explain
         self._identify = context.identify
         self._bridges = context.bridges
+        self._find_known = context.baseline.find
         self._maker = RecordMaker(context)
         self._templates: dict[tuple[Any, ...], Template | None] = {}
         self._read_at: float | None = None
@@ -105,6 +110,7 @@ class FlowDocuments:
             or template.known != self._bridges.changes
             or template.owner != self._explain(drop)
             or template.ends != self._identify(drop, template.in_port)
+            or template.acknowledged is not self._find_known(*template.keys, drop.time)
         ):
             template = self._template(drop, layout)
             if template is None:
@@ -154,7 +160,18 @@ class FlowDocuments:
         ends = self._identify(drop, in_port)
         if ends != _ends_of(record):  # they have just changed
             return None
-        return Template(form, values, headers_end, known, record.owner, in_port, ends)
+        keys = record.signature, record.problem
+        return Template(
+            form,
+            values,
+            headers_end,
+            known,
+            record.owner,
+            in_port,
+            ends,
+            keys,
+            record.acknowledged,
+        )
 
 
 def _ends_of(record: Record) -> Identities:

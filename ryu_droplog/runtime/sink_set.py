@@ -10,6 +10,7 @@ from typing import Any
 from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.model.drop import Explain
 from ryu_droplog.plugins.parts import SINKS
+from ryu_droplog.records.acknowledged import NOTHING_KNOWN, Baseline
 from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.context import NO_BRIDGES, Identify, identify_nobody
 from ryu_droplog.runtime.parts import CLOSE_TIME
@@ -32,12 +33,13 @@ class SinkSet:
         node: str = "",
         bridges: BridgeDirectory = NO_BRIDGES,
         identify: Identify = identify_nobody,
+        baseline: Baseline = NOTHING_KNOWN,
     ) -> None:
         """`threads` is `threading` as it was before eventlet changed it."""
         self.by_name: Mapping[str, Sink] = {}
         self.log = LogBooks()
         self._threads = threads
-        self._context = SinkContext(threads, explain, node, bridges, identify)
+        self._context = SinkContext(threads, explain, node, bridges, identify, baseline)
         self._retired: deque[Sink] = deque(maxlen=RETIRED)
 
     def prepare(self, specs: Sequence[SinkSpec], fresh: list[Any]) -> dict[str, Sink]:

@@ -56,6 +56,9 @@ def as_text(answer: Answer) -> str:
         if state["pruned_by"]:
             rules = ", ".join(f"{n} by {rule}" for rule, n in state["pruned_by"].items())
             lines.append(f"{name}: filtered: {rules}")
+        if state.get("acknowledged"):
+            known = count(state["acknowledged"], "packet")
+            lines.append(f"{name}: acknowledged by the baseline: {known}")
     for name, state in answer["bridges"].items():
         if not state["connected"] and any(book["counted"] for book in state["books"].values()):
             lines.append(f"{name} is not connected: its counters are of an earlier time")

@@ -36,6 +36,7 @@ from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.context import EncoderContext, node_name
 from ryu_droplog.runtime.books import BooksCheck, Reading, read
 from ryu_droplog.runtime.identifying import Identifying
+from ryu_droplog.runtime.known_drops import KnownDrops
 from ryu_droplog.runtime.parts import CLOSE_TIME, Parts, discard, surely
 from ryu_droplog.runtime.receivers import Receivers
 from ryu_droplog.runtime.sink_set import SinkSet
@@ -60,7 +61,10 @@ class Supervisor:
         self.identifying = Identifying(threads, self._directory, self._explanations.ports)
         """Whose packets are."""
         identify = self.identifying.identities.identify
-        self._sinks = SinkSet(threads, explain, node_name(), self._directory, identify)
+        self.known_drops = KnownDrops()
+        """What the baseline has."""
+        baseline = self.known_drops.baseline
+        self._sinks = SinkSet(threads, explain, node_name(), self._directory, identify, baseline)
         self._books_check = BooksCheck()
         self._settings: Settings | None = None
         self._pipelines: Mapping[str, Pipeline] = {}
@@ -147,6 +151,7 @@ class Supervisor:
             self._directory,
             self._settings.ring.payload,
             identify=self.identifying.identities.identify_late,
+            baseline=self.known_drops.baseline,
         )
 
     def receiving(self) -> dict[str, Any]:
@@ -169,6 +174,8 @@ class Supervisor:
             yield logging.WARNING, text
         while self._explanations.notices:
             yield logging.ERROR, self._explanations.notices.popleft()
+        for text in self.known_drops.look():
+            yield logging.ERROR, text
         for text in self._books_check.look(self._read_books):
             yield logging.ERROR, text
 
@@ -388,6 +395,7 @@ class Supervisor:
         yield from self._receivers.changing(settings, self._pipelines)
         bridges = settings.bridges if settings.enable else ()
         yield partial(self.identifying.change, settings)
+        yield partial(self.known_drops.follow, settings.baseline)
         yield partial(self.switch_losses.watch, [rundir_of(each.endpoint) for each in bridges])
         assert self._current_route is not None
         names = self._opflex_names()
@@ -488,7 +496,14 @@ class Supervisor:
     def _route(self, settings: Settings, sinks: Mapping[str, Sink]) -> Route:
         """Where drops go while these settings hold."""
         taken = list(sinks.values())
-        return Route(settings.throttle, taken, _filters(settings), self._sinks.log, settings.ring)
+        return Route(
+            settings.throttle,
+            taken,
+            _filters(settings),
+            self._sinks.log,
+            settings.ring,
+            self.known_drops.baseline,
+        )
 
     def _retire(self, sinks: list[Sink]) -> None:
         """Close them when nothing is on its way to them any more; in a thread of its own."""

@@ -103,7 +103,9 @@ class Sink(ABC):
         self.abandoned: Any = context.threads.Event()
         """Set when the time for what waits is over: give up what you wait for."""
         self._filters = FilterSet(spec.filters)
-        self._chooses = bool(spec.filters) or type(self).wants is not Sink.wants
+        self._new_only = spec.new_only
+        chosen = bool(spec.filters) or spec.new_only
+        self._chooses = chosen or type(self).wants is not Sink.wants
         self._queue = BatchQueue(spec.queue.drops, spec.queue.overflow, context.threads)
         self._lock = self._queue.condition
         self._books: dict[TableKey, SinkBook] = {}
@@ -336,13 +338,15 @@ class Sink(ABC):
         self, drops: Sequence[Drop]
     ) -> tuple[list[Drop], list[Share], list[Share], list[Share]]:
         """The drops that are kept and their shares, and the shares of filtered and failed ones."""
-        match = self._filters.match
+        match, new_only = self._filters.match, self._new_only
         kept: list[Drop] = []
         filtered: list[Drop] = []
         failed: list[Drop] = []
         for drop in drops:
             try:
-                (kept if self.wants(drop) and match(drop) is None else filtered).append(drop)
+                left_out = new_only and drop.acknowledged
+                wanted = not left_out and self.wants(drop) and match(drop) is None
+                (kept if wanted else filtered).append(drop)
             except Exception:
                 failed.append(drop)
                 self.mistake(f"a drop cannot be filtered: {traceback.format_exc().rstrip()}")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ryu_droplog.model.drop import Explain
 from ryu_droplog.plugins.parts import ENCODERS, PACKERS
+from ryu_droplog.records.acknowledged import NOTHING_KNOWN, Baseline
 from ryu_droplog.records.bridges import BridgeDirectory
 from ryu_droplog.records.context import (
     NO_BRIDGES,
@@ -34,6 +35,8 @@ class SinkContext(NamedTuple):
     bridges: BridgeDirectory = NO_BRIDGES
     """Names of ports, and datapath ids."""
     identify: Identify = identify_nobody
+    baseline: Baseline = NOTHING_KNOWN
+    """What somebody knows of."""
 
     def encoder(
         self, encoding: str, payload: Payload = "headers", line_style: LineStyle = "redirected"
@@ -57,6 +60,7 @@ class SinkContext(NamedTuple):
             payload,
             line_style,
             identify=self.identify,
+            baseline=self.baseline,
         )
 
     def packer(self, encoding: str, payload: Payload = "headers") -> Encode | None:

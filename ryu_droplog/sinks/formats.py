@@ -100,6 +100,8 @@ def additions(drop: Drop, explain: Explain, identify: Identify = identify_nobody
     source, destination = identify(drop, in_port)
     if source is not None or destination is not None:
         told.update(_whose("source", source), **_whose("destination", destination))
+    if drop.acknowledged:
+        told["acknowledged"] = "yes"
     text = "".join(
         f" {k.upper()}={_quoted(v, _MATCH if k == 'flow_match' else _PLAIN)}"
         for k, v in told.items()
@@ -193,6 +195,7 @@ def _told(drop: Drop, explain: Explain, identify: Identify) -> dict[str, Any]:
         **_transport(drop),
         "truncated": drop.truncated or None,
         "repeated": drop.repeated or None,
+        "acknowledged": drop.acknowledged or None,
         "owner": dict(explain(drop)) or None,
         "source": _identity(source),
         "destination": _identity(destination),

@@ -15,6 +15,7 @@ from ryu_droplog.processing.chain import Chain, DropFilter, Reader, Taker
 from ryu_droplog.processing.dedup import Deduplicator
 from ryu_droplog.processing.ingress_queue import IngressQueue, Stage
 from ryu_droplog.processing.ring import Ring
+from ryu_droplog.records.acknowledged import NOTHING_KNOWN, Baseline
 from ryu_droplog.sinks.log_books import LogBooks
 
 
@@ -29,6 +30,8 @@ class Route(NamedTuple):
     """What became of the drops in the log."""
     ring: RingBounds = RingBounds()
     """How much is kept of them for observers."""
+    baseline: Baseline = NOTHING_KNOWN
+    """What somebody knows of."""
 
 
 class Source:
@@ -44,7 +47,13 @@ class Source:
         self._deduplicator = _deduplicator(route.deduplication)
         self.ring = Ring(route.ring)
         self._chain = Chain(
-            reader, books, self._deduplicator, route.sinks, route.filters, self.ring
+            reader,
+            books,
+            self._deduplicator,
+            route.sinks,
+            route.filters,
+            self.ring,
+            route.baseline.marker(),
         )
         self.ingress_queue = IngressQueue(name, self._stage(self._chain), books, threads)
         self._reported = self._snapshot()
@@ -112,6 +121,7 @@ def _state(books: SourceBooks, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         "truncated": books.truncated,
         "unnamed": books.unnamed,
         "pruned_by": dict(books.filtered_by),
+        "acknowledged": books.acknowledged,
     }
 
 

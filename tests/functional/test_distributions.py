@@ -30,6 +30,7 @@ def shared() -> set[str]:
     """What a user reads, or begins with."""
     folders = (ROOT / "contrib", ROOT / "docs")
     files = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+    files -= set((ROOT / "docs" / "man").iterdir())  # manual pages have a place of their own
     return {path.relative_to(ROOT).as_posix() for path in files} | {"LICENSE", "README.md"}
 
 
@@ -44,6 +45,7 @@ def test_wheel_holds_documents_examples_and_the_unit(built: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     begin = f"{wheel.name.split('-py3')[0]}.data/data/share/doc/ryu-droplog/"
     assert shared() == {name[len(begin) :] for name in names if name.startswith(begin)}
+    assert f"{wheel.name.split('-py3')[0]}.data/data/share/man/man1/ryu-droplog.1" in names
     pipelines = {f"ryu_droplog/flows/{path.name}" for path in (ROOT / "flows").iterdir()}
     assert pipelines | {"ryu_droplog/py.typed"} <= names
     modules = {f"{path.relative_to(ROOT)}" for path in (ROOT / "ryu_droplog").rglob("*.py")}

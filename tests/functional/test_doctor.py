@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,6 +81,34 @@ def test_page_tells_each_table_and_changes_nothing(switch: PrivateSwitch, bridge
     assert "1 explicit drop of the owner's would be counted" in done.stdout
     assert "would add 2 flows, 2 meters" in done.stdout
     assert before == all_of(switch)
+
+
+def test_problem_that_is_acknowledged_is_well_until_its_date(
+    switch: PrivateSwitch, bridge: str, tmp_path: Path
+) -> None:
+    [found] = [f for f in report(switch)["findings"] if f["level"] == "warning"]
+    baseline, config = tmp_path / "baseline.yaml", tmp_path / "droplog.yaml"
+    config.write_text(f"bridges: [{{name: {BRIDGE}}}]\nbaseline: {baseline}\n")
+    command = str(BIN / "ryu-droplog")
+
+    def ask(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            (command, words[0], "--config", str(config), *words[1:]),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=switch.env,
+            check=False,
+        )
+
+    assert f"  ! {found['text']} [{found['problem']}]" in ask("doctor").stdout.splitlines()
+    until = ("--until", "2999-12-31")
+    assert 0 == ask("ack", found["problem"], "--reason", "it needs it", *until).returncode
+    page = ask("doctor")
+    assert f"  - {found['text']} [acknowledged: it needs it]" in page.stdout.splitlines()
+    assert 0 == page.returncode, page.stdout
+    baseline.write_text(baseline.read_text().replace("2999", "2020"))
+    assert 1 == ask("doctor").returncode
 
 
 def test_running_program_is_seen_and_what_it_watches(switch: PrivateSwitch, bridge: str) -> None:

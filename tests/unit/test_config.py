@@ -87,7 +87,7 @@ REDIRECT = 'expected the name of a file inside log_directory, "syslog", or null 
 TOP = (
     "drop_log_config, format, sinks, log_directory, run_directory, pipeline_directory, bridges, "
     "explicit_drops, listen, socket_room, meter, storm, "
-    "lease, throttle, books, receive, identity, prune, opflex, events, ring, socket_group"
+    "lease, throttle, books, receive, identity, prune, opflex, events, ring, socket_group, baseline"
 )
 
 
@@ -764,6 +764,10 @@ in a storm:       the loudest flows of packets step aside, 16 a table and 256 a 
 lease:            60 s, renewed every 20 s
 repeats:          each has its own line
 books:            reported every 60 s
+ring:             the last 4096 drops of each bridge, 8000000 bytes of memory at most; 256 bytes \
+of each frame, observers get its headers alone
+may observe:      root and the user of the program
+baseline:         none
 
 bridge br-int
   reached at:     unix:/var/run/openvswitch/br-int.mgmt
@@ -783,10 +787,16 @@ def test_description_shows_what_the_file_changed() -> None:
         "events: {socket: /run/e.sock}\n"
         "prune: {defaults: false, filters: [{name: dns, dport: 53}]}\n"
         "opflex: {droplog_directory: /d, print_tenant: true, tenants: {1: common}}\n"
+        "ring: {drops: 100, bytes: 1M, snaplen: 128, payload: full}\nsocket_group: droplog\n"
+        "baseline: /b.yaml\n"
     )
     page = describe(parse_clean(text), load_pipelines(None)).splitlines()
     for line in (
         "drop log:         off, nothing is added to the switch",
+        "ring:             the last 100 drops of each bridge, 1000000 bytes of memory at most;"
+        " 128 bytes of each frame, observers get all of these",
+        "may observe:      root and the user of the program, and the group droplog",
+        "baseline:         /b.yaml",
         "drop lines go to: the file /var/log/ryu-droplog/d.log",
         "packet events:    to unix:/run/e.sock; there, within 600 s, one in 120 s for a pair",
         "filtered:         dns",

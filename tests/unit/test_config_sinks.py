@@ -121,7 +121,7 @@ def test_short_way_takes_the_format() -> None:
         ("name: a b, type: stdout", '.name: got "a b"; expected a name of 1 to 64'),
         (
             "name: a, type: stdout, path: x",
-            ".path: unknown key; expected one of name, type, filters, queue, encode",
+            ".path: unknown key; expected one of name, type, filters, queue, new_only, encode",
         ),
         ("name: a, type: file", ".path: missing; expected the path of a file, absolute or"),
         ("name: a, type: file, path: ../x", '.path: got "../x"; expected the path of a file'),

@@ -13,10 +13,12 @@ from ryu_droplog.connections.socket_room import OFF, Room
 from ryu_droplog.doctor import page
 from ryu_droplog.doctor.checkup import Checkup, Database
 from ryu_droplog.doctor.examine import Additions, Explicit, Report, examine
+from ryu_droplog.doctor.known_problems import problem_key
 from ryu_droplog.model import cookie
 from ryu_droplog.openflow.flow_stats import Effect, Flow, Step
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.reconcile.planner import Snapshot
+from ryu_droplog.records.acknowledged import KEY, Entry
 
 IP, ARP = bytes.fromhex("80000a020800"), bytes.fromhex("80000a020806")
 PIPELINES = load_pipelines(None)
@@ -64,8 +66,10 @@ def report(
 ) -> Report:
     settings = loader.parse(f"bridges: [{bridge}]\nrun_directory: /run/d\n{more}", "droplog.yaml")
     snapshot = Snapshot(flows, monitored=facts.pop("monitored", True))
+    baseline = facts.pop("baseline", {})
     known = {"bundles": True, "max_meter": 99, "database": DATABASE, **facts}
-    return examine(settings.bridges[0], PIPELINES, settings, Checkup(snapshot=snapshot, **known))
+    checkup = Checkup(snapshot=snapshot, **known)
+    return examine(settings.bridges[0], PIPELINES, settings, checkup, baseline=baseline)
 
 
 def states(found: Report) -> dict[int, str]:
@@ -325,6 +329,28 @@ def test_more_blind_tables_than_fit_are_counted() -> None:
     assert (6, "3 more tables cannot be watched: see below") == (len(found), found[-1])
 
 
+def test_problem_that_is_acknowledged_needs_no_attention() -> None:
+    found = report()
+    problems = [finding for finding in found.findings if finding.level == "warning"]
+    first = problems[0]
+    assert f"  ! {first.text} [{first.problem}]" in page.as_page(found).splitlines()
+    entry = Entry("the owner needs it")
+    known = report(baseline=dict.fromkeys([each.problem for each in problems], entry))
+    assert (False, True) == (found.well, known.well)
+    lines = page.as_page(known).splitlines()
+    assert "br0: all is well" == lines[0]
+    assert f"  - {first.text} [acknowledged: the owner needs it]" in lines
+    elsewhere = report(bridge="{name: br1}", baseline={first.problem: entry})
+    assert len(problems) == sum(finding.attention for finding in elsewhere.findings)
+
+
+def test_key_of_a_problem_depends_on_names_and_not_on_numbers() -> None:
+    key = problem_key("br0", "TABLE_5 cannot be watched: its owner has 1 flow")
+    assert key == problem_key("br0", "TABLE_5 cannot be watched: its owner has 23 flow")
+    assert key != problem_key("br0", "TABLE_6 cannot be watched: its owner has 1 flow")
+    assert KEY.fullmatch(key)
+
+
 KEYS = {
     "": "bridge well error pipeline owner running supports socket_room identity adds costs tables"
     " findings",
@@ -335,7 +361,7 @@ KEYS = {
     "adds": "flows meters modified controller_rows",
     "tables": "table_id name state why priority explicit",
     "explicit": "flows logged packets",
-    "findings": "level text",
+    "findings": "level text problem acknowledged",
 }
 """The keys of docs/doctor.md."""
 

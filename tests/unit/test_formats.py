@@ -190,7 +190,7 @@ def test_each_key_is_documented_and_in_the_order_of_the_docs() -> None:
     ends = Identity(vm="a"), Identity(pod="b")
     for frame in frames:
         one = drop(frame, TRACKED, flow=FLOW, source_tenant="a", destination_tenant="b")
-        one.repeated = 4
+        one.repeated, one.acknowledged = 4, True
         keys = list(told(one, lambda drop: {"why": "no rule matches"}, lambda drop, port: ends))
         assert [key for key in documented if key in keys] == keys
         found.update(keys)

@@ -13,7 +13,7 @@ from ryu_droplog.observe.query import Condition
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.records.json_text import to_json
 from ryu_droplog.records.maker import RecordMaker
-from ryu_droplog.records.record import Identity, Port, Record
+from ryu_droplog.records.record import Acknowledged, Identity, Port, Record
 
 
 def record() -> Record:
@@ -25,6 +25,7 @@ def record() -> Record:
     made.source.identity = Identity(vm="web-1", vm_id="0b2e", network="blue")
     made.destination.identity = Identity(pod="db-0", namespace="shop", network="red")
     made.port = Port(3, "tap3")
+    made.acknowledged = Acknowledged("known here")
     return made
 
 
@@ -38,6 +39,7 @@ SYN = record()
 assert SYN.source is not None
 assert SYN.destination is not None
 FITTING = {
+    "acknowledged": ["yes"],
     "ip": [SYN.source.ip, f"{SYN.destination.ip}/24"],
     "from-ip": [SYN.source.ip, "10.0.0.0/8"],
     "to-ip": [SYN.destination.ip, f"{SYN.destination.ip}/32"],
@@ -64,6 +66,7 @@ FITTING = {
 UNKNOWN = {"port", "pod", "namespace", "vm", "network", "traffic-direction", "interface", "rule"}
 """What is not known of `unlike`."""
 NOT_FITTING = {
+    "acknowledged": "no",
     "ip": "10.255.0.1",
     "from-ip": SYN.destination.ip,
     "to-ip": SYN.source.ip,

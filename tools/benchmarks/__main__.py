@@ -11,6 +11,7 @@ from pathlib import Path
 from private_ovs import CommandError, enter_private_namespaces
 
 from benchmarks import (
+    baseline,
     chain,
     encode,
     flood,
@@ -30,6 +31,7 @@ from benchmarks.report import Report
 SECTIONS = (
     "chain",
     "ring",
+    "baseline",
     "encode",
     "forward_files",
     "prune",
@@ -70,6 +72,8 @@ def main() -> int:
             chain.run(report, quick)
         if "ring" in arguments.only:
             ring.run(report, quick)
+        if "baseline" in arguments.only:
+            baseline.run(report, quick)
         if "encode" in arguments.only:
             encode.run(report, quick)
         if "forward_files" in arguments.only:

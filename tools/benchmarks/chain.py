@@ -21,6 +21,7 @@ from ryu_droplog.model.accounting import SourceBooks
 from ryu_droplog.pipelines.loader import load_pipelines
 from ryu_droplog.processing.chain import Chain
 from ryu_droplog.processing.ring import Ring
+from ryu_droplog.records.acknowledged import NOTHING_KNOWN, Baseline
 from ryu_droplog.sinks.base import Sink
 from ryu_droplog.sinks.context import SinkContext
 from ryu_droplog.sinks.text import File
@@ -56,11 +57,16 @@ def batches(messages: list[bytes], count: int) -> list[list[bytes]]:
     return [taken[start : start + BATCH] for start in range(0, count, BATCH)]
 
 
-def chain_into(sinks: Sequence[Sink], books: SourceBooks, ring: Ring | None = None) -> Chain:
+def chain_into(
+    sinks: Sequence[Sink],
+    books: SourceBooks,
+    ring: Ring | None = None,
+    baseline: Baseline = NOTHING_KNOWN,
+) -> Chain:
     """A chain from the PacketIns of this benchmark, wired as the application does it."""
     pipeline = load_pipelines(None)[PIPELINE]
     reader = PacketInReader("br-bench", PREFIX, pipeline, GENERATION, books)
-    return Chain(reader, books, None, sinks, ring=ring)
+    return Chain(reader, books, None, sinks, ring=ring, mark=baseline.marker())
 
 
 def processor_seconds(sink: Sink, work: Sequence[Sequence[bytes]]) -> float:
