@@ -1,0 +1,88 @@
+"""The terminal view of `ryu-droplog top` in a real pseudo-terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pexpect
+import pyte
+import pytest
+from private_ovs import PrivateSwitch, send_frame
+
+from .packets import syn
+from .program import BIN, Program, add_flows, eventually, watched
+
+pytestmark = pytest.mark.ovs
+
+BRIDGE = "br-top"
+
+
+@pytest.fixture(scope="module")
+def program(switch: PrivateSwitch) -> Iterator[Program]:
+    """At work on a bridge whose table 4 drops what the guest `top-one` sends."""
+    switch.add_bridge(BRIDGE)
+    switch.guest("top-one", BRIDGE)
+    add_flows(switch, BRIDGE, "table=0,priority=1,actions=goto_table:4")
+    config = f"bridges: [{{name: {BRIDGE}}}]\nmeter: {{rate: 100000}}\n"
+    with Program(switch, config, name="topped") as made:
+        assert [4] == eventually([4], lambda: watched(switch, BRIDGE))
+        yield made
+    switch.vsctl("del-br", BRIDGE)
+
+
+def screen_of(child: pexpect.spawn[bytes], width: int, height: int) -> Callable[[], str]:
+    """What the terminal shows, each time that it is called."""
+    screen = pyte.Screen(width, height)
+    stream = pyte.ByteStream(screen)
+
+    def look() -> str:
+        try:
+            while True:
+                stream.feed(child.read_nonblocking(65536, timeout=0.1))
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            return "\n".join(screen.display)
+
+    return look
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 50)])
+def test_the_view_counts_explains_and_ends(
+    switch: PrivateSwitch, program: Program, width: int, height: int
+) -> None:
+    for _ in range(3):
+        send_frame("top-one", "eth0", syn())
+    child = pexpect.spawn(
+        str(BIN / "ryu-droplog"),
+        ["top", "--config", str(program.config)],
+        env={**program.env, "TERM": "xterm-256color"},
+        dimensions=(height, width),
+    )
+    look = screen_of(child, width, height)
+
+    def shows(*texts: str) -> bool:
+        screen = look()
+        return all(text in screen for text in texts)
+
+    try:
+        assert eventually(True, lambda: shows("by signature", "TABLE_4 MISS", f"{BRIDGE}: ")), (
+            look()
+        )
+        child.send("v")
+        assert eventually(True, lambda: shows("by table", f"{BRIDGE} 4 TABLE_4 MISS")), look()
+        child.send("s")
+        assert eventually(True, lambda: shows("sorted by packets")), look()
+        child.send("p")
+        assert eventually(True, lambda: shows("PAUSED")), look()
+        child.send("p")
+        child.send("e")
+        assert eventually(True, lambda: shows("packet   TCP SYN", "dropped ")), look()
+        child.send("\x1b")
+        assert eventually(True, lambda: shows("by table")), look()
+        child.send("/nowhere\r")
+        assert eventually(True, lambda: shows('rows with "nowhere"')), look()
+        child.send("q")
+        child.expect(pexpect.EOF, timeout=30)
+        child.wait()
+        assert 0 == child.exitstatus
+    finally:
+        child.close(force=True)
