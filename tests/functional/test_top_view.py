@@ -64,9 +64,7 @@ def test_the_view_counts_explains_and_ends(
         return all(text in screen for text in texts)
 
     try:
-        assert eventually(True, lambda: shows("by signature", "TABLE_4 MISS", f"{BRIDGE}: ")), (
-            look()
-        )
+        assert eventually(True, lambda: shows("by signature", ":80 SYN", f"{BRIDGE}: ")), look()
         child.send("v")
         assert eventually(True, lambda: shows("by table", f"{BRIDGE} 4 TABLE_4 MISS")), look()
         child.send("s")
@@ -78,7 +76,11 @@ def test_the_view_counts_explains_and_ends(
         assert eventually(True, lambda: shows("packet   TCP SYN", "dropped ")), look()
         child.send("\x1b")
         assert eventually(True, lambda: shows("by table")), look()
-        child.send("/nowhere\r")
+        child.send("/")
+        assert eventually(True, lambda: shows("rows with this text")), look()
+        child.send("nowhere")
+        assert eventually(True, lambda: shows("nowhere")), look()
+        child.send("\r")
         assert eventually(True, lambda: shows('rows with "nowhere"')), look()
         child.send("q")
         child.expect(pexpect.EOF, timeout=30)
