@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pexpect
@@ -88,3 +89,30 @@ def test_the_view_counts_explains_and_ends(
         assert 0 == child.exitstatus
     finally:
         child.close(force=True)
+
+
+def test_explain_says_who_waits(switch: PrivateSwitch, program: Program) -> None:
+    """A real client, whose SYNs the switch drops, repeats them, and is told of as one who waits."""
+    address = ("ip", "-n", "top-one", "address", "replace", "10.9.0.1/24", "dev", "eth0")
+    neighbour = ("ip", "-n", "top-one", "neighbour", "replace", "10.9.0.2")
+    neighbour += ("lladdr", "02:00:00:00:09:02", "dev", "eth0")
+    for command in (address, neighbour):
+        subprocess.run(command, check=True)
+    asks = ("ip", "netns", "exec", "top-one", "curl", "--max-time", "60", "http://10.9.0.2:8081/")
+    explain = (str(BIN / "ryu-droplog"), "explain", "--config", str(program.config))
+    with subprocess.Popen(asks, stderr=subprocess.DEVNULL) as client:
+        try:
+
+            def said() -> bool:
+                done = subprocess.run(
+                    (*explain, "--to-port", "8081"),
+                    capture_output=True,
+                    text=True,
+                    env=program.env,
+                    check=False,
+                )
+                return "impact   at least 1 client waits, for " in done.stdout
+
+            assert eventually(True, said)
+        finally:
+            client.kill()
