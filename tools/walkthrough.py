@@ -195,16 +195,24 @@ class Story:
     def observe(self) -> None:
         """Still step 3: the running program is asked for the drop."""
         say("\n  The running program remembers it, for whoever asks:")
-        config = ("observe", "--config", str(self.config))
+        config = ("--config", str(self.config))
         last = ("--last", "1", "--to-port", "80")
         source = f"{BRIDGE}: {CLIENT.name} ({CLIENT.ip}"  # the port tells whose it was
+        counted = rf"(?s)^\d+ drops?, .*by signature\n.* -> {SERVER.ip}:80 SYN .*\nbooks\n"
         for words, expected in (
-            (last, rf"{re.escape(source)}:\d+\) -> {SERVER.ip}:80 table 4 .* \(TCP Flags: SYN\)"),
-            (("--aggregate-by", "to-ip,to-port,reason"), rf"(?m)^{SERVER.ip} +80 +MISS +\d"),
+            (
+                ("observe", *last),
+                rf"{re.escape(source)}:\d+\) -> {SERVER.ip}:80 table 4 .* \(TCP Flags: SYN\)",
+            ),
+            (
+                ("observe", "--aggregate-by", "to-ip,to-port,reason"),
+                rf"(?m)^{SERVER.ip} +80 +MISS +\d",
+            ),
+            (("top", "--once", "--to-port", "80"), rf"{counted}  {BRIDGE}: \d"),
         ):
-            said = self.shell(*self.command, *config, *words)
+            said = self.shell(*self.command, *words, *config)
             if not re.search(expected, said):
-                raise NotAsTold(f"observe says otherwise: {said or 'nothing'}")
+                raise NotAsTold(f"{words[0]} says otherwise: {said or 'nothing'}")
             for line in said.splitlines():
                 say(f"  {line}", _GREEN)
 

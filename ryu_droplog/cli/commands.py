@@ -13,6 +13,7 @@ COMMANDS: Registry[click.Command] = Registry(
     {
         "run": "ryu_droplog.cli.run:run",
         "observe": "ryu_droplog.cli.observe:observe",
+        "top": "ryu_droplog.cli.top:top",
         "status": "ryu_droplog.cli.status:status",
         "ack": "ryu_droplog.cli.ack:ack",
         "explain": "ryu_droplog.cli.explain:explain",

@@ -15,12 +15,15 @@ from ryu_droplog.explain.given import Given, GivenError, read_given
 from ryu_droplog.model.errors import why
 from ryu_droplog.observe import client
 from ryu_droplog.observe.filters import predicate
+from ryu_droplog.observe.impact import Impacts
 from ryu_droplog.observe.query import Condition, Query, QueryError
 from ryu_droplog.pipelines.loader import Pipeline
 from ryu_droplog.records.record import Record
 
 OTHERS = 20
 """Drops before the one in question with which a flow is tried, too."""
+REMEMBERED = 2000
+"""Drops of one signature that are read for their impact at most."""
 SIZE = 4 * 1024 * 1024
 """Bytes of a line at most."""
 ANSWER_TIME = 10.0
@@ -104,6 +107,19 @@ def in_program(run_directory: str, conditions: Sequence[Condition], bridge: str 
     there = _records(run_directory, _of_bridge(record.bridge), OTHERS + 1)
     others = [one for one in there if one != record]
     return Question(Given(record, ()), [Given(other, ()) for other in others[-OTHERS:]])
+
+
+def impact_in_program(run_directory: str, record: Record, now: float) -> str:
+    """What the remembered drops of the same signature mean for who sent them; raises QueryError.
+
+    Empty: it was no SYN. The program keeps not more than some of them: it is at least so.
+    """
+    conditions = [Condition("signature", [record.signature]), *_of_bridge(record.bridge)]
+    impacts = Impacts()
+    impacts.miss()
+    for one in _records(run_directory, conditions, REMEMBERED):
+        impacts.add(one)
+    return impacts.at(now).in_words()
 
 
 def _of_bridge(name: str | None) -> list[Condition]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 import click
@@ -84,6 +85,7 @@ def explain(
     if line is not None and (path is not None or any(filters.values())):
         raise click.UsageError("--line gives the drop: expected neither FILE nor filters with it")
     ready_hub()
+    impact = ""
     from ryu_droplog.cli import drop_in_question
     from ryu_droplog.explain import page
     from ryu_droplog.explain.explanation import explain as find_out
@@ -103,6 +105,9 @@ def explain(
                 given, others = drop_in_question.in_program(
                     settings.run_directory, conditions, name
                 )
+                impact = drop_in_question.impact_in_program(
+                    settings.run_directory, given.record, time.time()
+                )
             except QueryError as error:
                 click.echo(f"ryu-droplog: {error}", err=True)
                 sys.exit(Exit.UNREACHED)
@@ -118,8 +123,11 @@ def explain(
             endpoint, ports = bridge.endpoint, list(look.ports)
             fix = try_fix(flow, found.way, given, others, endpoint, ports, look.first_matches)
     if output == "json":
-        click.echo(json.dumps(page.as_json(found, fix, long=long), indent=2))
+        told = page.as_json(found, fix, long=long)
+        click.echo(json.dumps({**told, "impact": impact} if impact else told, indent=2))
     else:
+        if impact:
+            click.echo(f"impact   {impact} (inferred from the SYNs that are remembered)")
         click.echo(page.as_text(found, fix, long=long))
     well = not found.troubles and (fix is None or fix.after)
     sys.exit(Exit.WELL if well else Exit.ATTENTION)
