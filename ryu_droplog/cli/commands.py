@@ -14,6 +14,7 @@ COMMANDS: Registry[click.Command] = Registry(
         "run": "ryu_droplog.cli.run:run",
         "observe": "ryu_droplog.cli.observe:observe",
         "status": "ryu_droplog.cli.status:status",
+        "web": "ryu_droplog.cli.web:web",
         "explain": "ryu_droplog.cli.explain:explain",
         "doctor": "ryu_droplog.cli.doctor:doctor",
         "plan": "ryu_droplog.cli.plan:plan",

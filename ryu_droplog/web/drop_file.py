@@ -27,9 +27,7 @@ def pcapng_of(record: Record) -> bytes:
         (
             blocks.section(f"ryu_droplog {__version__}"),
             blocks.interface(name, where, 0),
-            blocks.packet(
-                0, nanoseconds, len(data), length, blocks.rest_of_packet(data, comment)
-            ),
+            blocks.packet(0, nanoseconds, len(data), length, blocks.rest_of_packet(data, comment)),
         )
     )
 

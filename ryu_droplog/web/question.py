@@ -34,7 +34,8 @@ def read_question(query: QueryParams) -> Question:
     conditions = conditions_of_text(text)
     first, last = (_step(query.get(name), name) for name in ("since", "until"))
     filter_key = repr(conditions).encode()
-    return Question(conditions, Span(first, last), filter_key, filter_key + b"%r %r" % (first, last))
+    key = filter_key + f"{first} {last}".encode()
+    return Question(conditions, Span(first, last), filter_key, key)
 
 
 def number_of(text: str | None, name: str) -> int | None:

@@ -204,7 +204,7 @@ class View:
         }
 
     def _heat(self, step: int, first: int, last: int) -> dict[str, Any]:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for (node, bridge, table_id), (name, counts) in self._tables.items():
             listed = counts.list(step)
             if any(listed):
@@ -311,5 +311,4 @@ def _end(record: Record, ips: dict[str, str], *, source: bool) -> str:
 
 
 def _most(packets: dict[str, int]) -> Iterator[str]:
-    for name in sorted(packets, key=lambda name: (-packets[name], name))[:SHOWN_ENDS]:
-        yield name
+    yield from sorted(packets, key=lambda name: (-packets[name], name))[:SHOWN_ENDS]
