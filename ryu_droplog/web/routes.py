@@ -170,13 +170,8 @@ class _Parts:
                 answers = await asyncio.to_thread(self._ask_status)
             except DropLogError as error:
                 trouble = str(error)
-        return _json(
-            {
-                "programs": answers,
-                "trouble": trouble,
-                "page": {**self._live.told(), "browsers": self._updates.browsers},
-            }
-        )
+        page: dict[str, Any] = {**self._live.told(), "browsers": self._updates.browsers}
+        return _json({"programs": answers, "trouble": trouble, "page": page})
 
     def _record(self, request: Request) -> Record:
         query = request.query_params
