@@ -32,6 +32,8 @@ NEW = 300.0
 VARYING = frozenset(("port", "from-port", "interface", "mac"))
 """Filters by what may differ between drops of one signature."""
 
+_WHY = {"MISS": "no flow of the table matches it", "DENY": "a flow of the table drops it"}
+
 TableKey = tuple[str, str, int]
 """Node, bridge and number of the table."""
 
@@ -255,7 +257,7 @@ def why_of(record: Record) -> str:
     """Why, in one line: the owner's rule, the owner's notes, the pipeline's probable cause."""
     owner_says = str(record.owner.get("why", ""))
     parts = [rule_of(record), owner_says or record.cause]
-    return ": ".join(part for part in parts if part) or record.drop_reason
+    return ": ".join(part for part in parts if part) or _WHY.get(record.reason, record.drop_reason)
 
 
 def _order(row: dict[str, Any]) -> tuple[bool, float, int, str]:

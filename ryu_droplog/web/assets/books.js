@@ -48,7 +48,7 @@ function table(name, parts) {
   const columns = [...new Set(rows.flatMap(([, row]) => Object.keys(row).filter((key) => typeof row[key] === "number")))];
   if (!rows.length) return el("p", { class: "note", text: "No table has counted anything." });
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": name }, el("table", {},
-    el("thead", {}, el("tr", {}, el("th", { scope: "col", text: "" }), ...columns.map((column) => el("th", { scope: "col", text: column.replaceAll("_", " ") })))),
-    el("tbody", {}, ...rows.map(([key, row]) => el("tr", {}, el("th", { scope: "row", text: row.name ? `${key} ${row.name}` : key }),
+    el("thead", {}, el("tr", {}, el("td"), ...columns.map((column) => el("th", { scope: "col", class: "number", text: column.replaceAll("_", " ") })))),
+    el("tbody", {}, ...rows.map(([key, row]) => el("tr", {}, el("th", { scope: "row", text: row.name ? `${key} ${row.name}` : key || "all" }),
       ...columns.map((column) => el("td", { class: "number", text: typeof row[column] === "number" ? row[column].toLocaleString() : "" })))))));
 }

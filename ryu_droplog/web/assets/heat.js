@@ -36,7 +36,7 @@ export class Heat {
       if (cell.getAttribute("class") !== name) cell.setAttribute("class", name);
     }));
     this.ticks.forEach((tick, i) => { tick.textContent = clock((heat.first + i * 30) * shown.step); });
-    this.note.textContent = `The darkest is ${packets(most)} in ${shown.step} seconds.`;
+    this.note.textContent = `The strongest colour is ${packets(most)} in ${shown.step} seconds.`;
     const [first, last] = this.data.chosen;
     this.mark(Math.max(first, heat.first), last);
   }
