@@ -97,11 +97,23 @@ def _run(options: dict[str, Any]) -> None:
 
     def source(back: float | None) -> Iterator[Said]:
         follow = from_program or place.startswith(PREFIX)
-        last, since = (HISTORY, None) if back is None else (None, f"{ceil(back)}s")
+        last, since = (HISTORY if follow else None), None
+        if back is not None:
+            last, since = None, f"{ceil(back)}s"
         properties = options["properties"]
         return records(
             Observation(
-                place, [], None, last, False, follow, since, None, None, properties, run_directory
+                place,
+                [],
+                None,
+                last,
+                not follow,
+                follow,
+                since,
+                None,
+                None,
+                properties,
+                run_directory,
             )
         )
 

@@ -78,13 +78,15 @@ class Page:
 
 
 @contextmanager
-def running(folder: Path, *words: str, env: Mapping[str, str] = os.environ) -> Iterator[Page]:
+def running(
+    folder: Path, *words: str, env: Mapping[str, str] = os.environ, stdin: int = subprocess.DEVNULL
+) -> Iterator[Page]:
     """The command with these words more, until the end of the block."""
     errors = folder / f"web-errors-{len(list(folder.glob('web-errors-*')))}"
     with errors.open("wb") as said:
         process = subprocess.Popen(
             ("setpriv", "--pdeathsig", "KILL", *COMMAND, *words),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=said,
             stderr=said,
             env=dict(env),
