@@ -93,7 +93,7 @@ def _run(options: dict[str, Any]) -> None:
     place = options["place"]
     from_program = place == "program"
     run_directory = loader.run_directory(options["path"]) if from_program else ""
-    live = Live(place if not from_program else f"the running program ({run_directory})")
+    live = Live(_for_people(place, run_directory))
 
     def source(back: float | None) -> Iterator[Said]:
         follow = from_program or place.startswith(PREFIX)
@@ -145,6 +145,12 @@ def _run(options: dict[str, Any]) -> None:
         )
     finally:
         listening.close()
+
+
+def _for_people(place: str, run_directory: str) -> str:
+    if place == "program":
+        return f"the running program ({run_directory})"
+    return "standard input" if place == "-" else place
 
 
 def _token(options: dict[str, Any]) -> str | None:

@@ -17,7 +17,7 @@ from ryu_droplog.records.record import Record
 from ryu_droplog.records.times import seconds_of
 from ryu_droplog.web.history import CURVE, STEP, STEPS, Counts, Span, step_of
 
-SIGNATURES = 2_000
+SIGNATURES = 4_000
 """Signatures of a view at most: the one that was dropped least lately is forgotten."""
 TABLES = 1_024
 SHOWN = 100
@@ -176,13 +176,13 @@ class View:
             "step": STEP,
             "first": first,
             "last": last,
-            "packets": sum(n for n, _, _ in present),
+            "packets": sum(counts.total(first, last) for _, counts in self._tables.values()),
             "signatures": open_rows[:SHOWN],
             "signatures_in_all": len(open_rows),
             "acked": acked[:SHOWN],
             "acked_in_all": len(acked),
             "forgotten": self.forgotten,
-            "heat": self._heat(step, first, last),
+            "heat": self._heat(now, first, last),
             "ends": _matrix(present),
             "latest": [_line(taken) for taken in reversed(self._latest)],
         }
@@ -205,7 +205,8 @@ class View:
             **facts_of(record),
         }
 
-    def _heat(self, step: int, first: int, last: int) -> dict[str, Any]:
+    def _heat(self, now: float, first: int, last: int) -> dict[str, Any]:
+        step = step_of(now)
         rows: list[dict[str, Any]] = []
         for (node, bridge, table_id), (name, counts) in self._tables.items():
             listed = counts.list(step)
@@ -218,7 +219,7 @@ class View:
                         "id": table_id,
                         "name": name,
                         "packets": in_span,
-                        "rate": round(counts.rate(step * STEP + STEP), 2),
+                        "rate": round(counts.rate(now), 2),
                         "counts": listed,
                     }
                 )

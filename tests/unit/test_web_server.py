@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import trustme
 from pcapng import FileScanner
 from pcapng.blocks import EnhancedPacket
 from record_drops import HOSTILE, context, dropped
@@ -245,3 +248,34 @@ def test_a_slow_browser_loses_its_own_and_is_told_how_much() -> None:
     assert QUEUE == sum(event.startswith(b"event: shown") for event in late)
     assert not any(event.startswith(b"event: missed") for event in got)
     assert got[-1] == late[-1]
+
+
+def test_client_certificates_let_in_and_others_do_not(tmp_path: Path) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    server, client = authority.issue_cert("127.0.0.1"), authority.issue_cert("client.test")
+    server.cert_chain_pems[0].write_to_path(str(tmp_path / "server.pem"))
+    server.private_key_pem.write_to_path(str(tmp_path / "server.key"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    (tmp_path / "drops.json").write_bytes(records(1))
+    words = ("--tls-certificate", "server.pem", "--tls-key", "server.key", "--client-ca", "ca.pem")
+    files = [str(tmp_path / word) if word[0] != "-" else word for word in words]
+    with running(tmp_path, "--from", str(tmp_path / "drops.json"), *files) as page:
+
+        def ask(certificate: trustme.LeafCert | None) -> int:
+            trusting = ssl.create_default_context()
+            authority.configure_trust(trusting)
+            if certificate is not None:
+                certificate.configure_cert(trusting)
+            connection = http.client.HTTPSConnection(
+                "127.0.0.1", page.port, timeout=30, context=trusting
+            )
+            try:
+                connection.request("GET", "/api/status")
+                return connection.getresponse().status
+            finally:
+                connection.close()
+
+        assert 200 == ask(client)
+        for certificate in (None, stranger.issue_cert("client.test")):
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                ask(certificate)

@@ -2,7 +2,7 @@
 // in red what is lost in each.
 import { byId, el, packets, rate, short, svg } from "./dom.js";
 
-const BOX = { width: 210, height: 40 }, GAP = 26, LEFT = 150, RED = 130;
+const BOX = { width: 190, height: 40 }, GAP = 26, LEFT = 150, RED = 50;
 const wide = (n, most) => (n ? 1.5 + 12 * (Math.log1p(n) / Math.log1p(Math.max(1, most))) : 1);
 
 export class Pipeline {
@@ -90,15 +90,15 @@ export class Pipeline {
     const name = `${table.id} ${table.name}`;
     const made = [];
     if (lost.packets) {
-      made.push(svg("path", { class: "lost", d: `M ${left + BOX.width} ${y + 20} h 44`, "stroke-width": wide(lost.packets, mostLost) }));
-      made.push(svg("text", { class: "red", x: left + BOX.width + 52, y: y + 17, text: rate(lost.rate) }));
-      made.push(svg("text", { class: "red", x: left + BOX.width + 52, y: y + 33, text: `${short(lost.packets)} lost` }));
+      made.push(svg("path", { class: "lost", d: `M ${left + BOX.width} ${y + 20} h 26`, "stroke-width": wide(lost.packets, mostLost) }));
+      made.push(svg("text", { class: "red", x: left + BOX.width + 34, y: y + 17, text: rate(lost.rate) }));
+      made.push(svg("text", { class: "red", x: left + BOX.width + 34, y: y + 33, text: `${short(lost.packets)} lost` }));
     }
     const counted = table.packets === null ? "" : `${short(table.packets)} in, ${short(table.dropped)} dropped`;
     const box = svg("g", { role: "button", tabindex: "0", "data-table": `${graph.bridge}/${table.id}`,
       "aria-label": `Table ${name}: ${packets(lost.packets)} lost${counted ? `; counted ${counted}` : ""}. Show this table alone.` },
       svg("rect", { class: `box${lost.packets ? " lossy" : ""}`, x: left, y, width: BOX.width, height: BOX.height, rx: 6 }),
-      svg("text", { x: left + 10, y: y + 17, text: name.length > 28 ? `${name.slice(0, 27)}…` : name }),
+      svg("text", { x: left + 10, y: y + 17, text: name.length > 25 ? `${name.slice(0, 24)}…` : name }),
       svg("text", { class: "soft", x: left + 10, y: y + 33, text: counted }),
       svg("title", { text: table.cause ? `${name}: ${table.cause}` : name }));
     const choose = () => this.onTable({ bridge: graph.bridge, id: table.id });
