@@ -51,6 +51,7 @@ def test_the_page_outlives_the_program_and_asks_the_switch_without_changing_it(
             with Program(switch, CONFIG, name="webbed"):
                 assert [4] == eventually([4], lambda: watched(switch, BRIDGE))
                 assert "" == eventually("", lambda: page.shown()["from"]["trouble"])
+                before = page.shown()["packets"]
                 send_frame("webbed", "eth0", syn())
-                assert eventually(2, lambda: page.shown()["packets"]) == 2
+                assert eventually(True, lambda: page.shown()["packets"] > before)
     switch.vsctl("del-br", BRIDGE)
