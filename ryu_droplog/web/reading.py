@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from ryu_droplog.observe.query import QueryError
 from ryu_droplog.observe.stream import Lost, Said, Unreadable
 from ryu_droplog.records.record import Record
 from ryu_droplog.web.live import Live
+
+LOG = logging.getLogger(__name__)
 
 PAUSE = 2.0
 """Seconds between two tries to reach the place."""
@@ -60,6 +63,14 @@ class Reader:
             self._live.trouble = trouble
             self._stopping.wait(PAUSE)
 
+    def _add(self, record: Record) -> None:
+        try:
+            self._live.add(record)
+        except Exception:
+            if not self._live.unreadable:
+                LOG.exception("a record cannot be shown")
+            self._live.unreadable += 1
+
     def _read(self, back: float | None) -> None:
         live = self._live
         records: Any = self._source(back)
@@ -67,7 +78,7 @@ class Reader:
             for said in records:
                 if isinstance(said, Record):
                     live.trouble = ""
-                    live.add(said)
+                    self._add(said)
                 elif isinstance(said, Lost):
                     live.lost += said.number
                 elif isinstance(said, Unreadable):

@@ -7,6 +7,7 @@ has a queue of its own; one that takes nothing loses what is oldest there, and i
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -30,6 +31,7 @@ BROWSERS = 100
 SILENCE = 15.0
 """Seconds after which a browser is sent a comment, so that whoever is between keeps the line."""
 
+LOG = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -64,6 +66,7 @@ class Updates:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._shows: dict[bytes, _Show] = {}
+        self._mistaken = False
 
     @property
     def browsers(self) -> int:
@@ -109,9 +112,6 @@ class Updates:
                 self._tell(view, question.span, browsers), name="what is shown"
             )
             show = self._shows[question.key] = _Show(view, question.span, browsers, task)
-        else:
-            for browser in show.browsers:  # the new one sees it at once
-                browser.called.set()
         return show
 
     async def _tell(self, view: View, span: Span, browsers: set[_Browser]) -> None:
@@ -124,10 +124,16 @@ class Updates:
             rested += 1
             if state != told or rested >= RESTING or browsers - newcomers:
                 told, rested, newcomers = state, 0, set(browsers)
-                shown = await asyncio.to_thread(live.shown, view, span)
-                event = _event("shown", shown)
-                for browser in browsers:
-                    browser.offer(event)
+                try:
+                    shown = await asyncio.to_thread(live.shown, view, span)
+                    event = _event("shown", shown)
+                except Exception:
+                    if not self._mistaken:
+                        LOG.exception("what is shown cannot be made")
+                    self._mistaken = True
+                else:
+                    for browser in browsers:
+                        browser.offer(event)
             await asyncio.sleep(PAUSE)
 
 

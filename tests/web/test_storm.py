@@ -62,8 +62,11 @@ def storm(folder: Path, number: int) -> Iterator[Served]:
                 to_json(msgspec.structs.replace(records[i % len(records)], time=now)) + b"\n"
                 for i in range(first, first + ROUND)
             )
-            pipe.write(b"".join(lines))
-            pipe.flush()
+            try:
+                pipe.write(b"".join(lines))
+                pipe.flush()
+            except BrokenPipeError:  # the page has ended
+                return
             if stopping.wait(ROUND / RATE):
                 return
 
