@@ -25,6 +25,10 @@ WANTED = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ip", "etht
 """Commands without which no test marked `ovs` can run."""
 
 SELDOM_HAD = {
+    "browser": (
+        "a browser; there is no chromium on the PATH",
+        lambda: shutil.which("chromium") is not None,
+    ),
     "kube": (
         "a Kubernetes API server; KUBEBUILDER_ASSETS is not set (a folder with kube-apiserver and"
         " etcd)",

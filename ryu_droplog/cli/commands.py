@@ -16,6 +16,7 @@ COMMANDS: Registry[click.Command] = Registry(
         "top": "ryu_droplog.cli.top:top",
         "status": "ryu_droplog.cli.status:status",
         "ack": "ryu_droplog.cli.ack:ack",
+        "web": "ryu_droplog.cli.web:web",
         "explain": "ryu_droplog.cli.explain:explain",
         "doctor": "ryu_droplog.cli.doctor:doctor",
         "plan": "ryu_droplog.cli.plan:plan",

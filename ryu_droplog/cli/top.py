@@ -91,6 +91,7 @@ def top(ctx: click.Context, /, **options: Any) -> None:
     terminal needs the extra top: pip install 'ryu-droplog[top]'. Filters are those of observe.
 
     \b
+    Examples:
     ryu-droplog top
     ryu-droplog top --once
     ryu-droplog top --once --for 10 --output json --to-port 443
