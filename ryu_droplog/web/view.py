@@ -230,8 +230,8 @@ class View:
 
 
 def is_acked(record: Record) -> bool:
-    """Whether somebody has said that this drop is as it should be."""
-    return bool(getattr(record, "acked", False))
+    """Whether the baseline has this drop: somebody knows of it."""
+    return record.acknowledged is not None
 
 
 def facts_of(record: Record) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ryu_droplog.observe.filter_text import conditions_of_text
 from ryu_droplog.observe.filters import predicate
 from ryu_droplog.observe.query import Condition, QueryError
 from ryu_droplog.records.maker import RecordMaker
-from ryu_droplog.records.record import Record
+from ryu_droplog.records.record import Acknowledged, Record
 from ryu_droplog.records.times import rfc3339
 from ryu_droplog.web.admission import Address, Hosts, Tls, Tokens, check, read_address
 from ryu_droplog.web.drop_file import hexadecimal
@@ -91,13 +91,9 @@ def test_rate_is_of_the_current_step_and_the_one_before() -> None:
 
 
 def test_new_signatures_come_first_and_acked_ones_stand_apart() -> None:
-    class Acked(Record):
-        acked: bool = False
-
     old = record("1:01", NOW, repeated=900, first_time=rfc3339(NOW - 4000))
     fresh = record("1:02", NOW)
-    values = {name: getattr(RECORD, name) for name in RECORD.__struct_fields__}
-    acked = Acked(**{**values, "signature": "1:03", "time": rfc3339(NOW), "acked": True})
+    acked = record("1:03", NOW, acknowledged=Acknowledged("a scanner"))
     made = live(old, fresh, acked)
     shown = made.shown(made.open_view(b"", []), Span())
     assert ["1:02", "1:01"] == [row["key"] for row in shown["signatures"]]
