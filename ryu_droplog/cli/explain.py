@@ -62,8 +62,9 @@ def explain(
     It is the last that the running program remembers, or the last in FILE (- is standard input),
     and that fits the filters, which are those of observe; or the one given by --line. In FILE, a
     drop is a record as the encodings native and ecs have it, or a line of the log in the formats
-    opflex, extended or json. Its bridge is asked with ofproto/trace what it does with that packet;
-    nothing is sent, and nothing is changed. What was measured and what is inferred is said.
+    opflex, extended or json. Its bridge is asked with ofproto/trace what it does with that packet:
+    it leaves by no port, but the switch tells controllers of it and tracks its connection, so a
+    drop that is logged is logged once more. What was measured and what is inferred is said.
 
     With --fix a flow is tried in a switch of its own that has a copy of the bridge's flows: whether
     it lets the packet through, and which of 20 drops before it as well.
