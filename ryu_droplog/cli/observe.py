@@ -10,7 +10,13 @@ import click
 from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.exits import Exit
 from ryu_droplog.cli.filter_options import InOrder, conditions_of, filter_options
-from ryu_droplog.cli.observing import Observation, records, show
+from ryu_droplog.cli.observing import (
+    Observation,
+    place_option,
+    properties_option,
+    records,
+    show,
+)
 from ryu_droplog.cli.visiting import errors_in_one_line
 from ryu_droplog.config import loader
 from ryu_droplog.observe.aggregate import Aggregate
@@ -26,23 +32,9 @@ DEFAULT = 20
 
 @click.command(cls=InOrder)
 @config_option("path", "droplog.yaml, which says where the running program has its socket")
-@click.option(
-    "--from",
-    "place",
-    metavar="PLACE",
-    default="program",
-    show_default=True,
-    help="Where records come from: program, a file of records (- is standard input), or"
-    " kafka:BROKER:PORT[,…]/TOPIC.",
-)
+@place_option
 @click.option("--input-file", metavar="FILE", help="The same as --from FILE.")
-@click.option(
-    "--kafka-property",
-    "properties",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A property of librdkafka, such as security.protocol=SSL.",
-)
+@properties_option
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="The last N.")
 @click.option("--first", type=click.IntRange(min=1), metavar="N", help="The first N.")
 @click.option("--all", "everything", is_flag=True, help="All that are there.")
@@ -149,12 +141,12 @@ def _observation(
     return Observation(
         place,
         conditions,
-        first,
-        last,
-        options["everything"],
-        follow,
-        options["since"],
-        options["until"],
-        options["timeout"],
-        options["properties"],
+        first=first,
+        last=last,
+        everything=options["everything"],
+        follow=follow,
+        since=options["since"],
+        until=options["until"],
+        timeout=options["timeout"],
+        properties=options["properties"],
     )

@@ -1,4 +1,4 @@
-"""What `observe` does: asks one of the places where records are, and writes what it gets."""
+"""What observers do: ask one of the places where records are, and write what they get."""
 
 from __future__ import annotations
 
@@ -21,6 +21,23 @@ from ryu_droplog.records.record import Record
 from ryu_droplog.text.phrases import count
 from ryu_droplog.text.printable import printable
 
+place_option = click.option(
+    "--from",
+    "place",
+    metavar="PLACE",
+    default="program",
+    show_default=True,
+    help="Where records come from: program, a file of records (- is standard input), or"
+    " kafka:BROKER:PORT[,…]/TOPIC.",
+)
+properties_option = click.option(
+    "--kafka-property",
+    "properties",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A property of librdkafka, such as security.protocol=SSL.",
+)
+
 
 class Observation(NamedTuple):
     """What the command line asks for."""
@@ -28,17 +45,22 @@ class Observation(NamedTuple):
     place: str
     """`program`, the path of a file, or `kafka:…`."""
     conditions: list[Condition]
-    first: int | None
-    last: int | None
-    everything: bool
+    first: int | None = None
+    last: int | None = None
+    everything: bool = False
     """Whether all that is there is asked for by name, and not only left open."""
-    follow: bool
-    since: str | None
-    until: str | None
-    timeout: float | None
+    follow: bool = False
+    since: str | None = None
+    until: str | None = None
+    timeout: float | None = None
     """Seconds; None: no end."""
     properties: Sequence[str] = ()
     run_directory: str = ""
+
+
+def lasts(place: str) -> bool:
+    """Whether records may still come there: a file does not grow."""
+    return place == "program" or place.startswith(PREFIX)
 
 
 def records(asked: Observation) -> Iterator[Said]:

@@ -13,7 +13,13 @@ import click
 from ryu_droplog.cli.arguments import config_option
 from ryu_droplog.cli.exits import Exit
 from ryu_droplog.cli.filter_options import InOrder, conditions_of, filter_options
-from ryu_droplog.cli.observing import Observation, records
+from ryu_droplog.cli.observing import (
+    Observation,
+    lasts,
+    place_option,
+    properties_option,
+    records,
+)
 from ryu_droplog.cli.visiting import errors_in_one_line
 from ryu_droplog.config import loader
 from ryu_droplog.observe import client, top_page
@@ -33,22 +39,8 @@ ANSWER_TIME = 5.0
 
 @click.command(cls=InOrder)
 @config_option("path", "droplog.yaml, which says where the running program has its socket")
-@click.option(
-    "--from",
-    "place",
-    metavar="PLACE",
-    default="program",
-    show_default=True,
-    help="Where records come from: program, a file of records (- is standard input), or"
-    " kafka:BROKER:PORT[,…]/TOPIC.",
-)
-@click.option(
-    "--kafka-property",
-    "properties",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A property of librdkafka, such as security.protocol=SSL.",
-)
+@place_option
+@properties_option
 @click.option("--since", metavar="TIME", help="None before that: 5m ago, or a date (RFC 3339).")
 @filter_options()
 @click.option("--once", is_flag=True, help="Print the tables once, without a terminal view.")
@@ -106,22 +98,18 @@ def top(ctx: click.Context, /, **options: Any) -> None:
         raise click.UsageError("--for, --timeout and --output: expected --once with them")
     if place.startswith(PREFIX):
         since = since or TOPIC_SINCE
-    grows = place == "program" or place.startswith(PREFIX)
     with errors_in_one_line():
         predicate(conditions)
         directory = loader.run_directory(options["path"]) if place == "program" else ""
     asked = Observation(
         place,
         conditions,
-        None,
-        None,
-        since is None,
-        grows and (not once or options["seconds"] is not None),
-        since,
-        None,
-        options["seconds"],
-        options["properties"],
-        directory,
+        everything=since is None,
+        follow=lasts(place) and (not once or options["seconds"] is not None),
+        since=since,
+        timeout=options["seconds"],
+        properties=options["properties"],
+        run_directory=directory,
     )
     try:
         if once:

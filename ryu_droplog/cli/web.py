@@ -12,13 +12,18 @@ from typing import Any
 import click
 
 from ryu_droplog.cli.arguments import config_option
-from ryu_droplog.cli.observing import Observation, records
+from ryu_droplog.cli.observing import (
+    Observation,
+    lasts,
+    place_option,
+    properties_option,
+    records,
+)
 from ryu_droplog.cli.visiting import errors_in_one_line
 from ryu_droplog.config import loader
 from ryu_droplog.model.errors import ConfigError, why
 from ryu_droplog.observe import client
 from ryu_droplog.observe.stream import Said
-from ryu_droplog.observe.topic import PREFIX
 from ryu_droplog.plugins.extras import check_installed
 
 HISTORY = 20_000
@@ -38,22 +43,8 @@ STATUS_TIME = 5.0
     help="Where the page is; an address that other hosts reach needs a token or client"
     " certificates.",
 )
-@click.option(
-    "--from",
-    "place",
-    metavar="PLACE",
-    default="program",
-    show_default=True,
-    help="Where records come from: program, a file of records (- is standard input), or"
-    " kafka:BROKER:PORT[,…]/TOPIC.",
-)
-@click.option(
-    "--kafka-property",
-    "properties",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A property of librdkafka, such as security.protocol=SSL.",
-)
+@place_option
+@properties_option
 @click.option(
     "--token-file", metavar="FILE", help="Its first line is the token that browsers must know."
 )
@@ -94,33 +85,26 @@ def _run(options: dict[str, Any]) -> None:
     place = options["place"]
     from_program = place == "program"
     run_directory = loader.run_directory(options["path"]) if from_program else ""
+    follow = lasts(place)
     live = Live(_for_people(place, run_directory))
 
     def source(back: float | None) -> Iterator[Said]:
-        follow = from_program or place.startswith(PREFIX)
-        last, since = (HISTORY if follow else None), None
-        if back is not None:
-            last, since = None, f"{ceil(back)}s"
-        properties = options["properties"]
         return records(
             Observation(
                 place,
                 [],
-                None,
-                last,
-                not follow,
-                follow,
-                since,
-                None,
-                None,
-                properties,
-                run_directory,
+                last=HISTORY if follow and back is None else None,
+                everything=not follow,
+                follow=follow,
+                since=f"{ceil(back)}s" if back is not None else None,
+                properties=options["properties"],
+                run_directory=run_directory,
             )
         )
 
     listening = server.listen(address)
     port = listening.getsockname()[1]
-    reader = Reader(source, live, lasting=from_program or place.startswith(PREFIX))
+    reader = Reader(source, live, lasting=follow)
     switch = SwitchQuestions(options["path"]) if from_program else None
     page = routes.assets()
 
