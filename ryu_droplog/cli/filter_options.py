@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from ryu_droplog.cli import completing
-from ryu_droplog.observe.filters import FILTERS
-from ryu_droplog.observe.query import Condition
+from ryu_droplog.observe.filter_text import NEGATION, conditions_in_order
+from ryu_droplog.observe.filters import FILTERS, SHORT
+from ryu_droplog.observe.query import Condition, QueryError
 
-_SHORT = {"namespace": "-n"}
 _ORDER = "ryu_droplog.filters.order"
 _PREFIX = "filter_"
+_NEGATED = "negated"
 
 
 class InOrder(click.Command):
@@ -37,14 +38,14 @@ def filter_options(without: Collection[str] = ()) -> Callable[[Callable[..., Any
                 continue
             command = click.option(
                 f"--{name}",
-                *([_SHORT[name]] if name in _SHORT else []),
+                *([SHORT[name]] if name in SHORT else []),
                 _PREFIX + name.replace("-", "_"),
                 multiple=True,
                 metavar=chosen.value,
                 help=chosen.help,
                 shell_complete=completing.bridges if name == "bridge" else None,
             )(command)
-        negate = click.option("--not", "negated", is_flag=True, help="Negate the next filter.")
+        negate = click.option(NEGATION, _NEGATED, is_flag=True, help="Negate the next filter.")
         return negate(command)
 
     return decorate
@@ -52,21 +53,17 @@ def filter_options(without: Collection[str] = ()) -> Callable[[Callable[..., Any
 
 def conditions_of(ctx: click.Context, options: dict[str, Any]) -> list[Condition]:
     """What the filters ask, each with whether `--not` stands before it; raises UsageError."""
-    conditions: list[Condition] = []
-    order = ctx.meta[_ORDER]
+    try:
+        return conditions_in_order(_in_order(ctx.meta[_ORDER], options))
+    except QueryError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _in_order(order: Sequence[str], options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Filters with their values, negations, and an empty name for any other option."""
     waiting = {name: list(options[name]) for name in order if name.startswith(_PREFIX)}
-    negate = False
     for name in order:
-        if name == "negated":
-            if negate:
-                raise click.UsageError("--not twice: the next filter is negated by one")
-            negate = True
-        elif name in waiting:
-            flag = name.removeprefix(_PREFIX).replace("_", "-")
-            conditions.append(Condition(flag, [waiting[name].pop(0)], negate))
-            negate = False
-        elif negate:
-            raise click.UsageError("--not: expected a filter behind it")
-    if negate:
-        raise click.UsageError("--not: expected a filter behind it")
-    return conditions
+        if name in waiting:
+            yield name.removeprefix(_PREFIX).replace("_", "-"), waiting[name].pop(0)
+        else:
+            yield NEGATION if name == _NEGATED else "", ""

@@ -274,6 +274,8 @@ _IP = "ADDRESS", "addresses, or prefixes such as 10.0.0.0/8"
 _PORT = "PORT", "ports of TCP, UDP or SCTP"
 _POD = "[NAMESPACE/]POD", "pods whose name begins so"
 
+SHORT = {"namespace": "-n"}
+"""Short flags, by the name of the long one."""
 FILTERS: dict[str, Filter] = {
     "ip": Filter(_either(_ip), _IP[0], f"Either end: {_IP[1]}."),
     "from-ip": Filter(_source(_ip), _IP[0], f"Source: {_IP[1]}."),
