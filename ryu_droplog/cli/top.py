@@ -25,16 +25,12 @@ from ryu_droplog.config import loader
 from ryu_droplog.observe import client, top_page
 from ryu_droplog.observe.filters import predicate
 from ryu_droplog.observe.query import NoRecordsError, QueryError
-from ryu_droplog.observe.stream import Lost
 from ryu_droplog.observe.tallies import SORTS, Tallies
 from ryu_droplog.observe.topic import PREFIX
 from ryu_droplog.plugins.extras import check_installed
-from ryu_droplog.records.record import Record
 
 TOPIC_SINCE = "10m"
 """How far back a topic is read, where nothing says how far."""
-ANSWER_TIME = 5.0
-"""Seconds that the running program has to tell its books."""
 
 
 @click.command(cls=InOrder)
@@ -136,15 +132,10 @@ def _once(asked: Observation, options: dict[str, Any]) -> None:
     tallies = Tallies()
     with suppress(KeyboardInterrupt):
         for said in records(asked):
-            if isinstance(said, Record):
-                tallies.add(said)
-            elif isinstance(said, Lost):
-                tallies.lose(said.number)
+            tallies.take(said)
     books = None
     if asked.place == "program":
-        books = top_page.totals(list(client.status(asked.run_directory, ANSWER_TIME)))
-        if top_page.hides(books):
-            tallies.impacts.miss()
+        books = top_page.take_books(tallies, list(client.status(asked.run_directory)))
     now = time.time() if asked.place == "program" else tallies.latest
     shown = tallies, books, now, options["sort"], options["rows"]
     if options["output"] == "json":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import ClassVar
 
 from rich.text import Text
@@ -19,7 +20,6 @@ from ryu_droplog.cli.observing import Observation, records
 from ryu_droplog.model.errors import DropLogError
 from ryu_droplog.observe import client, top_page
 from ryu_droplog.observe.query import QueryError
-from ryu_droplog.observe.stream import Lost
 from ryu_droplog.observe.tallies import SORTS, VIEWS, Row, Tallies
 from ryu_droplog.records.json_text import to_json
 from ryu_droplog.records.record import Record
@@ -27,8 +27,6 @@ from ryu_droplog.text.printable import plain
 
 REFRESH = 1.0
 """Seconds between two drawings, and between two looks at the books."""
-ANSWER_TIME = 5.0
-"""Seconds that the running program has to tell its books."""
 EXPLAIN_TIME = 60.0
 """Seconds that `explain` has."""
 SHOWN = 200
@@ -103,7 +101,7 @@ class TopView(App[None]):
         """Why there are no records any more."""
         self._asked, self._config = asked, config
         self._tallies, self._lock = Tallies(), threading.Lock()
-        self._books: dict[str, dict[str, int]] = {}
+        self._books: dict[str, Mapping[str, int]] = {}
         self._view, self._sort, self._text = next(iter(VIEWS)), sort, ""
         self._paused = self._stopping = False
         self._rows: list[Row] = []
@@ -140,10 +138,7 @@ class TopView(App[None]):
                 if self._stopping:
                     return
                 with self._lock:
-                    if isinstance(said, Record):
-                        self._tallies.add(said)
-                    elif isinstance(said, Lost):
-                        self._tallies.lose(said.number)
+                    self._tallies.take(said)
         except QueryError as error:
             self.failure = error
             if self.is_running:
@@ -152,14 +147,11 @@ class TopView(App[None]):
     def _read_books(self) -> None:
         while not self._stopping:
             try:
-                answers = list(client.status(self._asked.run_directory, ANSWER_TIME))
+                answers = list(client.status(self._asked.run_directory))
             except DropLogError:
                 answers = []  # that it ended is said by whoever reads its records
-            found = top_page.totals(answers)
             with self._lock:
-                self._books = {name: dict(book) for name, book in found.items()}
-                if top_page.hides(found):
-                    self._tallies.impacts.miss()
+                self._books = top_page.take_books(self._tallies, answers)
             time.sleep(REFRESH)
 
     def _refresh(self) -> None:

@@ -28,8 +28,6 @@ from ryu_droplog.plugins.extras import check_installed
 
 HISTORY = 20_000
 """Records that are asked for at the start: those that came last."""
-STATUS_TIME = 5.0
-"""Seconds that the running program has to tell its state."""
 
 
 @click.command()
@@ -115,7 +113,7 @@ def _run(options: dict[str, Any]) -> None:
         click.echo(f"ryu-droplog: the page is at {scheme}://{where}/", err=True)
 
     def ask_status() -> list[dict[str, Any]]:
-        return list(client.status(run_directory, STATUS_TIME))
+        return list(client.status(run_directory))
 
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     try:

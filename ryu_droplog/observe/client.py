@@ -21,6 +21,8 @@ from ryu_droplog.observe.stream import Lost, Said, read_record
 
 GREETING_TIME = 5.0
 """Seconds that a program has to greet."""
+STATUS_TIME = 5.0
+"""Seconds that programs have to tell their state, where nobody says otherwise."""
 LINE = 4 * 1024 * 1024
 """Bytes of a line at most, but for the status."""
 STATUS_LINE = 256 * 1024 * 1024
@@ -145,7 +147,7 @@ def observe(run_directory: str, query: Query, until: float | None = None) -> Ite
             connection.close()
 
 
-def status(run_directory: str, seconds: float) -> Iterator[dict[str, Any]]:
+def status(run_directory: str, seconds: float = STATUS_TIME) -> Iterator[dict[str, Any]]:
     """What each running program says of itself, as on the status socket.
 
     Raises NoRecordsError where one does not answer in time, which is for all of it.

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from ryu_droplog.observe.impact import Impacts
 from ryu_droplog.observe.shown import PARTS, address_of, end_text, name_of, port_of, protocol_of
+from ryu_droplog.observe.stream import Lost, Said
 from ryu_droplog.records.record import Record
 from ryu_droplog.records.times import seconds_of
 from ryu_droplog.text.printable import word
@@ -160,6 +161,13 @@ class Tallies:
         """Drops that are missing, because they were read too slowly."""
         self.latest = 0.0
         """Time of the youngest record, in seconds since the epoch."""
+
+    def take(self, said: Said) -> None:
+        """Count a record, or what is missing; of other news there is nothing to count."""
+        if isinstance(said, Record):
+            self.add(said)
+        elif isinstance(said, Lost):
+            self.lose(said.number)
 
     def add(self, record: Record) -> None:
         """Count one record; one that stands for several packets counts as those."""

@@ -6,23 +6,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ryu_droplog.observe.tallies import VIEWS, Row, Tallies
+from ryu_droplog.processing.report import HEADINGS
 from ryu_droplog.text.phrases import count
 from ryu_droplog.text.printable import word
 
-_BOOKS = {
-    "dropped": "dropped",
-    "logged": "logged",
-    "pruned": "filtered",
-    "folded": "deduplicated",
-    "summarised": "summarised",
-    "metered": "rate-limited",
-    "lost_in_switch": "lost in switch",
-    "refused": "refused",
-    "failed": "not written",
-    "waiting": "waiting",
-}
+_ALWAYS = ("dropped", "logged")
+_NEVER = ("explicit",)
+"""Drops of the owner's that are only counted were never to be logged."""
 _HIDDEN = ("metered", "summarised", "lost_in_switch", "refused")
 """Columns of the books: packets of which no record came."""
+
+
+def take_books(
+    tallies: Tallies, answers: Sequence[Mapping[str, Any]]
+) -> dict[str, Mapping[str, int]]:
+    """The books, as `totals` has them; `tallies` learns whether packets have no record."""
+    books = totals(answers)
+    if hides(books):
+        tallies.impacts.miss()
+    return books
 
 
 def totals(answers: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, int]]:
@@ -46,8 +48,8 @@ def books_lines(books: Mapping[str, Mapping[str, int]]) -> list[str]:
     for name, book in books.items():
         parts = [
             f"{book.get(key, 0):,} {words}"
-            for key, words in _BOOKS.items()
-            if book.get(key) or key in ("dropped", "logged")
+            for key, words in HEADINGS.items()
+            if key in _ALWAYS or (book.get(key) and key not in _NEVER)
         ]
         lines.append(f"{name}: {', '.join(parts)}")
     return lines

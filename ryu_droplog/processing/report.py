@@ -19,7 +19,7 @@ _LOSSES = (
     ("waiting", "still on their way"),
 )
 _NEWS = ("dropped", "lost_in_switch", "refused", "failed", "explicit")
-_HEADINGS = {
+HEADINGS = {
     "dropped": "dropped",
     "logged": "logged",
     "pruned": "filtered",
@@ -32,6 +32,7 @@ _HEADINGS = {
     "waiting": "waiting",
     "explicit": "counted only",
 }
+"""Columns of the books, with what they are called."""
 
 
 COUNTERS = (
@@ -196,7 +197,7 @@ def _since(rows: Iterable[Mapping[str, Any]], seconds: float) -> list[Mapping[st
 
 def as_table(bridges: Mapping[str, Mapping[str, Any]]) -> str:
     """The books of all bridges, a line a table; `bridges` as `status` sends them."""
-    rows = [["bridge", "table", *_HEADINGS.values()]]
+    rows = [["bridge", "table", *HEADINGS.values()]]
     for bridge, state in bridges.items():
         books = state["books"]
         # PacketIns that nobody could read are in no table's book.
@@ -204,7 +205,7 @@ def as_table(bridges: Mapping[str, Mapping[str, Any]]) -> str:
         of_no_table = in_tables != books[ALL]["received"]
         for key, book in books.items():
             if key != ALL or len(books) != 2 or of_no_table:
-                numbers = [str(book[column]) for column in _HEADINGS]
+                numbers = [str(book[column]) for column in HEADINGS]
                 rows.append([bridge, book["table"], *numbers])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
