@@ -25,6 +25,7 @@ from ryu_droplog.model.errors import ConfigError, why
 from ryu_droplog.observe import client
 from ryu_droplog.observe.stream import Said
 from ryu_droplog.plugins.extras import check_installed
+from ryu_droplog.web import admission
 
 HISTORY = 20_000
 """Records that are asked for at the start: those that came last."""
@@ -36,7 +37,7 @@ HISTORY = 20_000
     "--listen",
     "address",
     metavar="ADDRESS:PORT",
-    default="127.0.0.1:9111",
+    default=admission.DEFAULT,
     show_default=True,
     help="Where the page is; an address that other hosts reach needs a token or client"
     " certificates.",
@@ -72,7 +73,7 @@ def web(**options: Any) -> None:
 
 
 def _run(options: dict[str, Any]) -> None:
-    from ryu_droplog.web import admission, routes, server
+    from ryu_droplog.web import routes, server
     from ryu_droplog.web.live import Live
     from ryu_droplog.web.reading import Reader
     from ryu_droplog.web.switch_questions import SwitchQuestions
@@ -150,12 +151,10 @@ def _token(options: dict[str, Any]) -> str | None:
     return None if token is None else str(token)
 
 
-def _tls(options: dict[str, Any]) -> Any:
-    from ryu_droplog.web.admission import Tls
-
+def _tls(options: dict[str, Any]) -> admission.Tls | None:
     certificate, key, ca = options["tls_certificate"], options["tls_key"], options["client_ca"]
     if certificate is None and key is None and ca is None:
         return None
     if certificate is None or key is None:
         raise ConfigError("TLS: expected both --tls-certificate and --tls-key")
-    return Tls(certificate, key, ca)
+    return admission.Tls(certificate, key, ca)

@@ -27,8 +27,6 @@ from ryu_droplog.sinks.line import DROP_REASON_TEXT
 from ryu_droplog.sinks.rotation import RotatedFile, RotateKeys, Target
 
 APPLICATION = "ryu_droplog"
-_LATEST = 2**33
-"""Seconds since the epoch, of the year 2242: nanoseconds of what is later have no room."""
 
 
 class Interface(NamedTuple):
@@ -124,12 +122,9 @@ class Pcapng(BatchSink):
             f" SIGNATURE={signature}{repeated}"
         )
         kept = frame[: min(self._snaplen, headers_end) if self._headers_only else self._snaplen]
-        seconds = min(max(drop.time, 0.0), _LATEST)
-        second = int(seconds)
-        fraction = round((seconds - second) * blocks.NANOSECONDS)
         return Item(
             self._interface(drop),
-            second * blocks.NANOSECONDS + fraction,
+            blocks.nanoseconds_of(drop.time),
             len(kept),
             len(frame),
             blocks.rest_of_packet(kept, comment),

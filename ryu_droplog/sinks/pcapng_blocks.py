@@ -9,7 +9,9 @@ from struct import Struct
 
 from ryu_droplog.text.printable import printable
 
-NANOSECONDS = 1_000_000_000  # in a second
+_NANOSECONDS = 1_000_000_000  # in a second
+_LATEST = 2**33
+"""Seconds since the epoch, of the year 2242: nanoseconds of what is later have no room."""
 ALIGNMENT = 4
 COMMENT = 60_000
 """Bytes of a comment at most; the length of an option has 16 bits."""
@@ -51,6 +53,13 @@ def rest_of_packet(data: bytes, comment: str) -> bytes:
     """What is behind the head of a packet's block: its bytes and a comment."""
     text = comment.encode("utf-8", "backslashreplace")[:COMMENT]
     return b"".join((data, bytes(-len(data) % ALIGNMENT), _option(_COMMENT, text), _END_OF_OPTIONS))
+
+
+def nanoseconds_of(time: float) -> int:
+    """Seconds since the epoch as `packet` takes them; what has no room becomes the nearest."""
+    seconds = min(max(time, 0.0), _LATEST)
+    second = int(seconds)
+    return second * _NANOSECONDS + round((seconds - second) * _NANOSECONDS)
 
 
 def packet(interface_id: int, nanoseconds: int, captured: int, length: int, rest: bytes) -> bytes:

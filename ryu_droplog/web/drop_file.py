@@ -8,8 +8,6 @@ from ryu_droplog.records.times import seconds_of
 from ryu_droplog.sinks import pcapng_blocks as blocks
 from ryu_droplog.text.printable import printable
 
-_LATEST = 2**33
-"""Seconds since the epoch, of the year 2242: nanoseconds of what is later have no room."""
 _PER_LINE = 16
 
 
@@ -18,9 +16,7 @@ def pcapng_of(record: Record) -> bytes:
     data, port = record.frame.data, record.port
     where = f"bridge {record.bridge}" + (f", port {port.number}" if port else "")
     name = (port.name if port else "") or record.bridge
-    seconds = min(max(seconds_of(record.time), 0.0), _LATEST)
-    second = int(seconds)
-    nanoseconds = second * blocks.NANOSECONDS + round((seconds - second) * blocks.NANOSECONDS)
+    nanoseconds = blocks.nanoseconds_of(seconds_of(record.time))
     comment = f"{printable(record.drop_reason)} SIGNATURE={printable(record.signature)}"
     length = max(record.frame.length, len(data))
     return b"".join(

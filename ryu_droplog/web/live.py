@@ -17,7 +17,7 @@ from ryu_droplog.observe.filters import predicate
 from ryu_droplog.observe.query import Condition
 from ryu_droplog.records.record import Record
 from ryu_droplog.records.times import seconds_of
-from ryu_droplog.web.history import STEPS, Span, step_of
+from ryu_droplog.web.history import Span, step_of
 from ryu_droplog.web.view import Taken, View
 
 KEPT = 20_000
@@ -121,13 +121,6 @@ class Live:
             "trouble": self.trouble,
             "ended": self.ended,
         }
-
-    def tables(self, bridge: str) -> list[dict[str, Any]]:
-        """Tables of a bridge that dropped something lately."""
-        with self._lock:
-            now = self.now()
-            rows = self._all.shown(now, Span(step_of(now) - STEPS + 1))["heat"]["rows"]
-        return [row for row in rows if row["bridge"] == bridge]
 
     def find(self, signature: str, number: int | None) -> Record | None:
         """A drop by its number, or where that is not kept any more, the last of its signature."""

@@ -24,28 +24,21 @@ Source = Callable[[float | None], Iterator[Said]]
 
 
 class Reader:
-    """Reads from a source until it is stopped."""
+    """Reads from a source."""
 
     def __init__(self, source: Source, live: Live, *, lasting: bool) -> None:
         """`lasting`: the source has no end, and where it ends it is asked again."""
         self._source = source
         self._live = live
         self._lasting = lasting
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="records", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Make the thread end soon; it is waited for as long as a place is silent at most."""
-        self._stopping.set()
-        self._thread.join(PAUSE)
+        """Begin, for as long as the process runs."""
+        threading.Thread(target=self._run, name="records", daemon=True).start()
 
     def _run(self) -> None:
         seen: float | None = None
-        while not self._stopping.is_set():
+        while True:
             asked = time.monotonic()
             trouble = "the place of the records has ended"
             try:
@@ -56,12 +49,10 @@ class Reader:
                 if not self._lasting:
                     self._live.ended = True
                     return
-            if self._stopping.is_set():
-                return
             if not self._live.trouble:
                 seen = time.monotonic()
             self._live.trouble = trouble
-            self._stopping.wait(PAUSE)
+            time.sleep(PAUSE)
 
     def _add(self, record: Record) -> None:
         try:
@@ -85,5 +76,3 @@ class Reader:
                     live.unreadable += 1
                 else:
                     live.trouble = ""
-                if self._stopping.is_set():
-                    return

@@ -31,7 +31,8 @@ Ask = Callable[[], list[dict[str, Any]]]
 
 _ENCODER = msgspec.json.Encoder()
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
-NO_SWITCH = "the records do not come from a program on this host: no switch is asked"
+NO_PROGRAM = "the records do not come from a program on this host"
+NO_SWITCH = f"{NO_PROGRAM}: no switch is asked"
 
 
 def assets() -> dict[str, bytes]:
@@ -123,7 +124,6 @@ class _Parts:
 
     async def live(self, request: Request) -> Response:
         question = read_question(request.query_params)
-        self._updates.check_room()
         events = self._updates.follow(question)
         first = await anext(events)  # what is wrong is said by the status, not in the stream
         return StreamingResponse(_with(first, events), media_type="text/event-stream")
@@ -164,7 +164,7 @@ class _Parts:
         answers: list[dict[str, Any]] = []
         trouble = ""
         if self._ask_status is None:
-            trouble = "the records do not come from a program on this host"
+            trouble = NO_PROGRAM
         else:
             try:
                 answers = await asyncio.to_thread(self._ask_status)

@@ -73,14 +73,10 @@ class Updates:
         """How many look."""
         return sum(len(show.browsers) for show in self._shows.values())
 
-    def check_room(self) -> None:
-        """Raises TooManyError where no other browser can be served."""
-        if self.browsers >= BROWSERS:
-            raise TooManyError(f"more than {BROWSERS} browsers at the same time")
-
     async def follow(self, question: Question) -> AsyncIterator[bytes]:
         """The events for one browser; raises TooManyError, QueryError before the first."""
-        self.check_room()
+        if self.browsers >= BROWSERS:
+            raise TooManyError(f"more than {BROWSERS} browsers at the same time")
         browser = _Browser()
         show = self._open(question)
         show.browsers.add(browser)
