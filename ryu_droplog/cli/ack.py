@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import time
 from collections.abc import Mapping
 from datetime import date, datetime, timezone
 
@@ -98,7 +99,7 @@ def ack(
         file = _file(path)
         if listed:
             entries = baseline_file.read(file) if os.path.lexists(file) else {}
-            click.echo(_page(file, entries, today))
+            click.echo(_page(file, entries, time.time()))
         elif remove:
             assert key is not None
             if not baseline_file.remove(file, key):
@@ -129,19 +130,15 @@ def _user() -> str:
     return name or f"user {os.geteuid()}"
 
 
-def _page(file: str, entries: Mapping[str, Entry], today: date) -> str:
-    past = sum(_is_past(entry, today) for entry in entries.values())
+def _page(file: str, entries: Mapping[str, Entry], now: float) -> str:
+    past = sum(entry.is_past(now) for entry in entries.values())
     number = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
     lines = [f"{file}: {number}, {past} past" if past else f"{file}: {number}"]
     for key, entry in entries.items():
         state = f"until {entry.until}" if entry.until else "without end"
-        if _is_past(entry, today):
+        if entry.is_past(now):
             state = f"PAST since {entry.until}, counts no more"
         who = " ".join(filter(None, (entry.by, str(entry.since or ""))))
         said = f" ({printable(who)})" if who else ""
         lines.append(f"  {key}  {state}: {printable(entry.reason)}{said}")
     return "\n".join(lines)
-
-
-def _is_past(entry: Entry, today: date) -> bool:
-    return entry.until is not None and entry.until < today

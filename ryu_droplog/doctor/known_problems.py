@@ -44,4 +44,4 @@ def holding_now(path: str | None) -> dict[str, Entry]:
     if path is None or not os.path.lexists(path):
         return {}
     now = time.time()
-    return {key: entry for key, entry in baseline_file.read(path).items() if now < entry.ends}
+    return {key: entry for key, entry in baseline_file.read(path).items() if not entry.is_past(now)}

@@ -41,6 +41,10 @@ class Entry(Struct, frozen=True):
         day = self.until + timedelta(days=1)
         return datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()
 
+    def is_past(self, time: float) -> bool:
+        """Whether it counts no more at that time, in seconds since the epoch."""
+        return time >= self.ends
+
 
 class Baseline:
     """The entries that hold; any number of threads ask, one changes them."""

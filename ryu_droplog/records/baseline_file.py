@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
 from typing import Annotated, Any
@@ -116,7 +116,8 @@ def remove(path: str, key: str) -> bool:
     ends = _above(lines, min(later)) if later else len(lines)
     while ends > begins + 1 and not later and _is_apart(lines[ends - 1]):
         ends -= 1  # what the user says at the end of the file stays
-    _write(path, "".join(lines[:begins] + lines[ends:]), _without(before, key))
+    del before[key]
+    _write(path, "".join(lines[:begins] + lines[ends:]), before)
     return True
 
 
@@ -213,10 +214,6 @@ def _is_apart(line: str) -> bool:
     return not line.strip() or line.startswith("#")
 
 
-def _without(entries: Mapping[str, Entry], key: str) -> dict[str, Entry]:
-    return {name: entry for name, entry in entries.items() if name != key}
-
-
 def _write(path: str, text: str, wanted: Mapping[str, Entry]) -> None:
     """As a whole or not at all, and only what says what is wanted; rights and owner stay."""
     try:
@@ -227,16 +224,16 @@ def _write(path: str, text: str, wanted: Mapping[str, Entry]) -> None:
         raise ConfigError(f"{path}: is written in a way that is not understood; change it by hand")
     target = os.path.realpath(path)
     try:
-        _replace(target, lambda file: file.write(text.encode()))
+        _replace(target, text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {why(error)}") from error
 
 
-def _replace(target: str, write: Callable[[io.BufferedWriter], object]) -> None:
+def _replace(target: str, text: str) -> None:
     handle, made = tempfile.mkstemp(prefix=".baseline-", dir=os.path.dirname(target))
     try:
         with os.fdopen(handle, "wb") as file:
-            write(file)
+            file.write(text.encode())
             mode = 0o644
             with suppress(FileNotFoundError):
                 there = os.stat(target)
