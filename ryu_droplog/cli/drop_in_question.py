@@ -114,6 +114,8 @@ def impact_in_program(run_directory: str, record: Record, now: float) -> str:
 
     Empty: it was no SYN. The program keeps not more than some of them: it is at least so.
     """
+    if record.packet.tcp is None:
+        return ""
     conditions = [Condition("signature", [record.signature]), *_of_bridge(record.bridge)]
     impacts = Impacts()
     impacts.miss()
