@@ -69,9 +69,14 @@ def chain_into(
     return Chain(reader, books, None, sinks, ring=ring, mark=baseline.marker())
 
 
-def processor_seconds(sink: Sink, work: Sequence[Sequence[bytes]]) -> float:
+def processor_seconds(
+    sink: Sink,
+    work: Sequence[Sequence[bytes]],
+    ring: Ring | None = None,
+    baseline: Baseline = NOTHING_KNOWN,
+) -> float:
     """Seconds of processor until the last drop is written. Raises RuntimeError if one is not."""
-    chain, count = chain_into([sink], SourceBooks()), sum(map(len, work))
+    chain, count = chain_into([sink], SourceBooks(), ring, baseline), sum(map(len, work))
     sink.start()
     begin = time.process_time()
     for messages in work:
@@ -82,6 +87,40 @@ def processor_seconds(sink: Sink, work: Sequence[Sequence[bytes]]) -> float:
     if left or written != count:
         raise RuntimeError(f"{sink.name}: {written} of {count} drops were written, {left} left")
     return took
+
+
+def lines_to_nowhere() -> File:
+    """A sink that writes lines of the OpFlex agent's, which have no names, to nowhere."""
+    options = File.Options(path="/dev/null", encode="opflex")
+    return File(SinkSpec("lines", "file", options=options), SinkContext(threading))
+
+
+def in_turns(
+    work: Sequence[Sequence[bytes]],
+    rounds: int,
+    ring: Ring | None = None,
+    baseline: Baseline = NOTHING_KNOWN,
+) -> tuple[list[float], list[float]]:
+    """Microseconds of processor a drop of the chain alone, and with `ring` and `baseline`.
+
+    A round of each in turns A B B A, after one with both that is not counted.
+    """
+    count = sum(map(len, work))
+
+    def alone() -> float:
+        return processor_seconds(lines_to_nowhere(), work) / count * 1e6
+
+    def with_it() -> float:
+        return processor_seconds(lines_to_nowhere(), work, ring, baseline) / count * 1e6
+
+    without: list[float] = []
+    with_both: list[float] = []
+    with_it()
+    for _ in range(rounds):
+        first, second, third, fourth = alone(), with_it(), with_it(), alone()
+        without.append((first + fourth) / 2)
+        with_both.append((second + third) / 2)
+    return without, with_both
 
 
 class ChainWay:

@@ -11,9 +11,16 @@ import time
 from collections.abc import Hashable, Iterable, Sequence
 
 from benchmarks import frames
-from benchmarks.chain import CHAIN_DROPS, ROUNDS, TABLE, batches, packet_ins, processor_seconds
+from benchmarks.chain import (
+    CHAIN_DROPS,
+    ROUNDS,
+    TABLE,
+    batches,
+    lines_to_nowhere,
+    packet_ins,
+    processor_seconds,
+)
 from benchmarks.report import Figure, Report, Section
-from ryu_droplog.config.sink_spec import SinkSpec
 from ryu_droplog.identity.identities import Identities
 from ryu_droplog.identity.knowledge import Knowledge
 from ryu_droplog.identity.statement import Statement
@@ -21,8 +28,6 @@ from ryu_droplog.model.drop import Drop
 from ryu_droplog.model.location import Location
 from ryu_droplog.packet.ethernet import decode
 from ryu_droplog.records.bridges import BridgeDirectory
-from ryu_droplog.sinks.context import SinkContext
-from ryu_droplog.sinks.text import File
 
 PORTS = 1_000
 BRIDGE = "br-bench"
@@ -79,7 +84,7 @@ def _measure(
     lookups, chains = [], []
     for number in range(rounds + 1):
         took = _lookup(drops, changes)
-        chain = processor_seconds(_lines(), work) / CHAIN_DROPS * 1e6
+        chain = processor_seconds(lines_to_nowhere(), work) / CHAIN_DROPS * 1e6
         if number:  # the first round fills caches
             lookups.append(took)
             chains.append(chain)
@@ -89,12 +94,6 @@ def _measure(
         chain=Figure.of(chains, "µs"),
         ratio=Figure.of([a / b for a, b in zip(lookups, chains, strict=True)], "times"),
     )
-
-
-def _lines() -> File:
-    """A sink that writes lines of the OpFlex agent's, which have no names, to nowhere."""
-    options = File.Options(path="/dev/null", encode="opflex")
-    return File(SinkSpec("lines", "file", options=options), SinkContext(threading))
 
 
 def _lookup(drops: Sequence[Drop], changes: int) -> float:
