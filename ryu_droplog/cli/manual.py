@@ -14,6 +14,8 @@ from ryu_droplog import __version__
 from ryu_droplog.cli.commands import COMMANDS, main
 
 NAME = "ryu-droplog"
+DATE = "2026-11-25"
+"""When the page was last read through as a whole; man(7) wants a day."""
 _EXAMPLES = "Examples:"
 _VERBATIM = "\b"
 """What stands alone on the first line of a paragraph whose lines are not filled."""
@@ -34,7 +36,7 @@ _ENVIRONMENT = (
 def manual() -> str:
     """The page of all commands of the project itself."""
     lines = [
-        f'.TH RYU\\-DROPLOG 1 "" "ryu_droplog {__version__}" "User Commands"',
+        f'.TH RYU\\-DROPLOG 1 "{DATE}" "ryu_droplog {__version__}" "User Commands"',
         ".SH NAME",
         f"{_text(NAME)} \\- log which packets Open vSwitch dropped, and why",
         ".SH SYNOPSIS",
