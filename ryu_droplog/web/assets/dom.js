@@ -19,6 +19,17 @@ export const el = (tag, attributes = {}, ...children) =>
 export const svg = (tag, attributes = {}, ...children) =>
   filled(document.createElementNS(SVG, tag), attributes, children);
 
+// What is no button of HTML and acts as one: by a click, Enter or the space bar.
+export function pressable(node, act) {
+  node.addEventListener("click", act);
+  node.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    act();
+  });
+  return node;
+}
+
 // Sets a text only where it differs: a screen reader and the layout are left alone.
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;

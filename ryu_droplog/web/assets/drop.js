@@ -91,27 +91,26 @@ const AGREES = { same: "Measured now: it leads to the same table with the same r
 function explained(told) {
   const made = [];
   if (told.remedy?.command) made.push(el("p", { text: "To let it pass (inferred, not run):" }), el("pre", { tabindex: "0", "aria-label": "Command", text: told.remedy.command }));
-  if (told.remedy?.text) made.push(el("p", { text: told.remedy.text }));
-  for (const near of told.nearest ?? []) made.push(el("p", { class: "note", text: `Near: ${nearText(near)}` }));
+  if (told.remedy) made.push(el("p", { text: told.remedy.text }));
+  for (const near of told.nearest) made.push(el("p", { class: "note", text: `Near: ${nearText(near)}` }));
   const way = told.way;
   if (way) {
-    made.push(el("p", { text: AGREES[way.agreement] ?? "" }));
-    for (const text of way.inferred ?? []) made.push(el("p", { class: "note", text: `Inferred: ${text}` }));
-    const steps = way.steps ?? [];
+    made.push(el("p", { text: AGREES[way.agreement] }));
+    for (const text of way.inferred) made.push(el("p", { class: "note", text: `Inferred: ${text}` }));
+    const { steps } = way;
     made.push(el("ol", { class: "way", "aria-label": "Way through the pipeline" }, ...steps.map((step, i) => el("li", { class: i === steps.length - 1 && !way.lets_through ? "end" : "" },
-      el("strong", { text: `${step.bridge ?? ""} table ${step.table ?? step.table_id ?? ""} ${step.name ?? ""}` }),
+      el("strong", { text: `${step.bridge} table ${step.table} ${step.name}` }),
       el("div", { class: "note", text: stepText(step) })))));
     if (way.lets_through) made.push(el("p", { class: "good", text: "It would be let through now." }));
   }
-  for (const text of told.not_known ?? []) made.push(el("p", { class: "note", text: `Not known: ${text}` }));
+  for (const text of told.not_known) made.push(el("p", { class: "note", text: `Not known: ${text}` }));
   return made.length ? made : [el("p", { class: "note", text: "Nothing more is known." })];
 }
 
 const stepText = (step) => step.ours ? "the flow of ryu_droplog, which sees what is dropped here"
-  : step.priority === null || step.priority === undefined ? (step.actions ?? []).join(", ") || "no match"
-    : `priority ${step.priority}, ${step.match || "everything"}: ${(step.actions ?? []).join(", ") || "drop"}`;
+  : step.priority === null ? step.actions.join(", ") || "no match"
+    : `priority ${step.priority}, ${step.match || "everything"}: ${step.actions.join(", ") || "drop"}`;
 function nearText(near) {
-  const flow = near;
-  const differs = (near.differences ?? []).map((one) => one.text ?? JSON.stringify(one)).join("; ");
-  return `priority ${flow.priority ?? ""}, ${flow.match ?? ""}${differs ? `: ${differs}` : ""}`;
+  const differs = near.differences.map((one) => one.text).join("; ");
+  return `priority ${near.priority}, ${near.match}${differs ? `: ${differs}` : ""}`;
 }

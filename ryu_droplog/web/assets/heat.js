@@ -1,5 +1,5 @@
 // The heat map: a row a table, a column a step of time, with a brush to choose a span.
-import { byId, clock, el, packets, svg } from "./dom.js";
+import { byId, clock, el, packets, pressable, svg } from "./dom.js";
 
 const CELL = 5, ROW = 20, LEFT = 220, TOP = 18;
 
@@ -51,12 +51,9 @@ export class Heat {
     area.append(...this.cells.flat());
     const names = rows.map((row, r) => {
       const label = `${row.id} ${row.name} (${row.bridge})`;
-      const name = svg("text", { x: 0, y: TOP + r * ROW + 13, role: "button", tabindex: "0",
-        text: label.length > 32 ? `${label.slice(0, 31)}…` : label, "aria-label": `Only table ${label}` });
-      const choose = () => this.onTable(this.data.rows[r]);
-      name.addEventListener("click", choose);
-      name.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(); } });
-      return name;
+      return pressable(svg("text", { x: 0, y: TOP + r * ROW + 13, role: "button", tabindex: "0",
+        text: label.length > 32 ? `${label.slice(0, 31)}…` : label, "aria-label": `Only table ${label}` }),
+        () => this.onTable(this.data.rows[r]));
     });
     this.ticks = Array.from({ length: Math.floor(steps / 30) }, (_, i) =>
       svg("text", { class: "soft", x: LEFT + i * 30 * CELL, y: height - 8 }));

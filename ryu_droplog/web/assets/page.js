@@ -37,8 +37,10 @@ function go(view) {
   showView();
 }
 
+const currentView = () => (VIEWS.includes(state.view) ? state.view : "now");
+
 function showView() {
-  const view = VIEWS.includes(state.view) ? state.view : "now";
+  const view = currentView();
   for (const name of VIEWS) byId(`view-${name}`).hidden = name !== view;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
@@ -52,7 +54,7 @@ function showView() {
 function draw() {
   const shown = last;
   feedState(shown);
-  const view = VIEWS.includes(state.view) ? state.view : "now";
+  const view = currentView();
   if (view === "now") drawNow(shown);
   else if (view === "time") heat.show(shown);
   else if (view === "pipeline") { pipeline.ask(); pipeline.show(shown); }

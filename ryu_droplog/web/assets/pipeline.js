@@ -1,6 +1,6 @@
 // The pipeline as a picture: tables in their order, ways between them by the flows' counters, and
 // in red what is lost in each.
-import { byId, el, packets, rate, short, svg } from "./dom.js";
+import { byId, el, packets, pressable, rate, short, svg } from "./dom.js";
 
 const BOX = { width: 190, height: 40 }, GAP = 26, LEFT = 150, RED = 50;
 const wide = (n, most) => (n ? 1.5 + 12 * (Math.log1p(n) / Math.log1p(Math.max(1, most))) : 1);
@@ -101,10 +101,7 @@ export class Pipeline {
       svg("text", { x: left + 10, y: y + 17, text: name.length > 25 ? `${name.slice(0, 24)}…` : name }),
       svg("text", { class: "soft", x: left + 10, y: y + 33, text: counted }),
       svg("title", { text: table.cause ? `${name}: ${table.cause}` : name }));
-    const choose = () => this.onTable({ bridge: graph.bridge, id: table.id });
-    box.addEventListener("click", choose);
-    box.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(); } });
-    return [...made, box];
+    return [...made, pressable(box, () => this.onTable({ bridge: graph.bridge, id: table.id }))];
   }
 }
 
