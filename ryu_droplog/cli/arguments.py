@@ -27,3 +27,15 @@ def config_option(
         callback=lambda context, parameter, value: choose(value),
         help=f"{what} ({ORDER}, else {without})",
     )
+
+
+def output_option(what: str) -> Callable[[F], F]:
+    """The option `--output text|json` as the parameter `output`, with `what` as its help."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help=what,
+    )

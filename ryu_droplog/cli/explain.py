@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ryu_droplog.cli.arguments import config_option
+from ryu_droplog.cli.arguments import config_option, output_option
 from ryu_droplog.cli.exits import Exit
 from ryu_droplog.cli.filter_options import InOrder, conditions_of, filter_options
 from ryu_droplog.cli.visiting import (
@@ -35,14 +35,7 @@ from ryu_droplog.observe.query import QueryError
     help="Try this flow, as ovs-ofctl add-flow takes it, in a copy of the bridge.",
 )
 @click.option("--long", is_flag=True, help="The whole trace of the switch, too.")
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How it is written.",
-)
+@output_option("How it is written.")
 @filter_options(without=("bridge",))
 @click.pass_context
 def explain(

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ryu_droplog.cli.arguments import config_option
+from ryu_droplog.cli.arguments import config_option, output_option
 from ryu_droplog.cli.exits import Exit
 from ryu_droplog.cli.filter_options import InOrder, conditions_of, filter_options
 from ryu_droplog.cli.observing import (
@@ -63,14 +63,7 @@ TOPIC_SINCE = "10m"
     metavar="N",
     help="With --once: rows of a table at most.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="With --once: how it is written.",
-)
+@output_option("With --once: how it is written.")
 @click.pass_context
 def top(ctx: click.Context, /, **options: Any) -> None:
     """Show which drops are the most: by signature, table, pair and port, and whom they hurt.
